@@ -32,9 +32,10 @@ fn finish(drive: &mut Drive, spec: Spec) -> Arc<Finished> {
 fn wait(drive: &mut Drive, wanted: ProcessId) -> Arc<Finished> {
     let deadline = Instant::now() + SAFETY_NET;
     while let Some(event) = drive.next_event(Some(deadline)).unwrap() {
-        match event {
-            Event::Ended { id, finished } if id == wanted => return finished,
-            _ => {}
+        if let Event::Ended { id, finished } = event
+            && id == wanted
+        {
+            return finished;
         }
     }
     panic!("it did not end")
@@ -218,12 +219,9 @@ fn thousands_of_exits_are_all_noticed_with_pidfds_and_with_sigchld() {
         let mut ended = 0;
         while ended < started.len() {
             let event = driver.next_event(Some(Instant::now() + SAFETY_NET)).unwrap();
-            match event.expect("all of them end") {
-                Event::Ended { finished, .. } => {
-                    assert!(finished.ok, "{finished:?}");
-                    ended += 1;
-                }
-                _ => {}
+            if let Event::Ended { finished, .. } = event.expect("all of them end") {
+                assert!(finished.ok, "{finished:?}");
+                ended += 1;
             }
         }
     }
