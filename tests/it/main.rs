@@ -1,3 +1,4 @@
 //! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
 
 mod fleet;
+mod tidy;

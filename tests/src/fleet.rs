@@ -25,7 +25,8 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 pub use self::missing::Missing;
-use crate::skip::{find_program, skip};
+use crate::programs::find_program;
+use crate::skip::skip;
 use crate::wait::wait_until;
 
 /// A running private sshd, and the names that lead to it.

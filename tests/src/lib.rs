@@ -16,6 +16,6 @@ mod skip;
 mod wait;
 
 pub use fleet::{Fleet, Missing, shared_fleet};
-pub use programs::{child, phalanx};
+pub use programs::{child, find_program, phalanx};
 pub use skip::{nothing_is_skipped_here, require_program, skip};
 pub use wait::{SAFETY_NET, wait_until};

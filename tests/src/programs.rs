@@ -32,6 +32,16 @@ pub fn child(name: &str) -> PathBuf {
     path
 }
 
+/// Where `program` is: `$PATH`, then the directories of system programs, which an ordinary user's `$PATH` lacks.
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|directory| directory.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
 /// The directory that holds the binaries of `package`, up to date.
 fn built(package: &str) -> PathBuf {
     if let Some(directory) = std::env::var_os("PHALANX_BINARIES") {

@@ -8,6 +8,8 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::programs::find_program;
+
 /// True under `CI=true`, where a missing tool fails the test instead of skipping it.
 pub fn nothing_is_skipped_here() -> bool {
     std::env::var_os("CI")
@@ -55,13 +57,4 @@ pub fn require_program(program: &str, package: &str) -> Option<PathBuf> {
         ));
     }
     found
-}
-
-pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(system)
-        .map(|directory| directory.join(program))
-        .find(|candidate| candidate.is_file())
 }
