@@ -84,16 +84,9 @@ impl Fleet {
         let temporary = private_directory()?;
         let directory = temporary.path();
         write_keys(&programs, directory)?;
-        let silent =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(setup("listen on", "127.0.0.1"))?;
-        let silent_port = silent
-            .local_addr()
-            .map_err(setup("ask for the port of", "127.0.0.1"))?
-            .port();
-        let marker = directory
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(setup("listen on", "127.0.0.1"))?;
+        let silent_port = silent.local_addr().map_err(setup("ask for the port of", "127.0.0.1"))?.port();
+        let marker = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
 
         // Between the choice of a free port and sshd's use of it, somebody else may take it: choose again, a few times.
         let mut attempts = 5;
@@ -118,19 +111,11 @@ impl Fleet {
             attempts -= 1;
             let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
             if attempts == 0 || !log.contains("Address already in use") {
-                return Err(Missing::Refused {
-                    what: "sshd does not start; it says:".into(),
-                    output: log,
-                });
+                return Err(Missing::Refused { what: "sshd does not start; it says:".into(), output: log });
             }
         };
         // From here on the guardian removes the directory.
-        let fleet = Fleet {
-            directory: temporary.keep(),
-            marker,
-            sshd,
-            _silent: silent,
-        };
+        let fleet = Fleet { directory: temporary.keep(), marker, sshd, _silent: silent };
         fleet.first_login()?;
         Ok(fleet)
     }
@@ -174,33 +159,21 @@ impl Fleet {
         let wanted = format!("PHALANX_FLEET={}", self.marker);
         let marked = |pid: &u32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment
-                .split(|byte| *byte == 0)
-                .any(|variable| variable == wanted.as_bytes())
+            environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
         };
         all_processes().filter(marked).collect()
     }
 
     fn first_login(&self) -> Result<(), Missing> {
         let mut ssh = self.ssh_command();
-        ssh.args([
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "ConnectTimeout=30",
-            "node0",
-            "true",
-        ])
-        .stdin(Stdio::null());
+        ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=30", "node0", "true"]).stdin(Stdio::null());
         let output = ssh.output().map_err(setup("run", "ssh"))?;
         if output.status.success() {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Err(Missing::Refused {
-            what:
-                "sshd runs on 127.0.0.1, and yet nobody can log in; ssh and the server's log say:"
-                    .into(),
+            what: "sshd runs on 127.0.0.1, and yet nobody can log in; ssh and the server's log say:".into(),
             output: said + &self.log(),
         })
     }
@@ -229,12 +202,8 @@ struct Programs {
 
 impl Programs {
     fn find() -> Result<Programs, Missing> {
-        let find =
-            |program, package| find_program(program).ok_or(Missing::Program { program, package });
-        let (sshd, ssh_keygen) = (
-            find("sshd", "openssh-server")?,
-            find("ssh-keygen", "openssh-client")?,
-        );
+        let find = |program, package| find_program(program).ok_or(Missing::Program { program, package });
+        let (sshd, ssh_keygen) = (find("sshd", "openssh-server")?, find("ssh-keygen", "openssh-client")?);
         find("ssh", "openssh-client")?;
         Ok(Programs { sshd, ssh_keygen })
     }
@@ -242,64 +211,33 @@ impl Programs {
     /// `-t` checks a configuration; an unknown option is named and refused.
     fn knows_penalties(&self, directory: &Path) -> bool {
         let mut check = Command::new(&self.sshd);
-        check
-            .args(["-t", "-f", "/dev/null", "-o", "PerSourcePenalties=no", "-h"])
-            .arg(directory.join("host_key"));
-        check
-            .stdin(Stdio::null())
-            .output()
-            .is_ok_and(|output| output.status.success())
+        check.args(["-t", "-f", "/dev/null", "-o", "PerSourcePenalties=no", "-h"]).arg(directory.join("host_key"));
+        check.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
     }
 
     fn generate_key(&self, path: &Path) -> Result<String, Missing> {
         let mut keygen = Command::new(&self.ssh_keygen);
-        keygen
-            .args(["-q", "-t", "ed25519", "-N", "", "-C", "phalanx-fleet", "-f"])
-            .arg(path)
-            .stdin(Stdio::null());
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "phalanx-fleet", "-f"]).arg(path).stdin(Stdio::null());
         let output = keygen.output().map_err(setup("run", &self.ssh_keygen))?;
         if !output.status.success() {
             let what = format!("ssh-keygen makes no key {}; it says:", path.display());
-            return Err(Missing::Refused {
-                what,
-                output: String::from_utf8_lossy(&output.stderr).into_owned(),
-            });
+            return Err(Missing::Refused { what, output: String::from_utf8_lossy(&output.stderr).into_owned() });
         }
         let public = path.with_extension("pub");
-        fs::read_to_string(&public)
-            .map(|key| key.trim().to_owned())
-            .map_err(setup("read", &public))
+        fs::read_to_string(&public).map(|key| key.trim().to_owned()).map_err(setup("read", &public))
     }
 
     /// Starts sshd under its guardian, in a process group of its own so that Ctrl-C at a terminal does not reach them.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "support for tests must not depend on the spawn that is under test"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "support for tests must not depend on the spawn that is under test")]
     fn launch(&self, directory: &Path, marker: &str) -> Result<Child, Missing> {
         if nix::unistd::geteuid().is_root() {
             // Where Debian's sshd imprisons its unprivileged half. Its service makes it; in a container nobody did.
             fs::create_dir_all("/run/sshd").map_err(setup("create", "/run/sshd"))?;
         }
         let mut shell = Command::new("/bin/sh");
-        shell
-            .args([
-                "-c",
-                include_str!("fleet/guardian.sh"),
-                "phalanx-fleet-guardian",
-            ])
-            .arg(&self.sshd);
-        shell
-            .arg(directory.join("sshd_config"))
-            .arg(directory.join("log"))
-            .arg(marker)
-            .arg(directory);
-        shell
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .current_dir("/");
+        shell.args(["-c", include_str!("fleet/guardian.sh"), "phalanx-fleet-guardian"]).arg(&self.sshd);
+        shell.arg(directory.join("sshd_config")).arg(directory.join("log")).arg(marker).arg(directory);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).current_dir("/");
         shell.spawn().map_err(setup("start", "/bin/sh"))
     }
 }
@@ -319,10 +257,7 @@ fn write_keys(programs: &Programs, directory: &Path) -> Result<(), Missing> {
     let user = programs.generate_key(&directory.join("user_key"))?;
     let other = programs.generate_key(&directory.join("other_key"))?;
     write(&directory.join("authorized_keys"), &user)?;
-    write(
-        &directory.join("known_hosts"),
-        &config::known_hosts(&host, &other),
-    )
+    write(&directory.join("known_hosts"), &config::known_hosts(&host, &other))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Missing> {
@@ -331,52 +266,35 @@ fn write(path: &Path, text: &str) -> Result<(), Missing> {
 
 fn private_directory() -> Result<TempDir, Missing> {
     let mut builder = tempfile::Builder::new();
-    builder
-        .prefix("phalanx-fleet-")
-        .permissions(Permissions::from_mode(0o700));
-    builder
-        .tempdir()
-        .map_err(setup("make a directory in", std::env::temp_dir()))
+    builder.prefix("phalanx-fleet-").permissions(Permissions::from_mode(0o700));
+    builder.tempdir().map_err(setup("make a directory in", std::env::temp_dir()))
 }
 
 fn setup(attempt: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Missing {
     let path = path.as_ref().to_path_buf();
-    move |source| Missing::Setup {
-        attempt,
-        path,
-        source,
-    }
+    move |source| Missing::Setup { attempt, path, source }
 }
 
 fn user_name() -> Result<String, Missing> {
     let uid = nix::unistd::geteuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();
-    user.map(|user| user.name)
-        .ok_or(Missing::User { uid: uid.as_raw() })
+    user.map(|user| user.name).ok_or(Missing::User { uid: uid.as_raw() })
 }
 
 /// Only root can look, and only root's sshd does.
 fn account_is_locked(user: &str) -> bool {
     let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
-    shadow
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .any(|(name, rest)| name == user && rest.starts_with('!'))
+    shadow.lines().filter_map(|line| line.split_once(':')).any(|(name, rest)| name == user && rest.starts_with('!'))
 }
 
 fn free_port() -> Result<u16, Missing> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    listener
-        .map(|address| address.port())
-        .map_err(setup("find a free port on", "127.0.0.1"))
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    listener.map(|address| address.port()).map_err(setup("find a free port on", "127.0.0.1"))
 }
 
 /// A port where nobody listens: a reserved one, because one from the dynamic range may be given to somebody at any moment.
 fn unused_port() -> u16 {
-    (1..1024)
-        .find(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_err())
-        .unwrap_or(1)
+    (1..1024).find(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_err()).unwrap_or(1)
 }
 
 fn all_processes() -> impl Iterator<Item = u32> {

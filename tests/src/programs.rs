@@ -24,11 +24,7 @@ pub fn phalanx() -> &'static Path {
 pub fn child(name: &str) -> PathBuf {
     static CHILDREN: OnceLock<PathBuf> = OnceLock::new();
     let path = CHILDREN.get_or_init(|| built("phalanx-tests")).join(name);
-    assert!(
-        path.is_file(),
-        "no helper child is called {name}: {} does not exist",
-        path.display()
-    );
+    assert!(path.is_file(), "no helper child is called {name}: {} does not exist", path.display());
     path
 }
 
@@ -49,15 +45,11 @@ fn built(package: &str) -> PathBuf {
     }
     let directory = own_profile_directory();
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build
-        .args(["build", "--quiet", "--bins", "--package", package])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    build.args(["build", "--quiet", "--bins", "--package", package]).current_dir(env!("CARGO_MANIFEST_DIR"));
     if directory.ends_with("release") {
         build.arg("--release");
     }
-    let status = build
-        .status()
-        .expect("cargo built this test, so it can be started again");
+    let status = build.status().expect("cargo built this test, so it can be started again");
     assert!(status.success(), "the binaries of {package} do not compile");
     directory
 }
@@ -66,12 +58,6 @@ fn built(package: &str) -> PathBuf {
 fn own_profile_directory() -> PathBuf {
     let own = std::env::current_exe().expect("Linux tells a process where its program is");
     let directory = own.parent().expect("a program is in a directory");
-    let profile = if directory.ends_with("deps") {
-        directory.parent()
-    } else {
-        Some(directory)
-    };
-    profile
-        .expect("deps is in a profile directory")
-        .to_path_buf()
+    let profile = if directory.ends_with("deps") { directory.parent() } else { Some(directory) };
+    profile.expect("deps is in a profile directory").to_path_buf()
 }

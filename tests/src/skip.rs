@@ -12,8 +12,7 @@ use crate::programs::find_program;
 
 /// True under `CI=true`, where a missing tool fails the test instead of skipping it.
 pub fn nothing_is_skipped_here() -> bool {
-    std::env::var_os("CI")
-        .is_some_and(|value| !value.is_empty() && value != "false" && value != "0")
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0")
 }
 
 /// Reports the current test as skipped, with the reason; the test then returns.
@@ -21,24 +20,15 @@ pub fn nothing_is_skipped_here() -> bool {
 /// # Panics
 /// Under `CI=true`.
 pub fn skip(reason: impl Display) {
-    assert!(
-        !nothing_is_skipped_here(),
-        "CI skips nothing, and this test cannot run: {reason}"
-    );
+    assert!(!nothing_is_skipped_here(), "CI skips nothing, and this test cannot run: {reason}");
     let thread = std::thread::current();
-    let sentence = format!(
-        "skipped {}: {reason}\n",
-        thread.name().unwrap_or("(unnamed test)")
-    );
+    let sentence = format!("skipped {}: {reason}\n", thread.name().unwrap_or("(unnamed test)"));
     // Not eprint!, which the test runner captures. Nothing is lost but the notice if this fails.
     let _ = std::io::stderr().write_all(sentence.as_bytes());
     let Some(list) = std::env::var_os("PHALANX_SKIPPED") else {
         return;
     };
-    let opened = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(list);
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(list);
     let _ = opened.and_then(|mut file| file.write_all(sentence.as_bytes()));
 }
 
@@ -52,9 +42,7 @@ pub fn skip(reason: impl Display) {
 pub fn require_program(program: &str, package: &str) -> Option<PathBuf> {
     let found = find_program(program);
     if found.is_none() {
-        skip(format_args!(
-            "{program} is not installed (apt-get install {package})"
-        ));
+        skip(format_args!("{program} is not installed (apt-get install {package})"));
     }
     found
 }

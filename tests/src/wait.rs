@@ -12,17 +12,11 @@ pub const SAFETY_NET: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// When the condition does not hold within [`SAFETY_NET`].
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where a test may look again a little later"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place where a test may look again a little later")]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(
-            begin.elapsed() < SAFETY_NET,
-            "waited {SAFETY_NET:?} in vain until {what}"
-        );
+        assert!(begin.elapsed() < SAFETY_NET, "waited {SAFETY_NET:?} in vain until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

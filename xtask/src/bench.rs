@@ -28,27 +28,13 @@ struct Row {
     run: fn(&Workshop) -> Result<(), String>,
 }
 
-const ROWS: &[Row] = &[
-    spawning::ROW,
-    connectors::ROW,
-    bytes::WHOLE,
-    bytes::LINES,
-    labels::ROW,
-    cold::ROW,
-    silent::ROW,
-];
+const ROWS: &[Row] = &[spawning::ROW, connectors::ROW, bytes::WHOLE, bytes::LINES, labels::ROW, cold::ROW, silent::ROW];
 
 /// `cargo xtask bench [ROW…]`.
 pub fn run(names: &[String]) -> ExitCode {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| ROWS.iter().all(|row| row.name != **name))
-    {
+    if let Some(unknown) = names.iter().find(|name| ROWS.iter().all(|row| row.name != **name)) {
         let known: Vec<_> = ROWS.iter().map(|row| row.name).collect();
-        eprintln!(
-            "xtask bench: no row is called «{unknown}»: {}",
-            known.join(", ")
-        );
+        eprintln!("xtask bench: no row is called «{unknown}»: {}", known.join(", "));
         return ExitCode::from(2);
     }
     let workshop = match Workshop::open() {
@@ -58,9 +44,7 @@ pub fn run(names: &[String]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let chosen = ROWS
-        .iter()
-        .filter(|row| names.is_empty() || names.iter().any(|name| name == row.name));
+    let chosen = ROWS.iter().filter(|row| names.is_empty() || names.iter().any(|name| name == row.name));
     let mut end = ExitCode::SUCCESS;
     for row in chosen {
         println!("\n{}: {}", row.name, row.work);

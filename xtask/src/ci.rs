@@ -10,22 +10,10 @@ type Step = (&'static str, fn(&mut Steps));
 
 /// The steps, cheapest first. Tests come last, so that the test runner's closing lines are near the end of the output.
 const STEPS: &[Step] = &[
-    ("fmt", |steps| {
-        steps.command("fmt", &mut cargo(["fmt", "--all", "--check"]))
-    }),
+    ("fmt", |steps| steps.command("fmt", &mut cargo(["fmt", "--all", "--check"]))),
     ("tidy", |steps| steps.record("tidy", tidy::report())),
     ("clippy", |steps| {
-        steps.command(
-            "clippy",
-            &mut cargo([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ]),
-        );
+        steps.command("clippy", &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
     }),
     ("doc", |steps| {
         let mut doc = cargo(["doc", "--no-deps", "--workspace"]);
@@ -57,16 +45,10 @@ fn excepted(arguments: &[String]) -> Result<Vec<&'static str>, String> {
     let mut excepted = Vec::new();
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
-        let step = words
-            .next()
-            .filter(|_| word == "--except")
-            .ok_or("usage: cargo xtask ci [--except STEP]…")?;
+        let step = words.next().filter(|_| word == "--except").ok_or("usage: cargo xtask ci [--except STEP]…")?;
         let names = || known().collect::<Vec<_>>().join(", ");
-        excepted.push(
-            known()
-                .find(|name| name == step)
-                .ok_or_else(|| format!("no step is called «{step}»: {}", names()))?,
-        );
+        excepted
+            .push(known().find(|name| name == step).ok_or_else(|| format!("no step is called «{step}»: {}", names()))?);
     }
     Ok(excepted)
 }

@@ -26,52 +26,33 @@ pub fn run(_: &[String]) -> ExitCode {
         None => vec!["-R".into(), "exec".into()],
     };
     let shows = [
-        (
-            "Sixteen nodes at once, every line with its node as it comes. One of them is in trouble.",
-            None,
-            JOB,
-        ),
-        (
-            "Identical output gathered under one header of folded nodes.",
-            Some("-b"),
-            JOB,
-        ),
+        ("Sixteen nodes at once, every line with its node as it comes. One of them is in trouble.", None, JOB),
+        ("Identical output gathered under one header of folded nodes.", Some("-b"), JOB),
         ("The report.", Some("--report"), JOB),
     ];
     for (title, option, job) in shows {
         let mut command = Command::new(&phalanx);
-        command
-            .args(["run", "-w", "node[1-16]"])
-            .args(&worker)
-            .args(option)
-            .args(["--", job]);
+        command.args(["run", "-w", "node[1-16]"]).args(&worker).args(option).args(["--", job]);
         // The demonstrated exit status is 1, for one node failed; anything else is a failure of the demonstration.
         if show(title, &mut command) != Some(1) {
             return ExitCode::FAILURE;
         }
     }
-    println!(
-        "\nNext: cargo xtask test, and phalanx run --help. The program is {}",
-        phalanx.display()
-    );
+    println!("\nNext: cargo xtask test, and phalanx run --help. The program is {}", phalanx.display());
     ExitCode::SUCCESS
 }
 
 fn build() -> Option<PathBuf> {
     eprintln!("Building phalanx …");
     let built = cargo(["build", "--release", "--package", "phalanx-cli"]).status();
-    built
-        .is_ok_and(|status| status.success())
-        .then(|| target().join("release/phalanx"))
+    built.is_ok_and(|status| status.success()).then(|| target().join("release/phalanx"))
 }
 
 fn fleet() -> Option<Fleet> {
     install::provide(install::FLEET);
     match Fleet::start() {
         Ok(fleet) => {
-            println!(
-                "A private sshd on 127.0.0.1 plays the hosts node*, with keys and a configuration of its own."
-            );
+            println!("A private sshd on 127.0.0.1 plays the hosts node*, with keys and a configuration of its own.");
             Some(fleet)
         }
         Err(missing) => {
@@ -87,19 +68,11 @@ fn show(title: &str, command: &mut Command) -> Option<i32> {
     println!("\n=== {title}\n$ {}\n", typed(command));
     match command.status() {
         Ok(status) => {
-            println!(
-                "\n(exit status {})",
-                status
-                    .code()
-                    .map_or_else(|| status.to_string(), |code| code.to_string())
-            );
+            println!("\n(exit status {})", status.code().map_or_else(|| status.to_string(), |code| code.to_string()));
             status.code()
         }
         Err(error) => {
-            eprintln!(
-                "demo: cannot start {}: {error}",
-                command.get_program().display()
-            );
+            eprintln!("demo: cannot start {}: {error}", command.get_program().display());
             None
         }
     }

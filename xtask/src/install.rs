@@ -22,11 +22,8 @@ const fn need(program: &'static str, package: &'static str) -> Need {
 }
 
 /// What the fleet of ssh hosts needs.
-pub const FLEET: &[Need] = &[
-    need("sshd", "openssh-server"),
-    need("ssh", "openssh-client"),
-    need("ssh-keygen", "openssh-client"),
-];
+pub const FLEET: &[Need] =
+    &[need("sshd", "openssh-server"), need("ssh", "openssh-client"), need("ssh-keygen", "openssh-client")];
 
 /// What the tests need: the fleet, and the peers that Phalanx works with or is compared to.
 pub const TESTS: &[Need] = &[
@@ -42,11 +39,7 @@ pub const TESTS: &[Need] = &[
 ];
 
 fn missing(needs: &[Need]) -> Vec<Need> {
-    needs
-        .iter()
-        .copied()
-        .filter(|need| find_program(need.program).is_none())
-        .collect()
+    needs.iter().copied().filter(|need| find_program(need.program).is_none()).collect()
 }
 
 /// Installs what is missing of `needs` where that is possible. True when nothing is missing afterwards; otherwise a sentence was said.
@@ -57,30 +50,19 @@ pub fn provide(needs: &[Need]) -> bool {
     }
     let packages = packages(&lacking);
     if nix::unistd::geteuid().is_root() && find_program("apt-get").is_some() {
-        eprintln!(
-            "Missing: {}. Installing {} …",
-            programs(&lacking),
-            packages.join(" ")
-        );
+        eprintln!("Missing: {}. Installing {} …", programs(&lacking), packages.join(" "));
         apt_get(&packages);
     }
     let lacking = missing(needs);
     if !lacking.is_empty() {
         let packages = self::packages(&lacking).join(" ");
-        eprintln!(
-            "Missing: {}. To install: sudo apt-get install {packages}",
-            programs(&lacking)
-        );
+        eprintln!("Missing: {}. To install: sudo apt-get install {packages}", programs(&lacking));
     }
     lacking.is_empty()
 }
 
 fn programs(needs: &[Need]) -> String {
-    needs
-        .iter()
-        .map(|need| need.program)
-        .collect::<Vec<_>>()
-        .join(", ")
+    needs.iter().map(|need| need.program).collect::<Vec<_>>().join(", ")
 }
 
 fn packages(needs: &[Need]) -> Vec<&'static str> {
@@ -93,19 +75,10 @@ fn packages(needs: &[Need]) -> Vec<&'static str> {
 /// Failures are not looked at: what counts is whether the programs are there afterwards.
 fn apt_get(packages: &[&str]) {
     let _no_service = NoService::declare();
-    for arguments in [
-        vec!["update", "-qq"],
-        [
-            &["install", "-y", "-qq", "--no-install-recommends"],
-            packages,
-        ]
-        .concat(),
-    ] {
+    for arguments in [vec!["update", "-qq"], [&["install", "-y", "-qq", "--no-install-recommends"], packages].concat()]
+    {
         let mut apt_get = Command::new("apt-get");
-        apt_get
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null());
+        apt_get.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
         let _ = apt_get.status();
     }
 }
@@ -123,8 +96,7 @@ impl NoService {
             return NoService(None);
         }
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        let written = fs::write(policy, "#!/bin/sh\nexit 101\n")
-            .and_then(|()| fs::set_permissions(policy, mode));
+        let written = fs::write(policy, "#!/bin/sh\nexit 101\n").and_then(|()| fs::set_permissions(policy, mode));
         NoService(written.is_ok().then(|| policy.to_path_buf()))
     }
 }

@@ -7,9 +7,7 @@ use std::time::Instant;
 
 /// The root of the workspace.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask is a directory of the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a directory of the workspace")
 }
 
 /// Where this program, and so every binary of the same profile, was built: `target/debug`.
@@ -17,20 +15,13 @@ pub fn binaries() -> PathBuf {
     let own = std::env::current_exe().expect("Linux tells a process where its program is");
     let directory = own.parent().expect("a program is in a directory");
     // A test that calls us is one deeper.
-    if directory.ends_with("deps") {
-        directory.parent().map(Path::to_path_buf)
-    } else {
-        Some(directory.to_path_buf())
-    }
-    .expect("deps is in a profile directory")
+    if directory.ends_with("deps") { directory.parent().map(Path::to_path_buf) } else { Some(directory.to_path_buf()) }
+        .expect("deps is in a profile directory")
 }
 
 /// The target directory, wherever the user's configuration put it.
 pub fn target() -> PathBuf {
-    binaries()
-        .parent()
-        .expect("a profile directory is in a target directory")
-        .to_path_buf()
+    binaries().parent().expect("a profile directory is in a target directory").to_path_buf()
 }
 
 /// `cargo` with `arguments`, in the root of the workspace.
@@ -42,14 +33,9 @@ pub fn cargo<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Command {
 
 /// The command as a user would type it.
 pub fn typed(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
-    words
-        .map(|word| quoted(&word.to_string_lossy()))
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &str) -> String {
@@ -78,10 +64,7 @@ impl Steps {
             Ok(status) => Err(status.to_string()),
             Err(error) => Err(format!("cannot start: {error}")),
         };
-        self.record(
-            &format!("{name} ({:.0} s)", begin.elapsed().as_secs_f64()),
-            end,
-        );
+        self.record(&format!("{name} ({:.0} s)", begin.elapsed().as_secs_f64()), end);
     }
 
     /// Remembers the end of a step that is no command.
@@ -98,11 +81,7 @@ impl Steps {
             eprintln!("\n{job}: all passed: {}", self.passed.join(", "));
             return ExitCode::SUCCESS;
         }
-        eprintln!(
-            "\n{job}: {} of {} failed",
-            self.failed.len(),
-            self.failed.len() + self.passed.len()
-        );
+        eprintln!("\n{job}: {} of {} failed", self.failed.len(), self.failed.len() + self.passed.len());
         for failure in &self.failed {
             eprintln!("  FAILED {failure}");
         }

@@ -24,31 +24,10 @@ pub fn add_to(steps: &mut Steps, filters: &[String]) {
     let skipped = Skipped::begin();
     // nextest runs no examples in documentation; before it, so that the closing lines are the runner's.
     if find_program("cargo-nextest").is_some() {
-        skipped.run(
-            steps,
-            "examples in the documentation",
-            &["test", "--workspace", "--doc"],
-            filters,
-        );
-        skipped.run(
-            steps,
-            "tests",
-            &[
-                "nextest",
-                "run",
-                "--workspace",
-                "--no-fail-fast",
-                "--no-tests=pass",
-            ],
-            filters,
-        );
+        skipped.run(steps, "examples in the documentation", &["test", "--workspace", "--doc"], filters);
+        skipped.run(steps, "tests", &["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"], filters);
     } else {
-        skipped.run(
-            steps,
-            "tests",
-            &["test", "--workspace", "--no-fail-fast"],
-            filters,
-        );
+        skipped.run(steps, "tests", &["test", "--workspace", "--no-fail-fast"], filters);
     }
     skipped.report();
 }
@@ -69,9 +48,7 @@ impl Skipped {
         if !filters.is_empty() {
             command.arg("--").args(filters);
         }
-        command
-            .env("PHALANX_SKIPPED", &self.0)
-            .env("PHALANX_BINARIES", binaries());
+        command.env("PHALANX_SKIPPED", &self.0).env("PHALANX_BINARIES", binaries());
         steps.command(name, &mut command);
     }
 
@@ -80,9 +57,7 @@ impl Skipped {
         if !list.is_empty() {
             eprint!(
                 "\n{} tests were skipped:\n{list}",
-                list.lines()
-                    .filter(|line| line.starts_with("skipped "))
-                    .count()
+                list.lines().filter(|line| line.starts_with("skipped ")).count()
             );
         }
     }

@@ -28,11 +28,7 @@ pub struct Complaint {
 
 impl fmt::Display for Complaint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Complaint {
-            path,
-            line,
-            sentence,
-        } = self;
+        let Complaint { path, line, sentence } = self;
         match line {
             0 => write!(formatter, "{}: {sentence}", path.display()),
             _ => write!(formatter, "{}:{line}: {sentence}", path.display()),
@@ -51,10 +47,7 @@ pub const RULES: &[Rule] = &[
     ("nothing is left unfinished", sources::nothing_unfinished),
     ("no catch-all names", sources::no_catch_all_names),
     ("arrows between crates", manifests::arrows),
-    (
-        "one version of everything",
-        manifests::versions_in_one_place,
-    ),
+    ("one version of everything", manifests::versions_in_one_place),
     ("every dependency has a reason", manifests::reasons),
     ("the changelog names the version", documents::changelog),
     ("documents name commands that exist", documents::verbs_exist),

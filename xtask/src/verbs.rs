@@ -72,13 +72,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
 
 fn usage() -> String {
     let call = |verb: &Verb| format!("{} {}", verb.name, verb.arguments);
-    let width = VERBS
-        .iter()
-        .map(|verb| call(verb).chars().count())
-        .max()
-        .unwrap_or(0);
-    let lines = VERBS
-        .iter()
-        .map(|verb| format!("  cargo xtask {:width$}  {}\n", call(verb), verb.purpose));
+    let width = VERBS.iter().map(|verb| call(verb).chars().count()).max().unwrap_or(0);
+    let lines = VERBS.iter().map(|verb| format!("  cargo xtask {:width$}  {}\n", call(verb), verb.purpose));
     String::from("usage:\n") + &lines.collect::<String>()
 }

@@ -11,9 +11,7 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let status = std::env::args().nth(1).map_or(0, |word| {
-        word.parse().expect("STATUS is a number below 256")
-    });
+    let status = std::env::args().nth(1).map_or(0, |word| word.parse().expect("STATUS is a number below 256"));
     let mut out = io::stdout();
     let _ = out.write_all(b"closing\n").and_then(|()| out.flush());
     nix::unistd::close(1).expect("stdout was open");

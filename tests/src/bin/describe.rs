@@ -23,27 +23,17 @@ fn main() -> io::Result<()> {
     let descriptors = open_descriptors();
     let mut text = String::new();
     let session = getsid(None).map_err(io::Error::from)?;
-    let _ = writeln!(
-        text,
-        "pid={}\nppid={}\npgid={}\nsid={session}",
-        getpid(),
-        getppid(),
-        getpgrp()
-    );
+    let _ = writeln!(text, "pid={}\nppid={}\npgid={}\nsid={session}", getpid(), getppid(), getpgrp());
     for argument in std::env::args().skip(1) {
         let _ = writeln!(text, "argument={argument}");
     }
     let _ = writeln!(text, "directory={}", std::env::current_dir()?.display());
     let _ = writeln!(text, "descriptors={descriptors}");
-    let tty = nix::unistd::ttyname(io::stdin())
-        .map_or("none".to_owned(), |path| path.display().to_string());
+    let tty = nix::unistd::ttyname(io::stdin()).map_or("none".to_owned(), |path| path.display().to_string());
     let _ = writeln!(text, "tty={tty}");
     let status = fs::read_to_string("/proc/self/status")?;
     for (name, field) in [("blocked", "SigBlk:"), ("ignored", "SigIgn:")] {
-        let value = status
-            .lines()
-            .find_map(|line| line.strip_prefix(field))
-            .unwrap_or("unknown");
+        let value = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or("unknown");
         let _ = writeln!(text, "{name}={}", value.trim());
     }
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(io::Error::from)?;
@@ -56,18 +46,9 @@ fn main() -> io::Result<()> {
 
 /// The listing's own descriptor is closed by the time it is looked up again, and so left out.
 fn open_descriptors() -> String {
-    let entries = fs::read_dir("/proc/self/fd")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut numbers: Vec<i32> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let mut numbers: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     numbers.retain(|number| fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok());
     numbers.sort_unstable();
-    numbers
-        .iter()
-        .map(i32::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
+    numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
 }

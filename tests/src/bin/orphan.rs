@@ -25,10 +25,6 @@ fn main() {
     } else {
         Command::new("sleep")
     };
-    let grandchild = sleep
-        .arg(seconds)
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("sleep is there");
+    let grandchild = sleep.arg(seconds).stdin(Stdio::null()).spawn().expect("sleep is there");
     let _ = writeln!(io::stdout(), "{}", grandchild.id());
 }

@@ -15,12 +15,8 @@ use signal_hook::iterator::Signals;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let patience = words
-        .first()
-        .map(|count| count.parse().expect("COUNT is a number"));
-    let status = words.get(1).map_or(0, |status| {
-        status.parse().expect("STATUS is a number below 256")
-    });
+    let patience = words.first().map(|count| count.parse().expect("COUNT is a number"));
+    let status = words.get(1).map_or(0, |status| status.parse().expect("STATUS is a number below 256"));
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).expect("these signals can be caught");
     say("ready");
     for (count, signal) in (1_usize..).zip(signals.forever()) {

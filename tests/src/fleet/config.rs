@@ -26,24 +26,10 @@ pub(super) struct Facts<'a> {
 /// * `SetEnv SHLVL=9` keeps bash from taking sshd for rshd, for which it reads `~/.bashrc`: a heavy one costs 100 ms per command.
 /// * `StrictModes no`, because /tmp is writable by everybody; the fleet's directory is private to the user.
 pub(super) fn sshd_config(facts: &Facts<'_>) -> String {
-    let Facts {
-        directory,
-        user,
-        port,
-        marker,
-        ..
-    } = facts;
+    let Facts { directory, user, port, marker, .. } = facts;
     let directory = directory.display();
-    let penalties = if facts.knows_penalties {
-        "PerSourcePenalties no\n"
-    } else {
-        ""
-    };
-    let pam = if facts.account_is_locked {
-        "UsePAM yes\n"
-    } else {
-        ""
-    };
+    let penalties = if facts.knows_penalties { "PerSourcePenalties no\n" } else { "" };
+    let pam = if facts.account_is_locked { "UsePAM yes\n" } else { "" };
     format!(
         "ListenAddress 127.0.0.1:{port}
 HostKey \"{directory}/host_key\"
@@ -75,14 +61,7 @@ Subsystem sftp internal-sftp
 ///
 /// `ControlMaster` and host key policy are left to the command line, which overrides a configuration file: they are what is under test.
 pub(super) fn ssh_config(facts: &Facts<'_>) -> String {
-    let Facts {
-        directory,
-        user,
-        port,
-        refused_port,
-        silent_port,
-        ..
-    } = facts;
+    let Facts { directory, user, port, refused_port, silent_port, .. } = facts;
     let directory = directory.display();
     format!(
         "IgnoreUnknown WarnWeakCrypto

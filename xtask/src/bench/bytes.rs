@@ -31,9 +31,7 @@ fn against_cat(workshop: &Workshop, way: &str, goal: Goal) -> Result<(), String>
     };
     let cats = || -> Command {
         let mut shell = quiet("sh");
-        shell
-            .args(["-c", "cat \"$1\" | cat >/dev/null", "sh"])
-            .arg(&file);
+        shell.args(["-c", "cat \"$1\" | cat >/dev/null", "sh"]).arg(&file);
         shell
     };
     pairwise("cat | cat >/dev/null", goal, 5, ours, cats)

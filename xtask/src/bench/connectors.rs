@@ -22,10 +22,7 @@ fn run(workshop: &Workshop) -> Result<(), String> {
     let list = workshop.list("n", 2_000)?;
     let xargs = || {
         let mut xargs = fed("xargs", &list);
-        xargs
-            .args(["-P64", "-I%"])
-            .arg(&connector)
-            .args(["%", "true"]);
+        xargs.args(["-P64", "-I%"]).arg(&connector).args(["%", "true"]);
         xargs
     };
     pairwise("xargs -P64", Goal::AtMost(1.15), 5, || ours(2_000), xargs)?;
@@ -39,10 +36,7 @@ fn run(workshop: &Workshop) -> Result<(), String> {
             || ours(300),
             || {
                 let mut execo = quiet(python);
-                execo
-                    .arg(root().join("xtask/bench/execo_remote.py"))
-                    .arg(&connector)
-                    .args(["300", "true"]);
+                execo.arg(root().join("xtask/bench/execo_remote.py")).arg(&connector).args(["300", "true"]);
                 execo
             },
         ),

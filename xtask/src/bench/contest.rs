@@ -71,15 +71,9 @@ pub(super) fn against_tool(
 }
 
 fn say(name: &str, goal: Goal, turns: &[(Cost, Cost)]) {
-    let ratio = |part: fn(&Cost) -> f64| {
-        median(turns.iter().map(|(ours, theirs)| part(ours) / part(theirs)))
-    };
+    let ratio = |part: fn(&Cost) -> f64| median(turns.iter().map(|(ours, theirs)| part(ours) / part(theirs)));
     let (told, word) = goal.judge(ratio(|cost| cost.wall));
-    let unit = if matches!(goal, Goal::AtMost(_)) {
-        "× the time of"
-    } else {
-        "× faster than"
-    };
+    let unit = if matches!(goal, Goal::AtMost(_)) { "× the time of" } else { "× faster than" };
     let ours = |part: fn(&Cost) -> f64| median(turns.iter().map(|(ours, _)| part(ours)));
     let theirs = |part: fn(&Cost) -> f64| median(turns.iter().map(|(_, theirs)| part(theirs)));
     println!("  {told:7.2} {unit} {name:32} {goal:16} {word}");
@@ -91,10 +85,7 @@ fn say(name: &str, goal: Goal, turns: &[(Cost, Cost)]) {
         theirs(|cost| cost.processor),
         ratio(|cost| cost.processor),
         turns.iter().map(|(ours, _)| ours.peak).fold(0.0, f64::max),
-        turns
-            .iter()
-            .map(|(_, theirs)| theirs.peak)
-            .fold(0.0, f64::max),
+        turns.iter().map(|(_, theirs)| theirs.peak).fold(0.0, f64::max),
         turns.len(),
     );
 }

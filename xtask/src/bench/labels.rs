@@ -8,11 +8,8 @@ use super::contest::{Goal, against_tool};
 use super::measure::quiet;
 use super::workshop::Workshop;
 
-pub(super) const ROW: Row = Row {
-    name: "labels",
-    work: "5 million short lines of 10 processes, shown with labels, to a file",
-    run,
-};
+pub(super) const ROW: Row =
+    Row { name: "labels", work: "5 million short lines of 10 processes, shown with labels, to a file", run };
 
 fn run(workshop: &Workshop) -> Result<(), String> {
     let shown = workshop.files().join("shown");

@@ -27,38 +27,22 @@ pub(super) fn measure(command: &mut Command) -> Result<Cost, String> {
     let begin = Instant::now();
     let child = start(command)?;
     let peak = watch_memory(child.id());
-    let output = child
-        .wait_with_output()
-        .map_err(|error| format!("cannot wait for {}: {error}", typed(command)))?;
+    let output = child.wait_with_output().map_err(|error| format!("cannot wait for {}: {error}", typed(command)))?;
     let wall = begin.elapsed().as_secs_f64();
     let peak = peak.finish();
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last: Vec<_> = said.lines().rev().take(3).collect();
-        return Err(format!(
-            "{} ended with {}: {}",
-            typed(command),
-            output.status,
-            last.join(" / ")
-        ));
+        return Err(format!("{} ended with {}: {}", typed(command), output.status, last.join(" / ")));
     }
-    Ok(Cost {
-        wall,
-        processor: processor_of_children() - before,
-        peak,
-    })
+    Ok(Cost { wall, processor: processor_of_children() - before, peak })
 }
 
 /// Starts the command with no input and nobody listening to its output; standard error is kept for the sentence about a failure.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the measured must not be started by what is measured"
-)]
+#[expect(clippy::disallowed_methods, reason = "the measured must not be started by what is measured")]
 pub(super) fn start(command: &mut Command) -> Result<Child, String> {
     command.stderr(Stdio::piped());
-    command
-        .spawn()
-        .map_err(|error| format!("cannot start {}: {error}", typed(command)))
+    command.spawn().map_err(|error| format!("cannot start {}: {error}", typed(command)))
 }
 
 /// A command with no input, whose output nobody wants.
@@ -78,8 +62,7 @@ pub(super) fn fed(program: impl AsRef<std::ffi::OsStr>, input: &Path) -> Command
 /// Of all that were waited for so far.
 fn processor_of_children() -> f64 {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("RUSAGE_CHILDREN is valid");
-    let seconds =
-        |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
@@ -101,10 +84,7 @@ impl Memory {
 
 fn watch_memory(pid: u32) -> Memory {
     let (stop, stopped) = channel();
-    Memory {
-        stop,
-        thread: std::thread::spawn(move || highest(pid, &stopped)),
-    }
+    Memory { stop, thread: std::thread::spawn(move || highest(pid, &stopped)) }
 }
 
 fn highest(pid: u32, stopped: &Receiver<()>) -> f64 {
@@ -120,9 +100,7 @@ fn highest(pid: u32, stopped: &Receiver<()>) -> f64 {
 /// The high-water mark of a living process, in MiB.
 pub(super) fn peak_of(pid: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let field = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let field = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: f64 = field.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes / 1024.0)
 }

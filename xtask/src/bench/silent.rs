@@ -12,11 +12,8 @@ use super::Row;
 use super::measure::{peak_of, start};
 use super::workshop::Workshop;
 
-pub(super) const ROW: Row = Row {
-    name: "silent",
-    work: "5,000 live silent children: memory of ours, and processor while idle",
-    run,
-};
+pub(super) const ROW: Row =
+    Row { name: "silent", work: "5,000 live silent children: memory of ours, and processor while idle", run };
 
 const CHILDREN: usize = 5_000;
 
@@ -26,22 +23,12 @@ const LOOK: Duration = Duration::from_secs(2);
 fn run(workshop: &Workshop) -> Result<(), String> {
     let count = CHILDREN.to_string();
     let nodes = format!("n[1-{count}]");
-    let mut phalanx = start(&mut workshop.phalanx_run(&[
-        "-R",
-        "exec",
-        "-w",
-        &nodes,
-        "-f",
-        &count,
-        "-q",
-        "sleep 1000",
-    ]))?;
+    let mut phalanx =
+        start(&mut workshop.phalanx_run(&["-R", "exec", "-w", &nodes, "-f", &count, "-q", "sleep 1000"]))?;
     let found = observe(&mut phalanx);
     // Politely, so that it takes its children along.
     kill(pid(&phalanx), Signal::SIGTERM).map_err(|error| format!("cannot end it: {error}"))?;
-    phalanx
-        .wait()
-        .map_err(|error| format!("cannot wait for it: {error}"))?;
+    phalanx.wait().map_err(|error| format!("cannot wait for it: {error}"))?;
     let (peak, idle) = found?;
     let word = |reached: bool| if reached { "REACHED" } else { "MISSED" };
     println!(
@@ -62,10 +49,7 @@ fn pid(child: &Child) -> Pid {
 }
 
 /// The peak in MiB and the seconds of processor while all children live.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what is measured is a stretch of time in which nothing happens"
-)]
+#[expect(clippy::disallowed_methods, reason = "what is measured is a stretch of time in which nothing happens")]
 fn observe(phalanx: &mut Child) -> Result<(f64, f64), String> {
     let mut ended = false;
     wait_until("all children live", || {
@@ -84,10 +68,7 @@ fn observe(phalanx: &mut Child) -> Result<(f64, f64), String> {
 /// Of all threads, by `/proc/PID/task/TID/children` (proc(5)).
 fn children(pid: u32) -> usize {
     let of_thread = |path: std::path::PathBuf| {
-        fs::read_to_string(path.join("children"))
-            .unwrap_or_default()
-            .split_whitespace()
-            .count()
+        fs::read_to_string(path.join("children")).unwrap_or_default().split_whitespace().count()
     };
     threads(pid).map(of_thread).sum()
 }
@@ -95,21 +76,13 @@ fn children(pid: u32) -> usize {
 /// Seconds of processor of all threads, to the nanosecond, by `/proc/PID/task/TID/schedstat` (first field; Documentation/scheduler/sched-stats).
 fn processor(pid: u32) -> Option<f64> {
     let of_thread = |path: std::path::PathBuf| -> Option<f64> {
-        fs::read_to_string(path.join("schedstat"))
-            .ok()?
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()
+        fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
     };
     let nanoseconds: Option<f64> = threads(pid).map(of_thread).sum();
     nanoseconds.map(|nanoseconds| nanoseconds / 1e9)
 }
 
 fn threads(pid: u32) -> impl Iterator<Item = std::path::PathBuf> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     entries.map(|entry| entry.path())
 }

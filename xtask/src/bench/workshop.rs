@@ -20,27 +20,13 @@ pub(super) struct Workshop {
 impl Workshop {
     /// Builds our own program; everything else is made on demand.
     pub(super) fn open() -> Result<Workshop, String> {
-        run(&mut cargo([
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "phalanx-cli",
-        ]))?;
+        run(&mut cargo(["build", "--quiet", "--release", "--package", "phalanx-cli"]))?;
         // Memory where there is some, so that no disk takes part in the measurement.
-        let place = if shared_memory_has(3 << 30) {
-            PathBuf::from("/dev/shm")
-        } else {
-            target()
-        };
+        let place = if shared_memory_has(3 << 30) { PathBuf::from("/dev/shm") } else { target() };
         let mut builder = tempfile::Builder::new();
         let files = builder.prefix("phalanx-bench-").tempdir_in(&place);
-        let files = files
-            .map_err(|error| format!("cannot make a directory in {}: {error}", place.display()))?;
-        Ok(Workshop {
-            files,
-            execo: OnceLock::new(),
-        })
+        let files = files.map_err(|error| format!("cannot make a directory in {}: {error}", place.display()))?;
+        Ok(Workshop { files, execo: OnceLock::new() })
     }
 
     /// `phalanx run` with `arguments`, its output unwanted.
@@ -53,39 +39,24 @@ impl Workshop {
     /// A program of `xtask/bench/NAME.c`, compiled.
     pub(super) fn limit(&self, name: &str) -> Result<PathBuf, String> {
         let directory = target().join("bench");
-        fs::create_dir_all(&directory)
-            .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
+        fs::create_dir_all(&directory).map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
         let program = directory.join(name);
         let source = root().join("xtask/bench").join(name).with_extension("c");
-        run(Command::new("cc")
-            .args(["-O2", "-Wall", "-o"])
-            .arg(&program)
-            .arg(source))?;
+        run(Command::new("cc").args(["-O2", "-Wall", "-o"]).arg(&program).arg(source))?;
         Ok(program)
     }
 
     /// An example of ours (`examples/`), built for speed.
     pub(super) fn example(&self, name: &str) -> Result<PathBuf, String> {
-        run(&mut cargo([
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "phalanx-examples",
-            "--example",
-            name,
-        ]))?;
+        run(&mut cargo(["build", "--quiet", "--release", "--package", "phalanx-examples", "--example", name]))?;
         Ok(target().join("release/examples").join(name))
     }
 
     /// A file of `count` lines, `prefix` and a number each: what xargs and parallel read their arguments from.
     pub(super) fn list(&self, prefix: &str, count: usize) -> Result<PathBuf, String> {
         let path = self.files.path().join(format!("list-{prefix}{count}"));
-        let text: String = (1..=count)
-            .map(|number| format!("{prefix}{number}\n"))
-            .collect();
-        fs::write(&path, text)
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        let text: String = (1..=count).map(|number| format!("{prefix}{number}\n")).collect();
+        fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         Ok(path)
     }
 
@@ -137,15 +108,6 @@ fn shared_memory_has(bytes: u64) -> bool {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let status = command
-        .status()
-        .map_err(|error| format!("cannot start {}: {error}", crate::step::typed(command)))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!(
-            "{} ended with {status}",
-            crate::step::typed(command)
-        ))
-    }
+    let status = command.status().map_err(|error| format!("cannot start {}: {error}", crate::step::typed(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", crate::step::typed(command))) }
 }

@@ -10,49 +10,27 @@ pub(super) fn changelog(workspace: &Workspace) -> Vec<Complaint> {
     let Some(manifest) = workspace.root_manifest() else {
         return Vec::new();
     };
-    let package = manifest
-        .table
-        .get("workspace")
-        .and_then(|workspace| workspace.get("package"));
-    let version = package
-        .and_then(|package| package.get("version"))
-        .and_then(toml::Value::as_str)
-        .unwrap_or_default();
+    let package = manifest.table.get("workspace").and_then(|workspace| workspace.get("package"));
+    let version = package.and_then(|package| package.get("version")).and_then(toml::Value::as_str).unwrap_or_default();
     let path = PathBuf::from("CHANGELOG.md");
-    let text = workspace
-        .documents
-        .iter()
-        .find(|(found, _)| *found == path)
-        .map_or("", |(_, text)| text.as_str());
-    let heading = |line: &str| {
-        line.starts_with("## ") && line.split([' ', '[', ']']).any(|word| word == version)
-    };
+    let text = workspace.documents.iter().find(|(found, _)| *found == path).map_or("", |(_, text)| text.as_str());
+    let heading = |line: &str| line.starts_with("## ") && line.split([' ', '[', ']']).any(|word| word == version);
     if text.lines().any(heading) {
         return Vec::new();
     }
     vec![Complaint {
-        path,
-        line: 0,
-        sentence: format!("needs a heading «## {version}» and what that version brings"),
+        path, line: 0, sentence: format!("needs a heading «## {version}» and what that version brings")
     }]
 }
 
 /// Every `cargo xtask VERB` of a document is a verb.
 pub(super) fn verbs_exist(workspace: &Workspace) -> Vec<Complaint> {
-    let all = workspace
-        .documents
-        .iter()
-        .flat_map(|(path, text)| commands(path, text));
+    let all = workspace.documents.iter().flat_map(|(path, text)| commands(path, text));
     let wrong = all.filter(|command| {
-        let verb = command
-            .text
-            .strip_prefix("cargo xtask")
-            .and_then(|rest| rest.split_whitespace().next());
+        let verb = command.text.strip_prefix("cargo xtask").and_then(|rest| rest.split_whitespace().next());
         verb.is_some_and(|verb| VERBS.iter().all(|known| known.name != verb))
     });
-    wrong
-        .map(|command| command.complaint("there is no such verb of cargo xtask".into()))
-        .collect()
+    wrong.map(|command| command.complaint("there is no such verb of cargo xtask".into())).collect()
 }
 
 /// A command of a document: one line of a fenced block marked `sh`.
@@ -68,11 +46,7 @@ pub struct Command {
 
 impl Command {
     fn complaint(self, sentence: String) -> Complaint {
-        Complaint {
-            path: self.path,
-            line: self.line,
-            sentence: format!("«{}»: {sentence}", self.text),
-        }
+        Complaint { path: self.path, line: self.line, sentence: format!("«{}»: {sentence}", self.text) }
     }
 }
 
@@ -92,14 +66,8 @@ pub fn commands(path: &Path, text: &str) -> Vec<Command> {
         if !inside || words.is_empty() || words.starts_with('#') {
             continue;
         }
-        let (part, continues) = words
-            .strip_suffix('\\')
-            .map_or((words, false), |part| (part, true));
-        let command = begun.get_or_insert_with(|| Command {
-            path: path.to_path_buf(),
-            line,
-            text: String::new(),
-        });
+        let (part, continues) = words.strip_suffix('\\').map_or((words, false), |part| (part, true));
+        let command = begun.get_or_insert_with(|| Command { path: path.to_path_buf(), line, text: String::new() });
         command.text.push_str(part);
         if !continues {
             commands.extend(begun.take());
@@ -115,29 +83,15 @@ mod tests {
     #[test]
     fn commands_are_the_lines_of_sh_blocks() {
         let text = "a\n```sh\n# why\nls -l \\\n  /tmp\n\ntrue\n```\n```text\nfalse\n```\n```\nplain\n```\n";
-        let found: Vec<_> = commands(Path::new("x.md"), text)
-            .into_iter()
-            .map(|command| (command.line, command.text))
-            .collect();
-        assert_eq!(
-            found,
-            [(4, "ls -l /tmp".to_owned()), (7, "true".to_owned())]
-        );
+        let found: Vec<_> =
+            commands(Path::new("x.md"), text).into_iter().map(|command| (command.line, command.text)).collect();
+        assert_eq!(found, [(4, "ls -l /tmp".to_owned()), (7, "true".to_owned())]);
     }
 
     #[test]
     fn an_unknown_verb_is_found() {
         let text = "```sh\ncargo xtask test\ncargo xtask fly\n```\n".to_owned();
-        let workspace = Workspace {
-            documents: vec![("README.md".into(), text)],
-            ..Workspace::default()
-        };
-        assert_eq!(
-            verbs_exist(&workspace)
-                .iter()
-                .map(|complaint| complaint.line)
-                .collect::<Vec<_>>(),
-            [3]
-        );
+        let workspace = Workspace { documents: vec![("README.md".into(), text)], ..Workspace::default() };
+        assert_eq!(verbs_exist(&workspace).iter().map(|complaint| complaint.line).collect::<Vec<_>>(), [3]);
     }
 }

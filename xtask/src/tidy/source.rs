@@ -18,39 +18,22 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(path: PathBuf, text: String) -> Source {
-        let mut splitter = Splitter {
-            rest: &text,
-            code: String::new(),
-            comments: String::new(),
-        };
+        let mut splitter = Splitter { rest: &text, code: String::new(), comments: String::new() };
         while splitter.step() {}
         let Splitter { code, comments, .. } = splitter;
-        Source {
-            path,
-            text,
-            code,
-            comments,
-        }
+        Source { path, text, code, comments }
     }
 
     /// The crate directory this file belongs to, as `core` in `crates/core/src/lib.rs`.
     pub(super) fn crate_name(&self) -> Option<&str> {
-        let mut parts = self
-            .path
-            .iter()
-            .map(|part| part.to_str().unwrap_or_default());
-        (parts.next() == Some("crates"))
-            .then(|| parts.next())
-            .flatten()
+        let mut parts = self.path.iter().map(|part| part.to_str().unwrap_or_default());
+        (parts.next() == Some("crates")).then(|| parts.next()).flatten()
     }
 
     /// Part of what is shipped: below a crate's `src`, and not a module of tests in a file of its own.
     pub(super) fn is_production(&self) -> bool {
         let in_src = self.path.iter().nth(2).is_some_and(|part| part == "src");
-        let tests = self
-            .path
-            .iter()
-            .any(|part| part == "tests" || part == "tests.rs");
+        let tests = self.path.iter().any(|part| part == "tests" || part == "tests.rs");
         self.crate_name().is_some() && in_src && !tests
     }
 
@@ -59,10 +42,8 @@ impl Source {
         let mut code = self.code.clone();
         while let Some(begin) = code.find("#[cfg(test)]") {
             let end = begin + end_of_item(&code[begin..]);
-            let blank: String = code[begin..end]
-                .chars()
-                .map(|letter| if letter == '\n' { '\n' } else { ' ' })
-                .collect();
+            let blank: String =
+                code[begin..end].chars().map(|letter| if letter == '\n' { '\n' } else { ' ' }).collect();
             code.replace_range(begin..end, &blank);
         }
         code
@@ -94,18 +75,13 @@ pub(super) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = us
     let part = |letter: char| letter.is_alphanumeric() || letter == '_';
     code.match_indices(word)
         .map(|(at, _)| at)
-        .filter(move |at| {
-            !code[..*at].ends_with(part) && !code[at + word.len()..].starts_with(part)
-        })
+        .filter(move |at| !code[..*at].ends_with(part) && !code[at + word.len()..].starts_with(part))
 }
 
 /// True for a path whose every component has a stem other than `stems`.
 pub(super) fn has_stem(path: &Path, stems: &[&str]) -> bool {
     path.iter().any(|part| {
-        let stem = Path::new(part)
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or_default();
+        let stem = Path::new(part).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         stems.contains(&stem)
     })
 }
@@ -142,8 +118,7 @@ impl Splitter<'_> {
     }
 
     fn inside_identifier(&self) -> bool {
-        self.code
-            .ends_with(|letter: char| letter.is_alphanumeric() || letter == '_')
+        self.code.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_')
     }
 
     fn take_comment(&mut self, length: usize) {
@@ -188,21 +163,13 @@ fn block_comment(text: &str) -> usize {
 
 /// The length of `r"…"`, `r#"…"#`, `br"…"` or `cr"…"` at the start of `text`.
 fn raw_string(text: &str) -> Option<usize> {
-    let prefix = ["r", "br", "cr"].into_iter().find(|prefix| {
-        text.strip_prefix(prefix)
-            .is_some_and(|rest| rest.trim_start_matches('#').starts_with('"'))
-    })?;
-    let hashes = text[prefix.len()..]
-        .bytes()
-        .take_while(|byte| *byte == b'#')
-        .count();
+    let prefix = ["r", "br", "cr"]
+        .into_iter()
+        .find(|prefix| text.strip_prefix(prefix).is_some_and(|rest| rest.trim_start_matches('#').starts_with('"')))?;
+    let hashes = text[prefix.len()..].bytes().take_while(|byte| *byte == b'#').count();
     let begin = prefix.len() + hashes + 1;
     let end = format!("\"{}", "#".repeat(hashes));
-    Some(
-        text[begin..]
-            .find(&end)
-            .map_or(text.len(), |at| begin + at + end.len()),
-    )
+    Some(text[begin..].find(&end).map_or(text.len(), |at| begin + at + end.len()))
 }
 
 /// The length of a literal with escapes between two `quote`s.
@@ -224,10 +191,7 @@ fn character(text: &str) -> Option<usize> {
     let mut letters = inside.chars();
     match letters.next()? {
         '\\' => Some(quoted(text, '\'')),
-        letter => letters
-            .next()
-            .filter(|next| *next == '\'')
-            .map(|_| 2 + letter.len_utf8()),
+        letter => letters.next().filter(|next| *next == '\'').map(|_| 2 + letter.len_utf8()),
     }
 }
 
@@ -258,11 +222,7 @@ mod tests {
         ] {
             let source = source(text);
             assert_eq!(split(&source.code, text), code, "code of {text}");
-            assert_eq!(
-                split(&source.comments, text),
-                comments,
-                "comments of {text}"
-            );
+            assert_eq!(split(&source.comments, text), comments, "comments of {text}");
         }
     }
 
@@ -272,26 +232,13 @@ mod tests {
             "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { c(); } }\nfn d() {}\n#[cfg(test)]\nuse x;\nfn e() {}",
         );
         let code = source.production_code();
-        assert!(
-            ["a", "d", "e"]
-                .iter()
-                .all(|name| words(&code, name).count() == 1),
-            "{code}"
-        );
-        assert!(
-            ["b", "c", "x"]
-                .iter()
-                .all(|name| words(&code, name).count() == 0),
-            "{code}"
-        );
+        assert!(["a", "d", "e"].iter().all(|name| words(&code, name).count() == 1), "{code}");
+        assert!(["b", "c", "x"].iter().all(|name| words(&code, name).count() == 0), "{code}");
         assert_eq!(line_of(&code, code.find("fn d").expect("kept")), 4);
     }
 
     #[test]
     fn a_word_is_not_a_part_of_a_longer_one() {
-        assert_eq!(
-            words("unsafe unsafe_code not_unsafe (unsafe)", "unsafe").collect::<Vec<_>>(),
-            [0, 31]
-        );
+        assert_eq!(words("unsafe unsafe_code not_unsafe (unsafe)", "unsafe").collect::<Vec<_>>(), [0, 31]);
     }
 }

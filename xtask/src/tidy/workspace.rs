@@ -60,17 +60,14 @@ impl Workspace {
         if !matches!(extension, Some("rs" | "md")) && name != Some("Cargo.toml") {
             return Ok(());
         }
-        let explain = |error: &dyn std::fmt::Display| {
-            io::Error::other(format!("cannot read {}: {error}", path.display()))
-        };
+        let explain =
+            |error: &dyn std::fmt::Display| io::Error::other(format!("cannot read {}: {error}", path.display()));
         let text = fs::read_to_string(root.join(&path)).map_err(|error| explain(&error))?;
         match extension {
             Some("rs") => self.sources.push(Source::new(path, text)),
             Some("md") => self.documents.push((path, text)),
             _ => {
-                let table = text
-                    .parse()
-                    .map_err(|error: toml::de::Error| explain(&error))?;
+                let table = text.parse().map_err(|error: toml::de::Error| explain(&error))?;
                 self.manifests.push(Manifest { path, text, table });
             }
         }
@@ -78,8 +75,6 @@ impl Workspace {
     }
 
     pub(super) fn root_manifest(&self) -> Option<&Manifest> {
-        self.manifests
-            .iter()
-            .find(|manifest| manifest.path == Path::new("Cargo.toml"))
+        self.manifests.iter().find(|manifest| manifest.path == Path::new("Cargo.toml"))
     }
 }
