@@ -1,12 +1,13 @@
 //! A private OpenSSH server on 127.0.0.1 whose every name `node*` is a host: real ssh, nothing of the user's touched.
 //!
 //! ```text
-//!  test ──pipe, held and never written──▶ guardian ──ends──▶ sshd ─▶ sessions ─▶ what they started
+//!  test ──pipe, held and never written──▶ guardian ──ends──▶ sshd ─▶ sessions ─▶ their children
 //! ```
 //!
-//! Keys, configurations, known hosts and the log are in one private directory. The guardian (`fleet/guardian.sh`) waits for the end of the
-//! pipe, which the kernel closes however the test ends, SIGKILL included; then it ends everything and removes the directory. A `Drop`
-//! alone would not do: it does not run when a test is killed, nor for a fleet kept in a `static`.
+//! Keys, configurations, known hosts and the log are in one private directory. The guardian (`fleet/guardian.sh`) waits
+//! for the end of the pipe, which the kernel closes however the test ends, SIGKILL included; then it ends everything
+//! and removes the directory. A `Drop` alone would not do: it does not run when a test is killed, nor for a fleet kept
+//! in a `static`.
 //!
 //! Deliberately knows nothing of Phalanx: `ssh -F CONFIG node7 COMMAND` works by hand.
 
@@ -171,7 +172,7 @@ impl Fleet {
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         Err(Missing::Refused {
             what: "sshd runs on 127.0.0.1, and yet nobody can log in; ssh and the server's log say:".into(),
             output: said + &self.log(),
@@ -292,7 +293,8 @@ fn free_port() -> Result<u16, Missing> {
     listener.map(|address| address.port()).map_err(setup("find a free port on", "127.0.0.1"))
 }
 
-/// A port where nobody listens: a reserved one, because one from the dynamic range may be given to somebody at any moment.
+/// A port where nobody listens: a reserved one, because one from the dynamic range may be given to somebody at any
+/// moment.
 fn unused_port() -> u16 {
     (1..1024).find(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_err()).unwrap_or(1)
 }

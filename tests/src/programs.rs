@@ -1,8 +1,8 @@
 //! Where the programs are that tests run: the `phalanx` binary and our own children.
 //!
-//! Cargo tells a test only where the binaries of its own package are (`CARGO_BIN_EXE_…`), and it builds no other. So the program is built
-//! once per test process, which costs a moment when nothing changed; `cargo xtask test` builds everything beforehand and says where with
-//! `PHALANX_BINARIES`.
+//! Cargo tells a test only where the binaries of its own package are (`CARGO_BIN_EXE_…`), and it builds no other. So
+//! the program is built once per test process, which costs a moment when nothing changed; `cargo xtask test` builds
+//! everything beforehand and says where with `PHALANX_BINARIES`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,8 +1,8 @@
 //! Tests that need what this machine lacks: reported by name, never silently, and a failure under CI.
 //!
-//! A test that cannot run says so and returns. The sentence goes past the test runner's capture to the real standard error, and into the
-//! file named by `PHALANX_SKIPPED` when that is set: `cargo xtask test` sets it and repeats the list at the end, because nextest shows
-//! nothing a passing test says.
+//! A test that cannot run says so and returns. The sentence goes past the test runner's capture to the real standard
+//! error, and into the file named by `PHALANX_SKIPPED` when that is set: `cargo xtask test` sets it and repeats the
+//! list at the end, because nextest shows nothing a passing test says.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -34,8 +34,8 @@ pub fn skip(reason: impl Display) {
 
 /// The path of `program`, or a skipped test: `let Some(taktuk) = require_program("taktuk", "taktuk") else { return };`.
 ///
-/// `package` is the Debian package that holds it. `/usr/sbin` and `/sbin` are searched after `$PATH`, because an ordinary user's
-/// `PATH` lacks them.
+/// `package` is the Debian package that holds it. `/usr/sbin` and `/sbin` are searched after `$PATH`, because an
+/// ordinary user's `PATH` lacks them.
 ///
 /// # Panics
 /// Under `CI=true` when the program is missing.

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-/// How long [`wait_until`] waits before it gives up: far longer than anything takes, so that only a real hang reaches it.
+/// How long [`wait_until`] waits before it gives up: far longer than anything takes, so that only a real hang reaches
+/// it.
 pub const SAFETY_NET: Duration = Duration::from_secs(60);
 
 /// Looks at `condition` until it holds.
 ///
-/// `what` completes the sentence "waited in vain until …". The looks are a few milliseconds apart, because most conditions tests wait
-/// for (a file appears, a process is gone) have no descriptor to wait on.
+/// `what` completes the sentence "waited in vain until …". The looks are a few milliseconds apart, because most
+/// conditions tests wait for (a file appears, a process is gone) have no descriptor to wait on.
 ///
 /// # Panics
 /// When the condition does not hold within [`SAFETY_NET`].

@@ -2,8 +2,9 @@
  *
  *     spawn_limit COUNT IN_FLIGHT PROGRAM [ARGUMENT…]
  *
- * Runs PROGRAM COUNT times, IN_FLIGHT at once, its three standard streams inherited, and reads nothing of what it says. Exits with
- * status 1 when one of them fails. Whatever does more than this takes longer, and `cargo xtask bench` says by how much.
+ * Runs PROGRAM COUNT times, IN_FLIGHT at once, its three standard streams inherited, and reads nothing of what it says.
+ * Exits with status 1 when one of them fails. Whatever does more than this takes longer, and `cargo xtask bench` says
+ * by how much.
  */
 #include <spawn.h>
 #include <stdio.h>

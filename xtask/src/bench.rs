@@ -1,8 +1,8 @@
 //! `cargo xtask bench [ROW…]`: what things cost, as ratios to a limit measured in the same run.
 //!
-//! This machine and the next one differ, and so do this minute and the next. So two contestants take turns (A B A B …), each turn gives
-//! one ratio, and the median of those is what is said. The limits are small programs that do the bare minimum; other tools take part where they
-//! are installed and are left out by name where not.
+//! This machine and the next one differ, and so do this minute and the next. So two contestants take turns (A B A B …),
+//! each turn gives one ratio, and the median of those is what is said. The limits are small programs that do the bare
+//! minimum; other tools take part where they are installed and are left out by name where not.
 //!
 //! A topic is a file below; its rows are entered in [`ROWS`]. Deliberately not a test: a busy machine fails nobody.
 

@@ -1,4 +1,5 @@
-//! Everything that must hold before a change is done. All steps run, whatever failed before, and all failures are told at once.
+//! Everything that must hold before a change is done. All steps run, whatever failed before, and all failures are told
+//! at once.
 
 use std::process::ExitCode;
 

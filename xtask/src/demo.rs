@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the main job, on a fleet of ssh hosts that lives as long as the demonstration.
 //!
-//! One node of sixteen fails, because how a tool tells of a failure is what one wants to see of it. Where no ssh server can be had, the
-//! same is shown with `-R exec`, which runs the commands here.
+//! One node of sixteen fails, because how a tool tells of a failure is what one wants to see of it. Where no ssh server
+//! can be had, the same is shown with `-R exec`, which runs the commands here.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -57,7 +57,7 @@ fn fleet() -> Option<Fleet> {
         }
         Err(missing) => {
             println!(
-                "There can be no fleet of ssh hosts here: {missing}\nThe same is shown with -R exec, which runs the commands on this machine."
+                "There can be no fleet of ssh hosts here: {missing}\nThe same is shown with -R exec, which runs it all here."
             );
             None
         }

@@ -1,6 +1,7 @@
 //! What a machine may lack: installed with apt-get when this is root, named in one sentence when it is not.
 //!
-//! Never a reason to stop by itself: the demonstration has another way, tests report themselves as skipped, and under CI they fail.
+//! Never a reason to stop by itself: the demonstration has another way, tests report themselves as skipped, and under
+//! CI they fail.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,8 @@ fn missing(needs: &[Need]) -> Vec<Need> {
     needs.iter().copied().filter(|need| find_program(need.program).is_none()).collect()
 }
 
-/// Installs what is missing of `needs` where that is possible. True when nothing is missing afterwards; otherwise a sentence was said.
+/// Installs what is missing of `needs` where that is possible. True when nothing is missing afterwards; otherwise a
+/// sentence was said.
 pub fn provide(needs: &[Need]) -> bool {
     let lacking = missing(needs);
     if lacking.is_empty() {
@@ -85,8 +87,8 @@ fn apt_get(packages: &[&str]) {
 
 /// While it lives, installing openssh-server starts no server on port 22: a demonstration opens no door to the machine.
 ///
-/// `/usr/sbin/policy-rc.d` is Debian's way of saying so (invoke-rc.d(8)): exit status 101 forbids the action. One that is already there,
-/// as in most containers, is left alone.
+/// `/usr/sbin/policy-rc.d` is Debian's way of saying so (invoke-rc.d(8)): exit status 101 forbids the action. One that
+/// is already there, as in most containers, is left alone.
 struct NoService(Option<PathBuf>);
 
 impl NoService {

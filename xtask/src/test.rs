@@ -1,4 +1,5 @@
-//! All tests: with nextest where it is installed, with cargo's own runner elsewhere. Either's closing lines come through as they are.
+//! All tests: with nextest where it is installed, with cargo's own runner elsewhere. Either's closing lines come
+//! through as they are.
 
 use std::fs;
 use std::path::PathBuf;

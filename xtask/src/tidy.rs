@@ -1,4 +1,5 @@
-//! The rules of the house that no compiler checks. Each rule is a pure function from the workspace as read to a list of complaints.
+//! The rules of the house that no compiler checks. Each rule is a pure function from the workspace as read to a list of
+//! complaints.
 //!
 //! Called by `cargo xtask tidy`, by `cargo xtask ci`, and by a test, so that nobody has to remember it.
 
@@ -12,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use self::documents::commands;
+pub use self::documents::{DocumentCommand, commands};
 pub use self::workspace::Workspace;
 
 /// A broken rule: where, and what to do.

@@ -4,8 +4,8 @@
 //! closer [STATUS]
 //! ```
 //!
-//! Says "closing" on stdout, closes stdout and stderr, and then lives until its stdin ends; it exits with STATUS (0). Whoever takes the
-//! end of output for the end of the process is wrong about it.
+//! Says "closing" on stdout, closes stdout and stderr, and then lives until its stdin ends; it exits with STATUS (0).
+//! Whoever takes the end of output for the end of the process is wrong about it.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;

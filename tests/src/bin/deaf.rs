@@ -1,6 +1,7 @@
 //! Never reads its stdin.
 //!
-//! Says "deaf" on stdout and waits for a signal that ends it, its stdin open and unread: a writer fills the pipe and gets no further.
+//! Says "deaf" on stdout and waits for a signal that ends it, its stdin open and unread: a writer fills the pipe and
+//! gets no further.
 
 use std::io::{self, Write};
 

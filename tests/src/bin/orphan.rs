@@ -4,8 +4,9 @@
 //! orphan SECONDS [session]
 //! ```
 //!
-//! The grandchild is a `sleep SECONDS` with the same stdout and stderr; with `session` it leads a session of its own, so that no signal to
-//! the process group reaches it. Says the grandchild's pid as its only line and exits with status 0.
+//! The grandchild is a `sleep SECONDS` with the same stdout and stderr; with `session` it leads a session of its own,
+//! so that no signal to the process group reaches it. Says the grandchild's pid as its only line and exits with status
+//! 0.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};

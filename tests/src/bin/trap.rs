@@ -4,8 +4,8 @@
 //! trap [COUNT STATUS]
 //! ```
 //!
-//! Says "ready", and then "caught INT", "caught TERM" or "caught HUP" for every such signal. Without arguments only SIGKILL ends it; with
-//! them, the signal number COUNT does: it exits with STATUS.
+//! Says "ready", and then "caught INT", "caught TERM" or "caught HUP" for every such signal. Without arguments only
+//! SIGKILL ends it; with them, the signal number COUNT does: it exits with STATUS.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -21,9 +21,12 @@ pub(super) struct Facts<'a> {
 
 /// The server's half.
 ///
-/// * `MaxStartups` and `MaxSessions` are out of the way, and so are the penalties: tests connect a hundred times in a moment, from one address.
-/// * `KexAlgorithms curve25519-sha256` is seven times cheaper than the default of OpenSSH 9.2, and the same for every contestant in a benchmark.
-/// * `SetEnv SHLVL=9` keeps bash from taking sshd for rshd, for which it reads `~/.bashrc`: a heavy one costs 100 ms per command.
+/// * `MaxStartups` and `MaxSessions` are out of the way, and so are the penalties: tests connect a hundred times in a
+///   moment, from one address.
+/// * `KexAlgorithms curve25519-sha256` is seven times cheaper than the default of OpenSSH 9.2, and the same for every
+///   contestant in a benchmark.
+/// * `SetEnv SHLVL=9` keeps bash from taking sshd for rshd, for which it reads `~/.bashrc`: a heavy one costs 100 ms
+///   per command.
 /// * `StrictModes no`, because /tmp is writable by everybody; the fleet's directory is private to the user.
 pub(super) fn sshd_config(facts: &Facts<'_>) -> String {
     let Facts { directory, user, port, marker, .. } = facts;
@@ -59,7 +62,8 @@ Subsystem sftp internal-sftp
 
 /// The client's half. Names that are no pattern here are no hosts of the fleet.
 ///
-/// `ControlMaster` and host key policy are left to the command line, which overrides a configuration file: they are what is under test.
+/// `ControlMaster` and host key policy are left to the command line, which overrides a configuration file: they are
+/// what is under test.
 pub(super) fn ssh_config(facts: &Facts<'_>) -> String {
     let Facts { directory, user, port, refused_port, silent_port, .. } = facts;
     let directory = directory.display();

@@ -1,12 +1,12 @@
-# Becomes the sshd of a test fleet, and leaves a guardian behind that ends it.
-# Arguments: SSHD CONFIG LOG MARKER DIRECTORY. Standard input: a pipe whose other end the test holds and never writes to.
+# Becomes the sshd of a test fleet, and leaves a guardian behind that ends it. Arguments: SSHD CONFIG LOG MARKER
+# DIRECTORY. Standard input: a pipe whose other end the test holds and never writes to.
 #
-# The guardian waits for the end of that pipe, which comes when the fleet is dropped and just as well when the test is killed with
-# SIGKILL. It then ends the server, its sessions and what they started, removes the directory, and closes standard output, which tells
-# the test, if there still is one, that nothing is left.
+# The guardian waits for the end of that pipe, which comes when the fleet is dropped and just as well when the test is
+# killed with SIGKILL. It then ends the server, its sessions and what they started, removes the directory, and closes
+# standard output, which tells the test, if there still is one, that nothing is left.
 #
-# The guardian is the background part and sshd the foreground: a shell starts its background commands with SIGINT and SIGQUIT ignored,
-# and every command of every session would inherit that from sshd.
+# The guardian is the background part and sshd the foreground: a shell starts its background commands with SIGINT and
+# SIGQUIT ignored, and every command of every session would inherit that from sshd.
 sshd=$1 config=$2 log=$3 marker=$4 directory=$5
 exec 3<&0
 
@@ -37,8 +37,8 @@ marked() {
 
 # $$ is the pid of the main shell, which is about to become sshd; `while` because a read may be interrupted.
 server=$$
-# The guardian is deaf to SIGHUP: when the test ends while the server is stopped, their process group becomes an orphaned one with a
-# stopped member, to which the kernel sends SIGHUP and SIGCONT.
+# The guardian is deaf to SIGHUP: when the test ends while the server is stopped, their process group becomes an
+# orphaned one with a stopped member, to which the kernel sends SIGHUP and SIGCONT.
 (
     trap '' HUP TERM
     while read -r _; do :; done

@@ -1,4 +1,5 @@
-//! New ssh connections, one per command, on the private fleet: the cost is OpenSSH's, and we add nothing that can be seen.
+//! New ssh connections, one per command, on the private fleet: the cost is OpenSSH's, and we add nothing that can be
+//! seen.
 
 use phalanx_tests::Fleet;
 

@@ -1,4 +1,5 @@
-//! Starting connectors: everything about remote commands but the network, against xargs doing the same, and against execo.
+//! Starting connectors: everything about remote commands but the network, against xargs doing the same, and against
+//! execo.
 
 use super::Row;
 use super::contest::{Goal, pairwise};

@@ -38,7 +38,8 @@ pub(super) fn measure(command: &mut Command) -> Result<Cost, String> {
     Ok(Cost { wall, processor: processor_of_children() - before, peak })
 }
 
-/// Starts the command with no input and nobody listening to its output; standard error is kept for the sentence about a failure.
+/// Starts the command with no input and nobody listening to its output; standard error is kept for the sentence about a
+/// failure.
 #[expect(clippy::disallowed_methods, reason = "the measured must not be started by what is measured")]
 pub(super) fn start(command: &mut Command) -> Result<Child, String> {
     command.stderr(Stdio::piped());
@@ -68,8 +69,8 @@ fn processor_of_children() -> f64 {
 
 /// A thread that reads the kernel's own high-water mark (`VmHWM`, proc(5)) until it is told to finish.
 ///
-/// The mark only rises, so that the last look is exact but for the last hundredth of a second. The alternative, `ru_maxrss` of wait4(2),
-/// would be the greatest among the program and its children.
+/// The mark only rises, so that the last look is exact but for the last hundredth of a second. The alternative,
+/// `ru_maxrss` of wait4(2), would be the greatest among the program and its children.
 struct Memory {
     stop: std::sync::mpsc::Sender<()>,
     thread: std::thread::JoinHandle<f64>,

@@ -73,7 +73,8 @@ fn children(pid: u32) -> usize {
     threads(pid).map(of_thread).sum()
 }
 
-/// Seconds of processor of all threads, to the nanosecond, by `/proc/PID/task/TID/schedstat` (first field; Documentation/scheduler/sched-stats).
+/// Seconds of processor of all threads, to the nanosecond, by `/proc/PID/task/TID/schedstat` (first field;
+/// Documentation/scheduler/sched-stats).
 fn processor(pid: u32) -> Option<f64> {
     let of_thread = |path: std::path::PathBuf| -> Option<f64> {
         fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()

@@ -1,4 +1,5 @@
-//! What the rows need made before they measure: our program, the small C programs of the limits, big files, an execo of our own.
+//! What the rows need made before they measure: our program, the small C programs of the limits, big files, an execo of
+//! our own.
 
 use std::fs;
 use std::io::{BufWriter, Write};

@@ -1,4 +1,5 @@
-//! Rules about prose: what the documents say exists. That their commands run is for the tests (`tests/it/documents.rs`).
+//! Rules about prose: what the documents say exists. That their commands run is for the tests
+//! (`tests/it/documents.rs`).
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,7 @@ pub(super) fn verbs_exist(workspace: &Workspace) -> Vec<Complaint> {
 
 /// A command of a document: one line of a fenced block marked `sh`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
+pub struct DocumentCommand {
     /// The document.
     pub path: PathBuf,
     /// Its line, counted from one.
@@ -44,7 +45,7 @@ pub struct Command {
     pub text: String,
 }
 
-impl Command {
+impl DocumentCommand {
     fn complaint(self, sentence: String) -> Complaint {
         Complaint { path: self.path, line: self.line, sentence: format!("«{}»: {sentence}", self.text) }
     }
@@ -53,10 +54,10 @@ impl Command {
 /// The commands in the fenced `sh` blocks of a document, in order. Comments and empty lines are left out.
 ///
 /// A block of another kind (`console`, `text`) is for showing what is not run.
-pub fn commands(path: &Path, text: &str) -> Vec<Command> {
+pub fn commands(path: &Path, text: &str) -> Vec<DocumentCommand> {
     let mut commands = Vec::new();
     let mut inside = false;
-    let mut begun: Option<Command> = None;
+    let mut begun: Option<DocumentCommand> = None;
     for (line, row) in (1..).zip(text.lines()) {
         if let Some(kind) = row.trim_start().strip_prefix("```") {
             inside = !inside && kind.trim() == "sh";
@@ -67,7 +68,8 @@ pub fn commands(path: &Path, text: &str) -> Vec<Command> {
             continue;
         }
         let (part, continues) = words.strip_suffix('\\').map_or((words, false), |part| (part, true));
-        let command = begun.get_or_insert_with(|| Command { path: path.to_path_buf(), line, text: String::new() });
+        let command =
+            begun.get_or_insert_with(|| DocumentCommand { path: path.to_path_buf(), line, text: String::new() });
         command.text.push_str(part);
         if !continues {
             commands.extend(begun.take());

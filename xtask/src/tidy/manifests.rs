@@ -3,7 +3,8 @@
 use super::workspace::Manifest;
 use super::{Complaint, Workspace};
 
-/// What each crate of ours may use of ours. Data goes down as requests and comes back up as events; nothing below calls anything above.
+/// What each crate of ours may use of ours. Data goes down as requests and comes back up as events; nothing below calls
+/// anything above.
 const ARROWS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("nodeset", &[]),

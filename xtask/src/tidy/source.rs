@@ -1,7 +1,7 @@
 //! A Rust file taken apart into code and comments, by the lexical rules of the Rust reference ("Comments", "Tokens").
 //!
-//! Both views keep every line break, so that a place in a view is the same line of the file. Knows only what is needed to tell code from
-//! comment from literal: no syntax tree, because a rule that counts words does not need one.
+//! Both views keep every line break, so that a place in a view is the same line of the file. Knows only what is needed
+//! to tell code from comment from literal: no syntax tree, because a rule that counts words does not need one.
 
 use std::path::{Path, PathBuf};
 
