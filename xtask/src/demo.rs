@@ -12,8 +12,8 @@ use crate::install;
 use crate::step::{cargo, target, typed};
 
 /// What every node does: two seconds of a job that speaks now and then, and trouble on node13.
-const JOB: &str = "echo 'checking the disk'; sleep 1; \
-    case {{{host}}} in node13) echo 'disk is full' >&2; exit 3;; *) echo 'disk is fine';; esac";
+const JOB: &str = "echo checking the disk; sleep 1; \
+    case {{{host}}} in node13) echo disk is full >&2; exit 3;; *) echo disk is fine;; esac";
 
 /// `cargo xtask demo`.
 pub fn run(_: &[String]) -> ExitCode {

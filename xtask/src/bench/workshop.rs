@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 use super::measure::quiet;
-use crate::step::{cargo, root, target};
+use crate::step::{cargo, root, target, typed};
 
 /// Builds things when they are first asked for, and removes what is big at the end.
 pub(super) struct Workshop {
@@ -27,7 +27,16 @@ impl Workshop {
         let mut builder = tempfile::Builder::new();
         let files = builder.prefix("phalanx-bench-").tempdir_in(&place);
         let files = files.map_err(|error| format!("cannot make a directory in {}: {error}", place.display()))?;
-        Ok(Workshop { files, execo: OnceLock::new() })
+        let workshop = Workshop { files, execo: OnceLock::new() };
+        workshop.make_sure_that_commands_run()?;
+        Ok(workshop)
+    }
+
+    /// A program that did nothing would win every contest.
+    fn make_sure_that_commands_run(&self) -> Result<(), String> {
+        let mut trial = self.phalanx_run(&["-R", "exec", "-w", "n[1-3]", "-S", "-q", "exit 7"]);
+        let end = trial.stderr(Stdio::null()).status().map_err(|error| format!("cannot start phalanx: {error}"))?;
+        if end.code() == Some(7) { Ok(()) } else { Err(format!("{} should exit with 7: {end}", typed(&trial))) }
     }
 
     /// `phalanx run` with `arguments`, its output unwanted.
@@ -109,6 +118,6 @@ fn shared_memory_has(bytes: u64) -> bool {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let status = command.status().map_err(|error| format!("cannot start {}: {error}", crate::step::typed(command)))?;
-    if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", crate::step::typed(command))) }
+    let status = command.status().map_err(|error| format!("cannot start {}: {error}", typed(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", typed(command))) }
 }
