@@ -1,1 +1,3 @@
 //! Placeholder until the first capability lands.
+
+pub mod expect;
