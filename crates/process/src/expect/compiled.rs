@@ -23,8 +23,8 @@ impl Compiled {
         Ok(match needle {
             Needle::Text(text) => Self::Text(Arc::new(Finder::new(text).into_owned())),
             Needle::Regex(pattern) => {
-                let program = Program::new(pattern).map_err(|reason| InvalidNeedle { pattern: pattern.clone(), reason })?;
-                Self::Regex(Arc::new(program))
+                let program = Program::of(pattern);
+                Self::Regex(program.map_err(|reason| InvalidNeedle { pattern: pattern.clone(), reason })?)
             }
             Needle::Bytes(count) => Self::Bytes(*count),
             Needle::EndOfFile => Self::EndOfFile,
@@ -43,7 +43,8 @@ impl Compiled {
     pub(super) fn least_window(&self) -> usize {
         match self {
             Self::Text(finder) => finder.needle().len(),
-            _ => 1,
+            Self::Bytes(count) => *count,
+            Self::Regex(_) | Self::EndOfFile | Self::Timeout => 1,
         }
     }
 }
@@ -82,8 +83,8 @@ pub enum Precedence {
     List,
 }
 
-/// Needles to look for together, compiled. Cheap to clone; one can serve any number of streams, and should: automata that one search has
-/// built serve the next.
+/// Needles to look for together, compiled. Cheap to clone; one can serve any number of streams, and automata that one search has built serve
+/// the next. The programs of the last 128 patterns are remembered, so that asking again for the same prompt compiles nothing.
 ///
 /// ```
 /// use phalanx_process::expect::{Expect, Needle};

@@ -1,6 +1,6 @@
 //! One stream and what is expected of it.
 
-use super::compiled::{Compiled, Expect, Precedence};
+use super::compiled::{Expect, Precedence};
 use super::found::{Found, Missed, Reason, Verdict};
 use super::needle::Needle;
 use super::received::Received;
@@ -66,7 +66,7 @@ impl Matcher {
     /// 3. a match that is waiting for bytes that might change it is settled when it has waited for `window` bytes;
     /// 4. a search that is started late looks at no more than the last `window` bytes received.
     ///
-    /// A text that is longer than the window enlarges it for its own search; a needle of n bytes keeps those n bytes.
+    /// A text, or a count of bytes, that is larger than the window enlarges it for its own search.
     #[must_use]
     pub fn with_window(window: usize) -> Self {
         Self { received: Received::default(), window: window.max(1) as u64, ended: false, active: None, paused: None }
@@ -300,11 +300,4 @@ impl Active {
     fn needs_from(&self) -> u64 {
         self.searches.iter().map(|search| search.needs_from(self.rules.window)).min().unwrap_or(self.scanned)
     }
-}
-
-#[expect(dead_code, reason = "documents at compile time that a compiled needle can be shared between threads")]
-fn compiled_needles_are_shared<T: Send + Sync>()
-where
-    Compiled: Send + Sync,
-{
 }

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut, Range};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, Config, DFA};
@@ -114,8 +114,28 @@ pub(super) enum Stop {
 /// A match within a haystack: its groups, group 0 being the whole.
 pub(super) type Groups = Vec<Option<Range<usize>>>;
 
+/// Programs compiled lately, by pattern. An expression with `\w` takes most of a millisecond to compile, and scripts ask for the same prompt
+/// again and again.
+static RECENT: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
+const RECENT_LIMIT: usize = 128;
+
 impl Program {
-    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+    /// The program for a pattern: one that was compiled lately, or a new one.
+    pub(super) fn of(pattern: &str) -> Result<Arc<Self>, String> {
+        let recent = || RECENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(program) = recent().get(pattern) {
+            return Ok(program.clone());
+        }
+        let program = Arc::new(Self::new(pattern)?);
+        let mut recent = recent();
+        if recent.len() >= RECENT_LIMIT {
+            recent.clear();
+        }
+        recent.insert(pattern.to_owned(), program.clone());
+        Ok(program)
+    }
+
+    fn new(pattern: &str) -> Result<Self, String> {
         let hir = regex_syntax::ParserBuilder::new()
             .multi_line(true)
             .crlf(true)
