@@ -35,6 +35,7 @@
 use std::time::Duration;
 
 mod compiled;
+mod dialogue;
 mod found;
 mod matcher;
 mod needle;
@@ -43,6 +44,7 @@ mod received;
 mod search;
 
 pub use compiled::{Expect, Extent, InvalidNeedle, Precedence};
+pub use dialogue::{Dialogue, Outcome, Script};
 pub use found::{Found, Missed, Reason, Verdict};
 pub use matcher::Matcher;
 pub use needle::Needle;

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, Config, DFA};
-use regex_automata::nfa::thompson::pikevm::PikeVM;
+use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::look::{Look, LookSet};
 use regex_automata::util::prefilter::Prefilter;
@@ -32,7 +32,7 @@ const POOL: usize = 16;
 pub(super) struct Program {
     forward: DFA,
     backward: DFA,
-    groups: Option<PikeVM>,
+    groups: Option<Box<Grouping>>,
     names: Arc<[Option<String>]>,
     /// One byte of every class that the forward automaton distinguishes.
     representatives: Vec<u8>,
@@ -61,14 +61,25 @@ pub(super) struct Lease {
 
 impl Lease {
     pub(super) fn new(program: &Arc<Program>) -> Self {
-        let pooled = program.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Self { scratch: Some(pooled.unwrap_or_else(|| program.scratch())), program: program.clone() }
+        let pooled = program
+            .pool
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        Self {
+            scratch: Some(pooled.unwrap_or_else(|| program.scratch())),
+            program: program.clone(),
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut pool = self.program.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = self
+            .program
+            .pool
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if pool.len() < POOL {
             pool.extend(self.scratch.take());
         }
@@ -79,13 +90,17 @@ impl Deref for Lease {
     type Target = Scratch;
 
     fn deref(&self) -> &Scratch {
-        self.scratch.as_ref().expect("a lease has its scratch until it is dropped")
+        self.scratch
+            .as_ref()
+            .expect("a lease has its scratch until it is dropped")
     }
 }
 
 impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut Scratch {
-        self.scratch.as_mut().expect("a lease has its scratch until it is dropped")
+        self.scratch
+            .as_mut()
+            .expect("a lease has its scratch until it is dropped")
     }
 }
 
@@ -106,9 +121,42 @@ pub(super) enum Stop {
     /// All bytes were read.
     EndOfBytes,
     /// The next byte, not yet read, shows that a match ends before it, and leads to `next`.
-    MatchAhead { next: LazyStateID, here_is_valid: bool },
+    MatchAhead {
+        next: LazyStateID,
+        here_is_valid: bool,
+    },
     /// No match can come any more.
     Dead,
+}
+
+/// Finds groups within a match: slow and large, so there is one memory for all searches, which need it only for the moment of a match.
+#[derive(Debug)]
+struct Grouping {
+    machine: PikeVM,
+    memory: Mutex<Option<pikevm::Cache>>,
+}
+
+impl Grouping {
+    fn new(nfa: &NFA) -> Result<Box<Self>, String> {
+        let machine = PikeVM::new_from_nfa(nfa.clone()).map_err(|error| error.to_string())?;
+        Ok(Box::new(Self {
+            machine,
+            memory: Mutex::default(),
+        }))
+    }
+
+    fn groups(&self, input: Input<'_>) -> Groups {
+        let memory = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = memory().take();
+        let mut cache = taken.unwrap_or_else(|| self.machine.create_cache());
+        let mut captures = self.machine.create_captures();
+        self.machine.captures(&mut cache, input, &mut captures);
+        *memory() = Some(cache);
+        captures
+            .iter()
+            .map(|group| group.map(|span| span.range()))
+            .collect()
+    }
 }
 
 /// A match within a haystack: its groups, group 0 being the whole.
@@ -144,19 +192,37 @@ impl Program {
             .parse(pattern)
             .map_err(|error| error.to_string())?;
         let hir = with_ascii_words(hir);
-        let prefilter = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir).filter(Prefilter::is_fast);
+        let prefilter =
+            Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir).filter(Prefilter::is_fast);
         let forward_nfa = nfa(&hir, thompson::Config::new())?;
-        let backward_nfa = nfa(&hir, thompson::Config::new().reverse(true).which_captures(WhichCaptures::None))?;
+        let backward_nfa = nfa(
+            &hir,
+            thompson::Config::new()
+                .reverse(true)
+                .which_captures(WhichCaptures::None),
+        )?;
         let forward = dfa(
             &forward_nfa,
-            Config::new().match_kind(MatchKind::LeftmostFirst).specialize_start_states(prefilter.is_some()).prefilter(prefilter),
+            Config::new()
+                .match_kind(MatchKind::LeftmostFirst)
+                .specialize_start_states(prefilter.is_some())
+                .prefilter(prefilter),
         )?;
         let backward = dfa(&backward_nfa, Config::new().match_kind(MatchKind::All))?;
-        let names: Arc<[_]> = forward_nfa.group_info().all_names().map(|(_, _, name)| name.map(str::to_owned)).collect();
-        let groups =
-            (names.len() > 1).then(|| PikeVM::new_from_nfa(forward_nfa.clone())).transpose().map_err(|error| error.to_string())?;
+        let names: Arc<[_]> = forward_nfa
+            .group_info()
+            .all_names()
+            .map(|(_, _, name)| name.map(str::to_owned))
+            .collect();
+        let groups = (names.len() > 1)
+            .then(|| Grouping::new(&forward_nfa))
+            .transpose()?;
         Ok(Self {
-            representatives: forward.byte_classes().representatives(0..=255).filter_map(|unit| unit.as_u8()).collect(),
+            representatives: forward
+                .byte_classes()
+                .representatives(0..=255)
+                .filter_map(|unit| unit.as_u8())
+                .collect(),
             looks_ahead: looks_ahead(forward_nfa.look_set_any()),
             forward,
             backward,
@@ -172,17 +238,32 @@ impl Program {
     }
 
     fn scratch(&self) -> Scratch {
-        Scratch { forward: self.forward.create_cache(), backward: self.backward.create_cache(), shapes: HashMap::new(), clears: 0 }
+        Scratch {
+            forward: self.forward.create_cache(),
+            backward: self.backward.create_cache(),
+            shapes: HashMap::new(),
+            clears: 0,
+        }
     }
 
     /// The state of a search that starts after `look_behind`.
     pub(super) fn start(&self, scratch: &mut Scratch, look_behind: Option<u8>) -> LazyStateID {
-        let config = start::Config::new().anchored(Anchored::No).look_behind(look_behind);
-        self.forward.start_state(&mut scratch.forward, &config).expect("no quit bytes are set, and the cache never gives up")
+        let config = start::Config::new()
+            .anchored(Anchored::No)
+            .look_behind(look_behind);
+        self.forward
+            .start_state(&mut scratch.forward, &config)
+            .expect("no quit bytes are set, and the cache never gives up")
     }
 
     /// Reads `bytes[*at..]` from `state` until something happens. `bytes[..*at]` was read before: it is what a match may look back at.
-    pub(super) fn run(&self, scratch: &mut Scratch, state: &mut LazyStateID, bytes: &[u8], at: &mut usize) -> Stop {
+    pub(super) fn run(
+        &self,
+        scratch: &mut Scratch,
+        state: &mut LazyStateID,
+        bytes: &[u8],
+        at: &mut usize,
+    ) -> Stop {
         let mut here = *state;
         let mut position = *at;
         let stop = loop {
@@ -192,11 +273,16 @@ impl Program {
             } else if here.is_start() {
                 self.skip(scratch, &mut here, bytes, &mut position);
             }
-            let Some(&byte) = bytes.get(position) else { break Stop::EndOfBytes };
+            let Some(&byte) = bytes.get(position) else {
+                break Stop::EndOfBytes;
+            };
             let clears = scratch.forward.clear_count();
             let next = self.step(scratch, here, byte);
             if next.is_match() {
-                break Stop::MatchAhead { next, here_is_valid: clears == scratch.forward.clear_count() };
+                break Stop::MatchAhead {
+                    next,
+                    here_is_valid: clears == scratch.forward.clear_count(),
+                };
             }
             here = next;
             position += 1;
@@ -211,7 +297,13 @@ impl Program {
 
     /// Reads bytes as long as they lead to untagged states. Nothing here is decided, computed or called: this is the loop that costs.
     #[inline(always)]
-    fn rush(&self, cache: &Cache, mut here: LazyStateID, bytes: &[u8], at: usize) -> (LazyStateID, usize) {
+    fn rush(
+        &self,
+        cache: &Cache,
+        mut here: LazyStateID,
+        bytes: &[u8],
+        at: usize,
+    ) -> (LazyStateID, usize) {
         for (position, &byte) in bytes.iter().enumerate().skip(at) {
             let next = self.forward.next_state_untagged(cache, here, byte);
             if next.is_tagged() {
@@ -224,11 +316,15 @@ impl Program {
 
     /// In a start state nothing has begun, so all bytes before the next possible beginning of a match may be passed over.
     fn skip(&self, scratch: &mut Scratch, state: &mut LazyStateID, bytes: &[u8], at: &mut usize) {
-        let Some(prefilter) = self.forward.get_config().get_prefilter() else { return };
+        let Some(prefilter) = self.forward.get_config().get_prefilter() else {
+            return;
+        };
         let to = match prefilter.find(bytes, (*at..bytes.len()).into()) {
             Some(found) => found.start,
             // A beginning may be cut in two by the end of these bytes.
-            None => bytes.len().saturating_sub(prefilter.max_needle_len().saturating_sub(1)),
+            None => bytes
+                .len()
+                .saturating_sub(prefilter.max_needle_len().saturating_sub(1)),
         };
         if to > *at {
             *state = self.start(scratch, Some(bytes[to - 1]));
@@ -238,7 +334,9 @@ impl Program {
 
     /// The state after one more byte. `state` is no longer valid.
     pub(super) fn step(&self, scratch: &mut Scratch, state: LazyStateID, byte: u8) -> LazyStateID {
-        self.forward.next_state(&mut scratch.forward, state, byte).expect("the cache never gives up")
+        self.forward
+            .next_state(&mut scratch.forward, state, byte)
+            .expect("the cache never gives up")
     }
 
     /// Whether a match ends in `state` if the text ends there. `state` stays valid.
@@ -247,7 +345,8 @@ impl Program {
             self.forward.next_eoi_state(&mut scratch.forward, state)
         } else {
             // Computing it might clear the cache, and `state` with it.
-            self.forward.next_eoi_state(&mut scratch.forward.clone(), state)
+            self.forward
+                .next_eoi_state(&mut scratch.forward.clone(), state)
         };
         next.expect("the cache never gives up").is_match()
     }
@@ -269,9 +368,16 @@ impl Program {
     fn probe(&self, scratch: &mut Scratch, state: LazyStateID) -> Option<Shape> {
         let ends = self.ends(scratch, state);
         if !ends {
-            return Some(Shape { barren: self.is_barren(scratch, state)?, ..Shape::default() });
+            return Some(Shape {
+                barren: self.is_barren(scratch, state)?,
+                ..Shape::default()
+            });
         }
-        let mut shape = Shape { certain: true, last: true, barren: false };
+        let mut shape = Shape {
+            certain: true,
+            last: true,
+            barren: false,
+        };
         let mut examined = None;
         for &byte in &self.representatives {
             let next = self.try_step(scratch, state, byte)?;
@@ -299,33 +405,54 @@ impl Program {
 
     /// [`Program::step`] that leaves `state` valid.
     fn try_step(&self, scratch: &mut Scratch, state: LazyStateID, byte: u8) -> Option<LazyStateID> {
-        self.has_room(scratch).then(|| self.step(scratch, state, byte))
+        self.has_room(scratch)
+            .then(|| self.step(scratch, state, byte))
     }
 
     /// Whether one more state fits without clearing the cache.
     fn has_room(&self, scratch: &Scratch) -> bool {
         // The transitions of a state, its place in three tables, and the NFA states it stands for, at most five bytes each.
-        let state = 4 * (1 << self.forward.byte_classes().stride2()) + 5 * self.forward.get_nfa().states().len() + 256;
+        let state = 4 * (1 << self.forward.byte_classes().stride2())
+            + 5 * self.forward.get_nfa().states().len()
+            + 256;
         scratch.forward.memory_usage() + state <= self.forward.get_config().get_cache_capacity()
     }
 
     /// The groups of the match that ends at `span.end` and starts at or after `span.start`, if one does. What surrounds the span is looked at
     /// by assertions.
-    pub(super) fn resolve(&self, scratch: &mut Scratch, haystack: &[u8], span: Range<usize>) -> Option<Groups> {
-        let input = Input::new(haystack).span(span.clone()).anchored(Anchored::Yes);
-        let found = self.backward.try_search_rev(&mut scratch.backward, &input).expect("no quit bytes are set, and the cache never gives up");
+    pub(super) fn resolve(
+        &self,
+        scratch: &mut Scratch,
+        haystack: &[u8],
+        span: Range<usize>,
+    ) -> Option<Groups> {
+        let input = Input::new(haystack)
+            .span(span.clone())
+            .anchored(Anchored::Yes);
+        let found = self
+            .backward
+            .try_search_rev(&mut scratch.backward, &input)
+            .expect("no quit bytes are set, and the cache never gives up");
         let start = found?.offset();
-        let Some(machine) = &self.groups else { return Some(vec![Some(start..span.end)]) };
-        let input = Input::new(haystack).span(start..span.end).anchored(Anchored::Yes);
-        let mut captures = machine.create_captures();
-        machine.captures(&mut machine.create_cache(), input, &mut captures);
-        let mut groups: Groups = captures.iter().map(|group| group.map(|span| span.range())).collect();
+        let Some(grouping) = &self.groups else {
+            return Some(vec![Some(start..span.end)]);
+        };
+        let mut groups = grouping.groups(
+            Input::new(haystack)
+                .span(start..span.end)
+                .anchored(Anchored::Yes),
+        );
         groups[0] = Some(start..span.end);
         Some(groups)
     }
 
     /// Whether the match that ends at the end of `haystack` is the same whatever byte follows.
-    pub(super) fn resolves_alike(&self, scratch: &mut Scratch, haystack: &[u8], from: usize) -> bool {
+    pub(super) fn resolves_alike(
+        &self,
+        scratch: &mut Scratch,
+        haystack: &[u8],
+        from: usize,
+    ) -> bool {
         if !self.looks_ahead {
             return true;
         }
@@ -342,14 +469,22 @@ impl Program {
 
 fn nfa(hir: &Hir, config: thompson::Config) -> Result<NFA, String> {
     let config = config.utf8(false).nfa_size_limit(Some(NFA_LIMIT));
-    thompson::Compiler::new().configure(config).build_from_hir(hir).map_err(|error| error.to_string())
+    thompson::Compiler::new()
+        .configure(config)
+        .build_from_hir(hir)
+        .map_err(|error| error.to_string())
 }
 
 fn dfa(nfa: &NFA, config: Config) -> Result<DFA, String> {
     // An expression that is large in itself needs room for some states at least.
-    let least = config.get_minimum_cache_capacity(nfa).map_err(|error| error.to_string())?;
+    let least = config
+        .get_minimum_cache_capacity(nfa)
+        .map_err(|error| error.to_string())?;
     let config = config.cache_capacity(CAPACITY.max(4 * least));
-    DFA::builder().configure(config).build_from_nfa(nfa.clone()).map_err(|error| error.to_string())
+    DFA::builder()
+        .configure(config)
+        .build_from_nfa(nfa.clone())
+        .map_err(|error| error.to_string())
 }
 
 /// Whether an assertion among `looks` asks about the byte after its position.

@@ -37,7 +37,9 @@ impl Received {
     }
 
     pub(super) fn byte_before(&self, position: u64) -> Option<u8> {
-        self.index(position).checked_sub(1).map(|index| self.bytes[index])
+        self.index(position)
+            .checked_sub(1)
+            .map(|index| self.bytes[index])
     }
 
     /// The kept bytes before `position`.
@@ -55,7 +57,12 @@ impl Received {
 
     /// Where in [`Received::all`] a position is. Positions that are asked for are kept: the matcher forgets nothing it may need.
     pub(super) fn index(&self, position: u64) -> usize {
-        debug_assert!(position >= self.base && position <= self.total(), "{position} is not within {}..{}", self.base, self.total());
+        debug_assert!(
+            position >= self.base && position <= self.total(),
+            "{position} is not within {}..{}",
+            self.base,
+            self.total()
+        );
         (position - self.base) as usize
     }
 
