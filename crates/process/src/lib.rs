@@ -1,3 +1,4 @@
 //! Placeholder until the first capability lands.
 
 pub mod expect;
+pub mod lines;
