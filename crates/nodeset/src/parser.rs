@@ -33,9 +33,7 @@ fn parse_plain(text: &str, dialect: Dialect) -> Result<NodeSet, ParseError> {
     for operand in operands(text, dialect)? {
         evaluation.operand(operand, text, dialect)?;
     }
-    evaluation
-        .finish()
-        .map_err(|TooFragmented| too_fragmented(text, 0))
+    evaluation.finish().map_err(|TooFragmented| too_fragmented(text, 0))
 }
 
 fn too_fragmented(text: &str, offset: usize) -> ParseError {
@@ -52,28 +50,15 @@ pub(crate) struct Evaluation {
 
 impl Default for Evaluation {
     fn default() -> Self {
-        Evaluation {
-            value: NodeSet::new(),
-            heap: Builder::default(),
-            budget: Budget::pieces(MAX_PIECES),
-        }
+        Evaluation { value: NodeSet::new(), heap: Builder::default(), budget: Budget::pieces(MAX_PIECES) }
     }
 }
 
 impl Evaluation {
-    fn operand(
-        &mut self,
-        operand: Operand<'_>,
-        whole: &str,
-        dialect: Dialect,
-    ) -> Result<(), ParseError> {
+    fn operand(&mut self, operand: Operand<'_>, whole: &str, dialect: Dialect) -> Result<(), ParseError> {
         let fragmented = |TooFragmented| too_fragmented(whole, operand.offset);
         if operand.text.starts_with('@') {
-            return Err(ParseError::new(
-                ParseErrorKind::NoGroups(operand.text.to_owned()),
-                whole,
-                operand.offset,
-            ));
+            return Err(ParseError::new(ParseErrorKind::NoGroups(operand.text.to_owned()), whole, operand.offset));
         }
         let tokens = tokens(operand.text, operand.offset, whole, dialect)?;
         if operand.operator == Operator::Union {
@@ -85,11 +70,7 @@ impl Evaluation {
         self.apply(operand.operator, &right).map_err(fragmented)
     }
 
-    pub(crate) fn apply(
-        &mut self,
-        operator: Operator,
-        right: &NodeSet,
-    ) -> Result<(), TooFragmented> {
+    pub(crate) fn apply(&mut self, operator: Operator, right: &NodeSet) -> Result<(), TooFragmented> {
         self.settle()?;
         let keep = match operator {
             Operator::Union => Keep::UNION,
@@ -116,13 +97,8 @@ impl Evaluation {
 }
 
 /// Adds what an operand says to a heap.
-fn push_operand(
-    tokens: &[Token<'_>],
-    heap: &mut Builder,
-    budget: &mut Budget,
-) -> Result<(), TooFragmented> {
-    let negative =
-        |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());
+fn push_operand(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
+    let negative = |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());
     if tokens.iter().any(negative) {
         heap.note_negative_notation();
         return push_with_negatives(tokens, heap, budget);
@@ -143,36 +119,22 @@ fn push_operand(
 
 /// An element is its string, so `foo[-1]` is the same as `foo-1`: the hyphen becomes text, and an axis with numbers of both signs becomes
 /// two patterns.
-fn push_with_negatives(
-    tokens: &[Token<'_>],
-    heap: &mut Builder,
-    budget: &mut Budget,
-) -> Result<(), TooFragmented> {
+fn push_with_negatives(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
     let mut boxes: Vec<(String, Vec<RangeSet>)> = vec![(String::new(), Vec::new())];
     for token in tokens {
         match token {
-            Token::Text(text) => boxes
-                .iter_mut()
-                .for_each(|(pattern, _)| push_text(pattern, text)),
+            Token::Text(text) => boxes.iter_mut().for_each(|(pattern, _)| push_text(pattern, text)),
             Token::Axis(axis) => {
                 let (negated, rest) = axis.set.split_negative();
                 budget.spend(boxes.len())?;
                 let choices = [("-%s", negated), ("%s", rest)];
                 let choices = choices.iter().filter(|(_, set)| !set.is_empty());
-                let with = |(pattern, axes): (&String, &Vec<RangeSet>),
-                            (text, set): &(&str, RangeSet)| {
-                    (
-                        format!("{pattern}{text}"),
-                        axes.iter().chain([set]).cloned().collect::<Vec<_>>(),
-                    )
+                let with = |(pattern, axes): (&String, &Vec<RangeSet>), (text, set): &(&str, RangeSet)| {
+                    (format!("{pattern}{text}"), axes.iter().chain([set]).cloned().collect::<Vec<_>>())
                 };
-                boxes = choices
-                    .flat_map(|choice| boxes.iter().map(move |(p, a)| with((p, a), choice)))
-                    .collect();
+                boxes = choices.flat_map(|choice| boxes.iter().map(move |(p, a)| with((p, a), choice))).collect();
             }
         }
     }
-    boxes
-        .iter()
-        .try_for_each(|(pattern, axes)| heap.push_box(pattern, axes, budget))
+    boxes.iter().try_for_each(|(pattern, axes)| heap.push_box(pattern, axes, budget))
 }

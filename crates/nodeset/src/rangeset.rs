@@ -52,12 +52,7 @@ impl RangeSet {
     }
 
     pub(crate) fn of_key(key: Key) -> Self {
-        RangeSet {
-            spans: vec![Span {
-                first: key,
-                last: key,
-            }],
-        }
+        RangeSet { spans: vec![Span { first: key, last: key }] }
     }
 
     /// From intervals in any order, overlapping or not.
@@ -76,14 +71,7 @@ impl RangeSet {
     }
 
     pub(crate) fn from_keys(keys: impl IntoIterator<Item = Key>) -> Self {
-        RangeSet::from_spans(
-            keys.into_iter()
-                .map(|key| Span {
-                    first: key,
-                    last: key,
-                })
-                .collect(),
-        )
+        RangeSet::from_spans(keys.into_iter().map(|key| Span { first: key, last: key }).collect())
     }
 
     pub(crate) fn spans(&self) -> &[Span] {
@@ -124,22 +112,13 @@ impl RangeSet {
 
     /// The spans, cut where the width of the strings changes. Negative numbers are of one width here.
     pub(crate) fn by_width(&self) -> Vec<Span> {
-        self.spans
-            .iter()
-            .copied()
-            .flat_map(fold::pieces_of_one_kind)
-            .collect()
+        self.spans.iter().copied().flat_map(fold::pieces_of_one_kind).collect()
     }
 
     /// The values of the indices as half-open intervals, without the negative ones.
     pub(crate) fn by_value(&self) -> impl Iterator<Item = (u128, u128)> + '_ {
         let value = |key: Key| index::width_and_value(key).1.unsigned_abs();
-        let counted = self
-            .spans
-            .iter()
-            .copied()
-            .flat_map(fold::pieces_of_one_kind)
-            .filter(|span| span.first >= 0);
+        let counted = self.spans.iter().copied().flat_map(fold::pieces_of_one_kind).filter(|span| span.first >= 0);
         counted.map(move |span| (value(span.first), value(span.last) + 1))
     }
 
@@ -149,8 +128,7 @@ impl RangeSet {
 
     /// The negative numbers without their sign, and the rest.
     pub(crate) fn split_negative(&self) -> (RangeSet, RangeSet) {
-        let (negative, rest): (Vec<Span>, Vec<Span>) =
-            self.by_width().into_iter().partition(|span| span.first < 0);
+        let (negative, rest): (Vec<Span>, Vec<Span>) = self.by_width().into_iter().partition(|span| span.first < 0);
         let mut negated = RangeSet::new();
         for span in negative {
             negated = negated.union(&RangeSet::of_numbers(-span.last, -span.first));
@@ -199,9 +177,7 @@ impl RangeSet {
     #[must_use]
     pub fn slice(&self, positions: &RangeSet) -> RangeSet {
         RangeSet::from_spans(
-            crate::select::position_runs(positions)
-                .flat_map(|(from, to)| self.at_positions(from, to).spans)
-                .collect(),
+            crate::select::position_runs(positions).flat_map(|(from, to)| self.at_positions(from, to).spans).collect(),
         )
     }
 
@@ -240,10 +216,7 @@ impl RangeSet {
             match (open, keep(left.inside, right.inside)) {
                 (None, true) => open = Some(at),
                 (Some(first), false) => {
-                    spans.push(Span {
-                        first,
-                        last: at - 1,
-                    });
+                    spans.push(Span { first, last: at - 1 });
                     open = None;
                 }
                 _ => {}
@@ -261,19 +234,12 @@ struct Edges<'a> {
 
 impl<'a> Edges<'a> {
     fn new(spans: &'a [Span]) -> Self {
-        Edges {
-            spans,
-            inside: false,
-        }
+        Edges { spans, inside: false }
     }
 
     fn next_edge(&self) -> Option<Key> {
         let span = self.spans.first()?;
-        Some(if self.inside {
-            span.last + 1
-        } else {
-            span.first
-        })
+        Some(if self.inside { span.last + 1 } else { span.first })
     }
 
     fn pass(&mut self, at: Key) {
@@ -308,10 +274,6 @@ impl fmt::Display for RangeSet {
 
 impl FromIterator<u64> for RangeSet {
     fn from_iter<I: IntoIterator<Item = u64>>(numbers: I) -> Self {
-        RangeSet::from_keys(
-            numbers
-                .into_iter()
-                .map(|number| index::key_of_number(Key::from(number))),
-        )
+        RangeSet::from_keys(numbers.into_iter().map(|number| index::key_of_number(Key::from(number))))
     }
 }
