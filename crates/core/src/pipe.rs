@@ -40,6 +40,9 @@ pub fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
+/// A flag for opening files: a terminal must not become the controlling one of a program that has none.
+pub const NO_CONTROLLING_TERMINAL: i32 = libc::O_NOCTTY;
+
 /// What one read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadOutcome {

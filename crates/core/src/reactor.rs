@@ -41,6 +41,8 @@ pub struct Readiness {
     pub readable: bool,
     /// Writing will not block: there is room, or an error to be had.
     pub writable: bool,
+    /// The other end is gone. There may be bytes left to read, and no further readiness will announce their end.
+    pub closed: bool,
 }
 
 /// How many readiness events one wait can return; the rest comes with the next.
@@ -104,6 +106,7 @@ impl Reactor {
             key: event.token().0 as u64,
             readable: event.is_readable() || event.is_read_closed() || event.is_error(),
             writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+            closed: event.is_read_closed() || event.is_error(),
         }))
     }
 }
