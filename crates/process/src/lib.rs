@@ -18,22 +18,29 @@
 //! Modules in reading order: [`id`] names, [`spec`] describes, [`event`] lists what crosses the border of the
 //! [`table`], [`output`] keeps what was said, [`outcome`] says how it ended. [`engine`] drives, [`handler`]s hear,
 //! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle, and [`ssh`]
-//! makes a process of a command on another host.
+//! makes a process of a command on another host. [`expect`] and [`lines`] find things in what a process says, and
+//! [`date`], [`duration`], [`timer`] and [`port`] serve those who write experiments.
 
 pub mod conductor;
+pub mod date;
 pub mod drive;
+pub mod duration;
 pub mod engine;
 pub mod event;
+pub mod expect;
 pub mod handler;
 pub mod id;
+pub mod lines;
 pub mod outcome;
 pub mod output;
+pub mod port;
 pub mod process;
 mod slot;
 pub mod spec;
 pub mod ssh;
 pub mod subscription;
 pub mod table;
+pub mod timer;
 
 pub use phalanx_core::{ExitStatus, Signal};
 pub use process::Process;
