@@ -51,6 +51,7 @@ pub const RULES: &[Rule] = &[
     ("one version of everything", manifests::versions_in_one_place),
     ("every dependency has a reason", manifests::reasons),
     ("the changelog names the version", documents::changelog),
+    ("documents link to what exists", documents::links_exist),
     ("documents name commands that exist", documents::verbs_exist),
 ];
 
