@@ -16,8 +16,10 @@ use phalanx_process::event::Event;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: usize = std::env::args().nth(1).ok_or("usage: silent_children COUNT")?.parse()?;
     let mut drive = Drive::new()?;
+    // One description for all: they share its environment.
+    let sleep = Spec::new(["sleep", "1000"]);
     for _ in 0..count {
-        drive.start(Spec::new(["sleep", "1000"]));
+        drive.start(sleep.clone());
     }
     let mut started = 0;
     while let Some(event) = drive.next_event(None)? {
