@@ -32,8 +32,10 @@ fn run(workshop: &Workshop) -> Result<(), String> {
 fn report(name: &str, command: &mut Command) -> Result<(), String> {
     let mut program = start(command)?;
     let found = observe(&mut program);
-    // Politely, so that it takes its children along. It may have ended already, which was observed.
-    let _ = kill(pid(&program), Signal::SIGTERM);
+    if matches!(program.try_wait(), Ok(None)) {
+        // Politely, so that it takes its children along.
+        kill(pid(&program), Signal::SIGTERM).map_err(|error| format!("cannot end {name}: {error}"))?;
+    }
     program.wait().map_err(|error| format!("cannot wait for {name}: {error}"))?;
     let Silence { resident, peak, idle } = found?;
     let word = |reached: bool| if reached { "REACHED" } else { "MISSED" };
