@@ -1,1 +1,5 @@
 //! Placeholder until the first capability lands.
+
+pub mod pty;
+pub mod serial;
+pub mod terminal;
