@@ -3,6 +3,8 @@
 //! Every row is a search for something that comes last, over chunks of 64 KiB that are never seen whole; the ratio is to one `memcpy` of the
 //! same bytes, measured in the same run. "flat" is the slowest quarter of the stream over the fastest.
 
+#![expect(clippy::print_stdout, reason = "this is what it is for")]
+
 use std::time::{Duration, Instant};
 
 use phalanx_process::expect::{Expect, Matcher, Needle};

@@ -167,13 +167,15 @@ pub fn format(duration: Duration, fraction: Fraction) -> String {
         (seconds / 3_600 % 24, 'h'),
         (seconds / 60 % 60, 'm'),
     ];
-    let mut text = String::new();
-    for (count, unit) in units {
-        if count > 0 || !text.is_empty() {
-            text += &format!("{count}{unit}");
-        }
-    }
-    text + &format!("{}{}s", seconds % 60, fraction.of(duration.subsec_nanos()))
+    let larger = units.into_iter().skip_while(|(count, _)| *count == 0);
+    let larger: String = larger
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    format!(
+        "{larger}{}{}s",
+        seconds % 60,
+        fraction.of(duration.subsec_nanos())
+    )
 }
 
 #[cfg(test)]

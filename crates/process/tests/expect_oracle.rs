@@ -192,21 +192,16 @@ fn shortest(pattern: &str, text: &[u8]) -> Vec<Range<usize>> {
             .find(&mut cache, input)
             .is_some_and(|found| found.end() == span.end)
     };
-    let mut seen = Vec::new();
-    let mut from = 0;
-    'next: loop {
-        for end in from..=text.len() {
-            if let Some(span) = (from..=end).map(|start| start..end).find(&mut matches) {
-                seen.push(span.clone());
-                if span.is_empty() {
-                    return seen;
-                }
-                from = end;
-                continue 'next;
-            }
-        }
-        return seen;
+    let mut first_end = |from: usize| {
+        (from..=text.len()).find_map(|end| (from..=end).map(|start| start..end).find(&mut matches))
+    };
+    let mut seen: Vec<Range<usize>> = Vec::new();
+    while !seen.last().is_some_and(Range::is_empty)
+        && let Some(span) = first_end(seen.last().map_or(0, |last| last.end))
+    {
+        seen.push(span);
     }
+    seen
 }
 
 fn compile(patterns: &[String]) -> Option<Expect> {
