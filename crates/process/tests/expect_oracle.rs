@@ -209,7 +209,7 @@ fn compile(patterns: &[String]) -> Option<Expect> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_match_across_any_chunk_boundary_equals_the_one_in_the_whole_text(

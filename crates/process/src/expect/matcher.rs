@@ -24,7 +24,7 @@ const LARGEST_BLOCK: u64 = 64 << 10;
 /// let found = stream.feed(b"in: ").expect("decided").expect("found");
 /// assert_eq!(found.named("host"), Some(&b"n1"[..]));
 /// assert_eq!(found.before(), b"Welcome!\r\n");
-/// assert_eq!(found.position(), 10..19);
+/// assert_eq!(found.position(), 10..20);
 /// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
 /// ```
 #[derive(Debug)]
