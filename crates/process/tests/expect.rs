@@ -66,6 +66,20 @@ fn e3_a_match_is_found_whatever_boundary_cuts_it() {
 }
 
 #[test]
+fn e3_an_expression_that_begins_with_a_text_is_found_whatever_boundary_cuts_it() {
+    let text = b"log logi login login login: root; login: daemon;";
+    let user = regex(r"login: (\w+);");
+    for cut in 0..=text.len() {
+        let mut stream = Matcher::default();
+        assert!(stream.expect(&user).is_none());
+        let verdict = stream
+            .feed(&text[..cut])
+            .or_else(|| stream.feed(&text[cut..]));
+        assert_eq!(found(verdict).group(1), Some(&b"root"[..]), "cut at {cut}");
+    }
+}
+
+#[test]
 fn e4_anchors_match_at_lines_with_either_ending() {
     let mut stream = stream("a\r\nb\nc\r\n");
     for expected in ["a", "b", "c"] {

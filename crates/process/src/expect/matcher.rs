@@ -381,3 +381,59 @@ impl Active {
             .unwrap_or(self.scanned)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes a matcher holds at most while it reads ten million of them.
+    fn most_held(matcher: &mut Matcher) -> usize {
+        let chunk = [b'a'; 1000];
+        let feed = |_| {
+            assert!(matcher.feed(&chunk).is_none());
+            matcher.received.all().len()
+        };
+        (0..10_000).map(feed).max().expect("many")
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_window_whatever_is_expected() {
+        let window = 20_000;
+        let needles = [
+            Needle::regex("(?s)a.*z"),
+            Needle::regex("b"),
+            "c".into(),
+            Needle::EndOfFile,
+            Needle::Bytes(20_000_000),
+        ];
+        for needle in &needles[..4] {
+            let mut matcher = Matcher::with_window(window);
+            assert!(
+                matcher
+                    .expect(&Expect::one(needle).expect("valid"))
+                    .is_none()
+            );
+            assert!(most_held(&mut matcher) <= 3 * window, "{needle}");
+        }
+        let mut idle = Matcher::with_window(window);
+        assert!(most_held(&mut idle) <= 3 * window);
+        let mut missed = Matcher::with_window(window);
+        assert!(
+            missed
+                .poll(&Expect::one(&needles[0]).expect("valid"))
+                .is_err()
+        );
+        assert!(most_held(&mut missed) <= 3 * window);
+    }
+
+    #[test]
+    fn a_needle_of_many_bytes_holds_as_many() {
+        let mut matcher = Matcher::with_window(10);
+        assert!(
+            matcher
+                .expect(&Expect::one(Needle::Bytes(20_000_000)).expect("valid"))
+                .is_none()
+        );
+        assert_eq!(most_held(&mut matcher), 10_000_000);
+    }
+}
