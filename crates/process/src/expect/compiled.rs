@@ -87,7 +87,7 @@ pub enum Precedence {
 }
 
 /// Needles to look for together, compiled. Cheap to clone; one can serve any number of streams, and automata that one search has built serve
-/// the next. The programs of the last 128 patterns are remembered, so that asking again for the same prompt compiles nothing.
+/// the next. The programs of the last 64 patterns are remembered, so that asking again for the same prompt compiles nothing.
 ///
 /// ```
 /// use phalanx_process::expect::{Expect, Needle};

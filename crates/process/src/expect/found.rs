@@ -1,12 +1,13 @@
 //! What an expectation ends with: a match, or the reason why there is none.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::program::Groups;
 
-/// A match, with everything that was received before it. Bytes are given as received; `String::from_utf8_lossy` makes text of them.
+/// A match, with everything that was received before it. Bytes are given as received; the views as text replace what is not UTF-8 by U+FFFD.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     pub(super) needle: usize,
@@ -58,6 +59,30 @@ impl Found {
             .iter()
             .position(|known| known.as_deref() == Some(name))?;
         self.group(number)
+    }
+
+    /// [`Found::before`] as text.
+    #[must_use]
+    pub fn before_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.before())
+    }
+
+    /// [`Found::matched`] as text.
+    #[must_use]
+    pub fn matched_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.matched())
+    }
+
+    /// [`Found::group`] as text.
+    #[must_use]
+    pub fn group_text(&self, number: usize) -> Option<Cow<'_, str>> {
+        self.group(number).map(String::from_utf8_lossy)
+    }
+
+    /// [`Found::named`] as text.
+    #[must_use]
+    pub fn named_text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.named(name).map(String::from_utf8_lossy)
     }
 
     /// How many groups there are, the whole match included.

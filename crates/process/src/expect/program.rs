@@ -24,8 +24,8 @@ use regex_syntax::hir::{self, Hir, HirKind};
 const CAPACITY: usize = 2 << 20;
 /// A pattern that needs more is refused: `\w{10000}` and its like.
 const NFA_LIMIT: usize = 10 << 20;
-/// Idle scratches kept for the next search.
-const POOL: usize = 16;
+/// Idle scratches kept for the next search, in bytes for each program.
+const POOL: usize = 1 << 20;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -49,6 +49,12 @@ pub(super) struct Scratch {
     /// What was found out about states, and the number of clears it is valid for.
     shapes: HashMap<LazyStateID, Shape>,
     clears: usize,
+}
+
+impl Scratch {
+    fn memory(&self) -> usize {
+        self.forward.memory_usage() + self.backward.memory_usage()
+    }
 }
 
 /// A scratch for one search: taken from the program's pool, and given back to it when dropped.
@@ -75,13 +81,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut pool = self
-            .program
-            .pool
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if pool.len() < POOL {
-            pool.extend(self.scratch.take());
+        let Some(scratch) = self.scratch.take() else { return };
+        let mut pool = self.program.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let held: usize = pool.iter().map(Scratch::memory).sum();
+        if held + scratch.memory() <= POOL {
+            pool.push(scratch);
         }
     }
 }
@@ -165,7 +169,7 @@ pub(super) type Groups = Vec<Option<Range<usize>>>;
 /// Programs compiled lately, by pattern. An expression with `\w` takes most of a millisecond to compile, and scripts ask for the same prompt
 /// again and again.
 static RECENT: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
-const RECENT_LIMIT: usize = 128;
+const RECENT_LIMIT: usize = 64;
 
 impl Program {
     /// The program for a pattern: one that was compiled lately, or a new one.
