@@ -1,1 +1,17 @@
-//! Placeholder until the first capability lands.
+//! Many processes as one thing: the same command on many hosts, within a fan-out, judged and reported together.
+//!
+//! Modules in reading order: [`fanout`] decides who starts next, and [`crew`] joins that to an engine; [`substitute`]
+//! puts the host into a command; [`action`] is the handle to many processes; [`remote`] and [`local`] make actions;
+//! [`report`] adds results up.
+//!
+//! Whatever decides is pure (`fanout`, `substitute`, `report`): no clock, no process, no thread.
+
+pub mod action;
+pub mod crew;
+pub mod fanout;
+pub mod local;
+pub mod remote;
+pub mod report;
+pub mod substitute;
+
+pub use action::Action;

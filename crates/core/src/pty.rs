@@ -42,21 +42,13 @@ pub struct WindowSize {
 impl Default for WindowSize {
     /// 24 lines of 80 characters.
     fn default() -> Self {
-        Self {
-            rows: 24,
-            columns: 80,
-        }
+        Self { rows: 24, columns: 80 }
     }
 }
 
 impl WindowSize {
     fn to_winsize(self) -> Winsize {
-        Winsize {
-            ws_row: self.rows,
-            ws_col: self.columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        }
+        Winsize { ws_row: self.rows, ws_col: self.columns, ws_xpixel: 0, ws_ypixel: 0 }
     }
 }
 
@@ -74,11 +66,7 @@ pub struct Settings {
 impl Default for Settings {
     /// What a terminal emulator gives a shell: cooked, with echo.
     fn default() -> Self {
-        Self {
-            size: WindowSize::default(),
-            mode: Mode::Cooked,
-            echo: true,
-        }
+        Self { size: WindowSize::default(), mode: Mode::Cooked, echo: true }
     }
 }
 
@@ -96,26 +84,21 @@ impl Pty {
     ///
     /// When there are no ptys or no descriptors left.
     pub fn open(settings: &Settings) -> Result<Self, DeviceError> {
-        let pty = Self::open_pair()
-            .map_err(|error| DeviceError::new("open a pty by", Path::new("/dev/ptmx"), error))?;
+        let pty =
+            Self::open_pair().map_err(|error| DeviceError::new("open a pty by", Path::new("/dev/ptmx"), error))?;
         // On Linux the master's attributes are the slave's (tty_ioctl(4)), so the slave need not be opened for this.
-        let configured = terminal::change(&pty.master, |attributes| {
-            terminal::set_mode(attributes, settings.mode, settings.echo)
-        });
+        let configured =
+            terminal::change(&pty.master, |attributes| terminal::set_mode(attributes, settings.mode, settings.echo));
         configured.map_err(|error| DeviceError::new("set up the terminal", &pty.slave, error))?;
         pty.set_size(settings.size)?;
         Ok(pty)
     }
 
     fn open_pair() -> nix::Result<Self> {
-        let master =
-            posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         // Linux takes all flags; POSIX promises only the first two.
         fcntl(&master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        fcntl(
-            &master,
-            FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK),
-        )?;
+        fcntl(&master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
         grantpt(&master)?;
         unlockpt(&master)?;
         let slave = ptsname_r(&master)?.into();
@@ -146,10 +129,7 @@ impl Pty {
     pub fn size(&self) -> Result<WindowSize, DeviceError> {
         let size = ioctl::window_size(&self.master)
             .map_err(|error| DeviceError::new("ask for the window size of", &self.slave, error))?;
-        Ok(WindowSize {
-            rows: size.ws_row,
-            columns: size.ws_col,
-        })
+        Ok(WindowSize { rows: size.ws_row, columns: size.ws_col })
     }
 
     /// Says whether what is written to the master comes back from it. A program on the terminal can change that too, as those that ask for a
@@ -160,10 +140,8 @@ impl Pty {
     /// When the system refuses.
     pub fn set_echo(&self, echo: bool) -> Result<(), DeviceError> {
         use nix::sys::termios::LocalFlags;
-        terminal::change(&self.master, |attributes| {
-            attributes.local_flags.set(LocalFlags::ECHO, echo)
-        })
-        .map_err(|error| DeviceError::new("set the echo of", &self.slave, error))
+        terminal::change(&self.master, |attributes| attributes.local_flags.set(LocalFlags::ECHO, echo))
+            .map_err(|error| DeviceError::new("set the echo of", &self.slave, error))
     }
 
     /// Gives up the path and keeps the descriptor of the master.
@@ -213,12 +191,7 @@ mod ioctl {
 
     pub(super) fn window_size(terminal: impl AsFd) -> nix::Result<Winsize> {
         nix::ioctl_read_bad!(tiocgwinsz, nix::libc::TIOCGWINSZ, Winsize);
-        let mut size = Winsize {
-            ws_row: 0,
-            ws_col: 0,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
+        let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: the descriptor is open, and TIOCGWINSZ writes one winsize (tty_ioctl(4)), which `size` is for the time of the call.
         unsafe { tiocgwinsz(terminal.as_fd().as_raw_fd(), &raw mut size) }.map(|_| size)
     }
@@ -251,11 +224,7 @@ mod tests {
         let mut bytes = vec![0; count];
         let mut have = 0;
         while have < count {
-            poll(
-                &mut [PollFd::new(pty.as_fd(), PollFlags::POLLIN)],
-                PollTimeout::from(10_000_u16),
-            )
-            .expect("poll");
+            poll(&mut [PollFd::new(pty.as_fd(), PollFlags::POLLIN)], PollTimeout::from(10_000_u16)).expect("poll");
             have += read(pty, &mut bytes[have..]).expect("readable");
         }
         bytes
@@ -267,21 +236,14 @@ mod tests {
         let flags = fcntl(&pty, FcntlArg::F_GETFD).expect("open");
         assert!(FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC));
         assert_eq!(
-            read(&pty, &mut [0])
-                .expect_err("nobody is there yet, and that is not the end")
-                .kind(),
+            read(&pty, &mut [0]).expect_err("nobody is there yet, and that is not the end").kind(),
             io::ErrorKind::WouldBlock
         );
     }
 
     #[test]
     fn a_raw_pty_passes_every_byte_both_ways() {
-        let pty = Pty::open(&Settings {
-            mode: Mode::Raw,
-            echo: false,
-            ..Settings::default()
-        })
-        .expect("a pty");
+        let pty = Pty::open(&Settings { mode: Mode::Raw, echo: false, ..Settings::default() }).expect("a pty");
         let mut slave = slave(&pty);
         let all: Vec<u8> = (0..=255).collect();
         write(&pty, &all);
@@ -316,22 +278,12 @@ mod tests {
 
     #[test]
     fn programs_on_the_terminal_see_its_size() {
-        let size = WindowSize {
-            rows: 50,
-            columns: 132,
-        };
-        let pty = Pty::open(&Settings {
-            size,
-            ..Settings::default()
-        })
-        .expect("a pty");
+        let size = WindowSize { rows: 50, columns: 132 };
+        let pty = Pty::open(&Settings { size, ..Settings::default() }).expect("a pty");
         let slave = slave(&pty);
         let seen = ioctl::window_size(&slave).expect("a terminal");
         assert_eq!((seen.ws_row, seen.ws_col), (50, 132));
-        let larger = WindowSize {
-            rows: 100,
-            columns: 200,
-        };
+        let larger = WindowSize { rows: 100, columns: 200 };
         pty.set_size(larger).expect("a terminal");
         assert_eq!(pty.size().expect("a terminal"), larger);
         assert_eq!(ioctl::window_size(&slave).expect("a terminal").ws_row, 100);
@@ -339,12 +291,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_slave_is_an_end_and_comes_after_its_last_bytes() {
-        let pty = Pty::open(&Settings {
-            mode: Mode::Raw,
-            echo: false,
-            ..Settings::default()
-        })
-        .expect("a pty");
+        let pty = Pty::open(&Settings { mode: Mode::Raw, echo: false, ..Settings::default() }).expect("a pty");
         let mut slave = slave(&pty);
         slave.write_all(b"bye").expect("the pty takes it");
         drop(slave);
@@ -354,11 +301,7 @@ mod tests {
 
     #[test]
     fn an_end_character_ends_the_input_of_a_cooked_terminal() {
-        let pty = Pty::open(&Settings {
-            echo: false,
-            ..Settings::default()
-        })
-        .expect("a pty");
+        let pty = Pty::open(&Settings { echo: false, ..Settings::default() }).expect("a pty");
         let mut slave = slave(&pty);
         write(&pty, &[b'a', b'\n', END_OF_FILE]);
         let mut all = String::new();

@@ -130,15 +130,8 @@ impl Serial {
             .custom_flags(flags.bits())
             .open(device)
             .map_err(|error| DeviceError::new("open the serial device", device, error))?;
-        let file = if settings.exclusive {
-            reserve(file, device)?
-        } else {
-            Line::Shared(file)
-        };
-        let serial = Self {
-            file,
-            device: device.to_owned(),
-        };
+        let file = if settings.exclusive { reserve(file, device)? } else { Line::Shared(file) };
+        let serial = Self { file, device: device.to_owned() };
         serial.set(settings)?;
         Ok(serial)
     }
@@ -163,26 +156,18 @@ impl Serial {
         });
         if let Err(error) = taken {
             // glibc looks at the result itself, and finds no better word than EINVAL.
-            let refusal = if error == Errno::EINVAL {
-                self.verify(settings).err()
-            } else {
-                None
-            };
-            return Err(refusal.unwrap_or_else(|| {
-                DeviceError::new("set up the serial device", &self.device, error)
-            }));
+            let refusal = if error == Errno::EINVAL { self.verify(settings).err() } else { None };
+            return Err(refusal.unwrap_or_else(|| DeviceError::new("set up the serial device", &self.device, error)));
         }
         if standard.is_none() {
-            speed::set(self, settings.speed)
-                .map_err(|error| self.speed_error(settings.speed, error))?;
+            speed::set(self, settings.speed).map_err(|error| self.speed_error(settings.speed, error))?;
         }
         self.verify(settings)
     }
 
     /// tcsetattr(3) succeeds if any of the changes could be made, so only a look at the result shows whether all were.
     fn verify(&self, settings: &Settings) -> Result<(), DeviceError> {
-        let refused =
-            |error: io::Error| DeviceError::new("set up the serial device", &self.device, error);
+        let refused = |error: io::Error| DeviceError::new("set up the serial device", &self.device, error);
         let actual = termios::tcgetattr(self).map_err(|error| refused(error.into()))?;
         let refusals = refusals(&actual, settings);
         if !refusals.is_empty() {
@@ -193,20 +178,13 @@ impl Serial {
         // A divisor of the device's clock is rarely exact; beyond some percent characters are lost.
         if actual.abs_diff(settings.speed) > settings.speed / 33 {
             let message = format!("it runs at {actual} instead");
-            return Err(self.speed_error(
-                settings.speed,
-                io::Error::new(ErrorKind::Unsupported, message),
-            ));
+            return Err(self.speed_error(settings.speed, io::Error::new(ErrorKind::Unsupported, message)));
         }
         Ok(())
     }
 
     fn speed_error(&self, speed: u32, error: impl Into<io::Error>) -> DeviceError {
-        DeviceError::new(
-            format!("set the speed to {speed} on the serial device"),
-            &self.device,
-            error,
-        )
+        DeviceError::new(format!("set the speed to {speed} on the serial device"), &self.device, error)
     }
 
     /// The speed of the line, in bits per second.
@@ -215,13 +193,8 @@ impl Serial {
     ///
     /// When the device has vanished.
     pub fn speed(&self) -> Result<u32, DeviceError> {
-        speed::get(self).map_err(|error| {
-            DeviceError::new(
-                "ask for the speed of the serial device",
-                &self.device,
-                error,
-            )
-        })
+        speed::get(self)
+            .map_err(|error| DeviceError::new("ask for the speed of the serial device", &self.device, error))
     }
 
     /// Reads what has arrived.
@@ -233,9 +206,7 @@ impl Serial {
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match nix::unistd::read(self, buffer) {
             Ok(0) if !buffer.is_empty() => Err(self.vanished("it hung up")),
-            Err(error @ (Errno::EIO | Errno::ENXIO | Errno::ENODEV)) => {
-                Err(self.vanished(error.desc()))
-            }
+            Err(error @ (Errno::EIO | Errno::ENXIO | Errno::ENODEV)) => Err(self.vanished(error.desc())),
             result => Ok(result?),
         }
     }
@@ -247,9 +218,7 @@ impl Serial {
     /// `WouldBlock` when that is nothing; `UnexpectedEof` when the line has vanished; others as write(2).
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match nix::unistd::write(self, bytes) {
-            Err(error @ (Errno::EIO | Errno::ENXIO | Errno::ENODEV)) => {
-                Err(self.vanished(error.desc()))
-            }
+            Err(error @ (Errno::EIO | Errno::ENXIO | Errno::ENODEV)) => Err(self.vanished(error.desc())),
             result => Ok(result?),
         }
     }
@@ -261,9 +230,8 @@ impl Serial {
     ///
     /// When the device cannot, or has vanished.
     pub fn send_break(&self) -> Result<(), DeviceError> {
-        termios::tcsendbreak(self, 0).map_err(|error| {
-            DeviceError::new("send a break on the serial device", &self.device, error)
-        })
+        termios::tcsendbreak(self, 0)
+            .map_err(|error| DeviceError::new("send a break on the serial device", &self.device, error))
     }
 
     /// Forgets what has arrived and was not read, and what was written and not sent.
@@ -272,22 +240,14 @@ impl Serial {
     ///
     /// When the device has vanished.
     pub fn discard(&self) -> Result<(), DeviceError> {
-        termios::tcflush(self, termios::FlushArg::TCIOFLUSH).map_err(|error| {
-            DeviceError::new(
-                "empty the buffers of the serial device",
-                &self.device,
-                error,
-            )
-        })
+        termios::tcflush(self, termios::FlushArg::TCIOFLUSH)
+            .map_err(|error| DeviceError::new("empty the buffers of the serial device", &self.device, error))
     }
 
     fn vanished(&self, reason: &str) -> io::Error {
         io::Error::new(
             ErrorKind::UnexpectedEof,
-            format!(
-                "the serial device {} has vanished: {reason}",
-                self.device.display()
-            ),
+            format!("the serial device {} has vanished: {reason}", self.device.display()),
         )
     }
 }
@@ -305,8 +265,7 @@ impl AsFd for Serial {
 fn reserve(file: File, device: &Path) -> Result<Line, DeviceError> {
     let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, error)| DeviceError::new("reserve the serial device", device, error))?;
-    speed::exclude(&*lock)
-        .map_err(|error| DeviceError::new("reserve the serial device", device, error))?;
+    speed::exclude(&*lock).map_err(|error| DeviceError::new("reserve the serial device", device, error))?;
     Ok(Line::Locked(lock))
 }
 
@@ -325,16 +284,10 @@ fn apply(attributes: &mut Termios, settings: &Settings) {
     control.set(ControlFlags::PARENB, settings.parity != Parity::None);
     control.set(ControlFlags::PARODD, settings.parity == Parity::Odd);
     control.set(ControlFlags::CSTOPB, settings.stop_bits == StopBits::Two);
-    control.set(
-        ControlFlags::CRTSCTS,
-        settings.flow_control == FlowControl::Hardware,
-    );
+    control.set(ControlFlags::CRTSCTS, settings.flow_control == FlowControl::Hardware);
     let input = &mut attributes.input_flags;
     input.remove(InputFlags::IXANY | InputFlags::INPCK);
-    input.set(
-        InputFlags::IXON | InputFlags::IXOFF,
-        settings.flow_control == FlowControl::Software,
-    );
+    input.set(InputFlags::IXON | InputFlags::IXOFF, settings.flow_control == FlowControl::Software);
 }
 
 /// Which of the settings a device did not take, in words.
@@ -344,36 +297,14 @@ fn refusals(actual: &Termios, settings: &Settings) -> Vec<String> {
     let control = actual.control_flags ^ wanted.control_flags;
     let input = actual.input_flags ^ wanted.input_flags;
     let table = [
-        (
-            control.intersects(ControlFlags::CSIZE),
-            format!("{:?} data bits", settings.data_bits),
-        ),
-        (
-            control.intersects(ControlFlags::PARENB | ControlFlags::PARODD),
-            format!("{:?} parity", settings.parity),
-        ),
-        (
-            control.intersects(ControlFlags::CSTOPB),
-            format!("{:?} stop bits", settings.stop_bits),
-        ),
-        (
-            control.intersects(ControlFlags::CRTSCTS),
-            format!("{:?} flow control", settings.flow_control),
-        ),
-        (
-            input.intersects(InputFlags::IXON | InputFlags::IXOFF),
-            format!("{:?} flow control", settings.flow_control),
-        ),
-        (
-            actual.local_flags != wanted.local_flags,
-            "raw mode".to_owned(),
-        ),
+        (control.intersects(ControlFlags::CSIZE), format!("{:?} data bits", settings.data_bits)),
+        (control.intersects(ControlFlags::PARENB | ControlFlags::PARODD), format!("{:?} parity", settings.parity)),
+        (control.intersects(ControlFlags::CSTOPB), format!("{:?} stop bits", settings.stop_bits)),
+        (control.intersects(ControlFlags::CRTSCTS), format!("{:?} flow control", settings.flow_control)),
+        (input.intersects(InputFlags::IXON | InputFlags::IXOFF), format!("{:?} flow control", settings.flow_control)),
+        (actual.local_flags != wanted.local_flags, "raw mode".to_owned()),
     ];
-    table
-        .into_iter()
-        .filter(|(refused, _)| *refused)
-        .map(|(_, name)| name.to_lowercase())
-        .collect()
+    table.into_iter().filter(|(refused, _)| *refused).map(|(_, name)| name.to_lowercase()).collect()
 }
 
 /// The speeds that termios(3) has names for.
@@ -493,21 +424,13 @@ mod tests {
 
     /// A line whose other end is the master of a pty. A pty has attributes like a line, and no bits to send.
     fn line(settings: &Settings) -> (Pty, Serial) {
-        let pty = Pty::open(&pty::Settings {
-            mode: Mode::Cooked,
-            ..pty::Settings::default()
-        })
-        .expect("a pty");
+        let pty = Pty::open(&pty::Settings { mode: Mode::Cooked, ..pty::Settings::default() }).expect("a pty");
         let serial = Serial::open(pty.slave(), settings).expect("a terminal");
         (pty, serial)
     }
 
     fn wait(line: impl AsFd) {
-        poll(
-            &mut [PollFd::new(line.as_fd(), PollFlags::POLLIN)],
-            PollTimeout::from(10_000_u16),
-        )
-        .expect("poll");
+        poll(&mut [PollFd::new(line.as_fd(), PollFlags::POLLIN)], PollTimeout::from(10_000_u16)).expect("poll");
     }
 
     #[test]
@@ -528,13 +451,7 @@ mod tests {
     #[test]
     fn a_silent_line_would_block_and_is_not_at_its_end() {
         let (_far, serial) = line(&Settings::default());
-        assert_eq!(
-            serial
-                .read(&mut [0; 10])
-                .expect_err("nothing has arrived")
-                .kind(),
-            ErrorKind::WouldBlock
-        );
+        assert_eq!(serial.read(&mut [0; 10]).expect_err("nothing has arrived").kind(), ErrorKind::WouldBlock);
     }
 
     #[test]
@@ -542,23 +459,10 @@ mod tests {
         let (_far, serial) = line(&Settings::default());
         let attributes = tcgetattr(&serial).expect("a terminal");
         let cooked = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG | LocalFlags::IEXTEN;
-        assert!(
-            !attributes.local_flags.intersects(cooked)
-                && !attributes.output_flags.contains(OutputFlags::OPOST)
-        );
-        assert!(
-            attributes
-                .control_flags
-                .contains(ControlFlags::CLOCAL | ControlFlags::CREAD | ControlFlags::CS8)
-        );
-        assert_eq!(
-            attributes.control_chars[SpecialCharacterIndices::VMIN as usize],
-            1
-        );
-        assert_eq!(
-            attributes.control_chars[SpecialCharacterIndices::VTIME as usize],
-            0
-        );
+        assert!(!attributes.local_flags.intersects(cooked) && !attributes.output_flags.contains(OutputFlags::OPOST));
+        assert!(attributes.control_flags.contains(ControlFlags::CLOCAL | ControlFlags::CREAD | ControlFlags::CS8));
+        assert_eq!(attributes.control_chars[SpecialCharacterIndices::VMIN as usize], 1);
+        assert_eq!(attributes.control_chars[SpecialCharacterIndices::VTIME as usize], 0);
     }
 
     #[test]
@@ -566,9 +470,7 @@ mod tests {
         let (_far, serial) = line(&Settings::at(9_600));
         assert_eq!(serial.speed().expect("a terminal"), 9_600);
         for speed in [300, 115_200, 250_000, 1_500_000, 74_880, 4_000_000, 12_345] {
-            serial
-                .set(&Settings::at(speed))
-                .expect("a pty takes any speed");
+            serial.set(&Settings::at(speed)).expect("a pty takes any speed");
             assert_eq!(serial.speed().expect("a terminal"), speed);
         }
     }
@@ -599,44 +501,18 @@ mod tests {
         ] {
             assert_eq!(flags(Settings { data_bits, ..base }).0, size);
         }
+        assert_eq!(flags(Settings { parity: Parity::Even, ..base }).0, ControlFlags::CS8 | ControlFlags::PARENB);
         assert_eq!(
-            flags(Settings {
-                parity: Parity::Even,
-                ..base
-            })
-            .0,
-            ControlFlags::CS8 | ControlFlags::PARENB
-        );
-        assert_eq!(
-            flags(Settings {
-                parity: Parity::Odd,
-                ..base
-            })
-            .0,
+            flags(Settings { parity: Parity::Odd, ..base }).0,
             ControlFlags::CS8 | ControlFlags::PARENB | ControlFlags::PARODD
         );
+        assert_eq!(flags(Settings { stop_bits: StopBits::Two, ..base }).0, ControlFlags::CS8 | ControlFlags::CSTOPB);
         assert_eq!(
-            flags(Settings {
-                stop_bits: StopBits::Two,
-                ..base
-            })
-            .0,
-            ControlFlags::CS8 | ControlFlags::CSTOPB
-        );
-        assert_eq!(
-            flags(Settings {
-                flow_control: FlowControl::Hardware,
-                ..base
-            })
-            .0,
+            flags(Settings { flow_control: FlowControl::Hardware, ..base }).0,
             ControlFlags::CS8 | ControlFlags::CRTSCTS
         );
         assert_eq!(
-            flags(Settings {
-                flow_control: FlowControl::Software,
-                ..base
-            })
-            .1,
+            flags(Settings { flow_control: FlowControl::Software, ..base }).1,
             InputFlags::IXON | InputFlags::IXOFF
         );
     }
@@ -644,30 +520,19 @@ mod tests {
     #[test]
     fn a_device_that_does_not_take_a_setting_is_refused_by_its_name() {
         let (far, serial) = line(&Settings::default());
-        let odd = Settings {
-            data_bits: DataBits::Seven,
-            parity: Parity::Even,
-            ..Settings::default()
-        };
-        let error = serial
-            .set(&odd)
-            .expect_err("a pty has eight bits")
-            .to_string();
+        let odd = Settings { data_bits: DataBits::Seven, parity: Parity::Even, ..Settings::default() };
+        let error = serial.set(&odd).expect_err("a pty has eight bits").to_string();
         let device = far.slave().display();
         assert_eq!(
             error,
-            format!(
-                "cannot set up the serial device {device}: it does not take seven data bits, even parity"
-            )
+            format!("cannot set up the serial device {device}: it does not take seven data bits, even parity")
         );
     }
 
     #[test]
     fn an_exclusive_line_is_refused_to_the_next_one_until_it_is_closed() {
         let (far, serial) = line(&Settings::default());
-        let error = Serial::open(far.slave(), &Settings::default())
-            .expect_err("reserved")
-            .to_string();
+        let error = Serial::open(far.slave(), &Settings::default()).expect_err("reserved").to_string();
         assert!(error.contains("another program is using it"), "{error}");
         drop(serial);
         Serial::open(far.slave(), &Settings::default()).expect("free again");
@@ -675,10 +540,7 @@ mod tests {
 
     #[test]
     fn a_shared_line_can_be_opened_twice() {
-        let shared = Settings {
-            exclusive: false,
-            ..Settings::default()
-        };
+        let shared = Settings { exclusive: false, ..Settings::default() };
         let (far, _serial) = line(&shared);
         Serial::open(far.slave(), &shared).expect("shared");
     }
@@ -689,43 +551,23 @@ mod tests {
         let device = serial.device().display().to_string();
         drop(far);
         wait(&serial);
-        for error in [
-            serial.read(&mut [0; 10]).expect_err("gone"),
-            serial.write(b"x").expect_err("gone"),
-        ] {
+        for error in [serial.read(&mut [0; 10]).expect_err("gone"), serial.write(b"x").expect_err("gone")] {
             assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
-            assert!(
-                error
-                    .to_string()
-                    .starts_with(&format!("the serial device {device} has vanished: ")),
-                "{error}"
-            );
+            assert!(error.to_string().starts_with(&format!("the serial device {device} has vanished: ")), "{error}");
         }
     }
 
     #[test]
     fn what_is_no_line_is_an_error_that_names_it() {
-        let error = Serial::open("/dev/ttyNONE", &Settings::default())
-            .expect_err("missing")
+        let error = Serial::open("/dev/ttyNONE", &Settings::default()).expect_err("missing").to_string();
+        assert!(
+            error.starts_with("cannot open the serial device /dev/ttyNONE: ") && error.ends_with("(is it plugged in?)"),
+            "{error}"
+        );
+        let error = Serial::open("/dev/null", &Settings { exclusive: false, ..Settings::default() })
+            .expect_err("no terminal")
             .to_string();
-        assert!(
-            error.starts_with("cannot open the serial device /dev/ttyNONE: ")
-                && error.ends_with("(is it plugged in?)"),
-            "{error}"
-        );
-        let error = Serial::open(
-            "/dev/null",
-            &Settings {
-                exclusive: false,
-                ..Settings::default()
-            },
-        )
-        .expect_err("no terminal")
-        .to_string();
-        assert!(
-            error.contains("/dev/null") && error.contains("not a terminal"),
-            "{error}"
-        );
+        assert!(error.contains("/dev/null") && error.contains("not a terminal"), "{error}");
     }
 
     #[test]
@@ -734,12 +576,6 @@ mod tests {
         assert_eq!(nix::unistd::write(&far, b"stale"), Ok(5));
         wait(&serial);
         serial.discard().expect("a terminal");
-        assert_eq!(
-            serial
-                .read(&mut [0; 10])
-                .expect_err("nothing is left")
-                .kind(),
-            ErrorKind::WouldBlock
-        );
+        assert_eq!(serial.read(&mut [0; 10]).expect_err("nothing is left").kind(), ErrorKind::WouldBlock);
     }
 }

@@ -6,9 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::sys::termios::{
-    LocalFlags, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcgetattr, tcsetattr,
-};
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
 /// Something that could not be done to a device.
 #[derive(Debug)]
@@ -22,16 +20,8 @@ pub struct DeviceError {
 }
 
 impl DeviceError {
-    pub(crate) fn new(
-        action: impl Into<String>,
-        device: &Path,
-        source: impl Into<io::Error>,
-    ) -> Self {
-        Self {
-            action: action.into(),
-            device: device.to_owned(),
-            source: source.into(),
-        }
+    pub(crate) fn new(action: impl Into<String>, device: &Path, source: impl Into<io::Error>) -> Self {
+        Self { action: action.into(), device: device.to_owned(), source: source.into() }
     }
 
     /// What the user might do about it.
@@ -55,15 +45,8 @@ impl std::error::Error for DeviceError {
 
 impl std::fmt::Display for DeviceError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "cannot {} {}: {}",
-            self.action,
-            self.device.display(),
-            self.source
-        )?;
-        self.advice()
-            .map_or(Ok(()), |advice| write!(f, " ({advice})"))
+        write!(f, "cannot {} {}: {}", self.action, self.device.display(), self.source)?;
+        self.advice().map_or(Ok(()), |advice| write!(f, " ({advice})"))
     }
 }
 

@@ -12,10 +12,7 @@ use phalanx_process::expect::{Expect, Matcher, Needle};
 const CHUNK: usize = 64 << 10;
 
 fn main() {
-    let mebibytes: usize = std::env::args()
-        .nth(1)
-        .and_then(|argument| argument.parse().ok())
-        .unwrap_or(1024);
+    let mebibytes: usize = std::env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(1024);
     let chunk: Vec<u8> = b"Nov 21 08:34:56 n17 kernel: eth0: link up, 10000 Mbps, full duplex\n"
         .iter()
         .copied()
@@ -26,25 +23,11 @@ fn main() {
     println!("{:<44} {:>8} MB/s", "memcpy", rate(mebibytes, copy));
     let rows: [(&str, Vec<Needle>); 7] = [
         ("text", vec!["root@n1:~# ".into()]),
-        (
-            "regex with a literal prefix",
-            vec![Needle::regex(r"^login: $")],
-        ),
+        ("regex with a literal prefix", vec![Needle::regex(r"^login: $")]),
         ("regex without one", vec![Needle::regex(r"[$#] $")]),
-        (
-            "regex that never leaves its states",
-            vec![Needle::regex(r"\w+@\w+:\S*[$#] ")],
-        ),
-        (
-            "regex with groups and Unicode classes",
-            vec![Needle::regex(
-                r"(?<user>\w+)@(?<host>[\w.-]+):(?<dir>\S+)# ",
-            )],
-        ),
-        (
-            "regex across lines",
-            vec![Needle::regex(r"(?s)eth1.*link down")],
-        ),
+        ("regex that never leaves its states", vec![Needle::regex(r"\w+@\w+:\S*[$#] ")]),
+        ("regex with groups and Unicode classes", vec![Needle::regex(r"(?<user>\w+)@(?<host>[\w.-]+):(?<dir>\S+)# ")]),
+        ("regex across lines", vec![Needle::regex(r"(?s)eth1.*link down")]),
         (
             "four of these",
             vec![
@@ -59,10 +42,7 @@ fn main() {
         let expect = Expect::new(needles).expect("valid needles");
         let quarters = searching(&expect, &chunk, mebibytes);
         let total: Duration = quarters.iter().sum();
-        let (fastest, slowest) = (
-            quarters.iter().min().expect("four"),
-            quarters.iter().max().expect("four"),
-        );
+        let (fastest, slowest) = (quarters.iter().min().expect("four"), quarters.iter().max().expect("four"));
         println!(
             "{name:<44} {:>8} MB/s   {:>5.2} x memcpy   flat {:.2}",
             rate(mebibytes, total),
@@ -104,18 +84,12 @@ fn sessions() {
     };
     let expect = Expect::one(Needle::regex(r"^(?<user>\w+)@(?<host>\w+):\S*[$#] ")).expect("valid");
     let before = resident();
-    let mut streams: Vec<Matcher> = std::iter::repeat_with(Matcher::default)
-        .take(1000)
-        .collect();
+    let mut streams: Vec<Matcher> = std::iter::repeat_with(Matcher::default).take(1000).collect();
     for stream in &mut streams {
         assert!(stream.expect(&expect).is_none());
         assert!(stream.feed(b"some output\r\nroot@n1:/tmp").is_none());
     }
-    println!(
-        "{:<44} {:>8} KiB each",
-        "a session that expects a regex",
-        (resident() - before) / streams.len()
-    );
+    println!("{:<44} {:>8} KiB each", "a session that expects a regex", (resident() - before) / streams.len());
     let start = Instant::now();
     for _ in 0..10 {
         for stream in &mut streams {
@@ -124,11 +98,7 @@ fn sessions() {
             assert!(stream.feed(b"some output\r\nroot@n1:/tmp").is_none());
         }
     }
-    println!(
-        "{:<44} {:>8.2} us each",
-        "a match in one of 1,000 sessions",
-        start.elapsed().as_secs_f64() * 1e6 / 1e4
-    );
+    println!("{:<44} {:>8.2} us each", "a match in one of 1,000 sessions", start.elapsed().as_secs_f64() * 1e6 / 1e4);
 }
 
 fn rate(mebibytes: usize, time: Duration) -> u64 {
@@ -157,9 +127,7 @@ fn searching(expect: &Expect, chunk: &[u8], mebibytes: usize) -> Vec<Duration> {
         }
         quarters.push(start.elapsed());
     }
-    let verdict = stream
-        .feed(b"\neth1: link down root@n1:~# \nlogin: ")
-        .or_else(|| stream.quiet());
+    let verdict = stream.feed(b"\neth1: link down root@n1:~# \nlogin: ").or_else(|| stream.quiet());
     assert!(verdict.expect("it comes last").is_ok());
     quarters
 }
@@ -173,8 +141,7 @@ fn prompts() {
         let mut stream = Matcher::default();
         let start = Instant::now();
         for _ in 0..rounds {
-            let fresh =
-                (!reused).then(|| Expect::one(Needle::regex(r"^\w+@\w+:\S*[$#] ")).expect("valid"));
+            let fresh = (!reused).then(|| Expect::one(Needle::regex(r"^\w+@\w+:\S*[$#] ")).expect("valid"));
             assert!(stream.expect(fresh.as_ref().unwrap_or(&expect)).is_none());
             assert!(stream.feed(b"some output\r\nroot@n1:/tmp# ").is_some());
         }
@@ -190,9 +157,5 @@ fn prompts() {
         assert!(stream.expect(&text).is_none());
         assert!(stream.feed(b"login: ").is_some());
     }
-    println!(
-        "{:<44} {:>8.2} us each",
-        "prompts, text",
-        start.elapsed().as_secs_f64()
-    );
+    println!("{:<44} {:>8.2} us each", "prompts, text", start.elapsed().as_secs_f64());
 }

@@ -13,9 +13,7 @@ fn main() -> std::io::Result<()> {
     if argument.as_deref() == Some("-") {
         return count_standard_input();
     }
-    let millions: usize = argument
-        .and_then(|argument| argument.parse().ok())
-        .unwrap_or(50);
+    let millions: usize = argument.and_then(|argument| argument.parse().ok()).unwrap_or(50);
     let text = b"node17: 4096 bytes\n".repeat(10_000);
     let mut lines = Lines::default();
     let (mut count, mut bytes) = (0_usize, 0_usize);
@@ -29,16 +27,10 @@ fn main() -> std::io::Result<()> {
         }
     }
     let ours = start.elapsed();
-    assert_eq!(
-        (count, bytes),
-        (millions * 1_000_000, millions * 18_000_000)
-    );
+    assert_eq!((count, bytes), (millions * 1_000_000, millions * 18_000_000));
     let start = Instant::now();
     for _ in 0..millions * 100 {
-        count -= text
-            .chunks(64 << 10)
-            .map(|chunk| memchr::memchr_iter(b'\n', chunk).count())
-            .sum::<usize>();
+        count -= text.chunks(64 << 10).map(|chunk| memchr::memchr_iter(b'\n', chunk).count()).sum::<usize>();
     }
     let counting = start.elapsed();
     assert_eq!(count, 0);

@@ -55,9 +55,7 @@ impl IntoDuration for &str {
 
 impl IntoDuration for f64 {
     fn into_duration(self) -> Result<Duration, InvalidDuration> {
-        Duration::try_from_secs_f64(self).map_err(|_| InvalidDuration {
-            given: self.to_string(),
-        })
+        Duration::try_from_secs_f64(self).map_err(|_| InvalidDuration { given: self.to_string() })
     }
 }
 
@@ -70,9 +68,7 @@ impl IntoDuration for u64 {
 /// The type of a number without a suffix.
 impl IntoDuration for i32 {
     fn into_duration(self) -> Result<Duration, InvalidDuration> {
-        let seconds = u64::try_from(self).map_err(|_| InvalidDuration {
-            given: self.to_string(),
-        })?;
+        let seconds = u64::try_from(self).map_err(|_| InvalidDuration { given: self.to_string() })?;
         Ok(Duration::from_secs(seconds))
     }
 }
@@ -83,9 +79,7 @@ impl IntoDuration for i32 {
 ///
 /// When it is in no known format, or too large for a [`Duration`].
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
-    understand(text).ok_or_else(|| InvalidDuration {
-        given: text.to_owned(),
-    })
+    understand(text).ok_or_else(|| InvalidDuration { given: text.to_owned() })
 }
 
 fn understand(text: &str) -> Option<Duration> {
@@ -97,9 +91,7 @@ fn understand(text: &str) -> Option<Duration> {
             if !(1..=2).contains(&minutes.len()) || !(1..=2).contains(&whole_digits) {
                 return None;
             }
-            let minutes = integer(hours)?
-                .checked_mul(60)?
-                .checked_add(integer(minutes)?)?;
+            let minutes = integer(hours)?.checked_mul(60)?.checked_add(integer(minutes)?)?;
             Duration::from_secs(minutes.checked_mul(60)?).checked_add(decimal(seconds)?)
         }
         _ => None,
@@ -107,10 +99,7 @@ fn understand(text: &str) -> Option<Duration> {
 }
 
 fn integer(text: &str) -> Option<u64> {
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok())
-        .flatten()
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// Digits, or digits with a fraction, of which the part before the point may be missing. Exact: no detour over floating point.
@@ -162,20 +151,10 @@ impl Fraction {
 #[must_use]
 pub fn format(duration: Duration, fraction: Fraction) -> String {
     let seconds = duration.as_secs();
-    let units = [
-        (seconds / 86_400, 'd'),
-        (seconds / 3_600 % 24, 'h'),
-        (seconds / 60 % 60, 'm'),
-    ];
+    let units = [(seconds / 86_400, 'd'), (seconds / 3_600 % 24, 'h'), (seconds / 60 % 60, 'm')];
     let larger = units.into_iter().skip_while(|(count, _)| *count == 0);
-    let larger: String = larger
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
-    format!(
-        "{larger}{}{}s",
-        seconds % 60,
-        fraction.of(duration.subsec_nanos())
-    )
+    let larger: String = larger.map(|(count, unit)| format!("{count}{unit}")).collect();
+    format!("{larger}{}{}s", seconds % 60, fraction.of(duration.subsec_nanos()))
 }
 
 #[cfg(test)]
@@ -232,11 +211,7 @@ mod tests {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains("hours:minutes:seconds"), "{error}");
         }
-        assert!(
-            (-5).into_duration().is_err()
-                && (-0.5).into_duration().is_err()
-                && f64::NAN.into_duration().is_err()
-        );
+        assert!((-5).into_duration().is_err() && (-0.5).into_duration().is_err() && f64::NAN.into_duration().is_err());
     }
 
     /// Item 210.
@@ -244,12 +219,7 @@ mod tests {
     fn numbers_texts_and_durations_are_given_alike() {
         let five = Duration::from_secs(5);
         assert_eq!(
-            [
-                5.into_duration(),
-                5u64.into_duration(),
-                5.0.into_duration(),
-                "5".into_duration()
-            ],
+            [5.into_duration(), 5u64.into_duration(), 5.0.into_duration(), "5".into_duration()],
             [const { Ok(Duration::from_secs(5)) }; 4]
         );
         assert_eq!(five.into_duration(), Ok(five));

@@ -20,20 +20,12 @@ impl Cable {
     /// `None`, with a word about it, where there is no socat and that is allowed.
     #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
     fn new() -> Option<Self> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the spawn wrapper is not what is tested here"
-        )]
-        let spawned = Command::new("socat")
-            .args(["-d", "-d", "pty,raw,echo=0", "pty,raw,echo=0"])
-            .stderr(Stdio::piped())
-            .spawn();
+        #[expect(clippy::disallowed_methods, reason = "the spawn wrapper is not what is tested here")]
+        let spawned =
+            Command::new("socat").args(["-d", "-d", "pty,raw,echo=0", "pty,raw,echo=0"]).stderr(Stdio::piped()).spawn();
         let mut socat = match spawned {
             Ok(socat) => socat,
-            Err(error)
-                if error.kind() == ErrorKind::NotFound
-                    && std::env::var("CI").as_deref() != Ok("true") =>
-            {
+            Err(error) if error.kind() == ErrorKind::NotFound && std::env::var("CI").as_deref() != Ok("true") => {
                 println!("skipped: a login over a serial line (socat is not installed)");
                 return None;
             }
@@ -48,11 +40,7 @@ impl Cable {
             said.expect("socat says which pty it has opened")
         };
         let ends = [end(), end()];
-        Some(Self {
-            socat,
-            _log: log,
-            ends,
-        })
+        Some(Self { socat, _log: log, ends })
     }
 }
 
@@ -92,13 +80,7 @@ fn machine(line: &Serial) -> Vec<Vec<u8>> {
         }
         verdict.expect("decided").expect("a line").before().to_vec()
     };
-    let answers = [
-        &b"\r\nDebian 12 n1 ttyS0\r\n\r\nn1 login: "[..],
-        b"Password: ",
-    ]
-    .into_iter()
-    .map(ask)
-    .collect();
+    let answers = [&b"\r\nDebian 12 n1 ttyS0\r\n\r\nn1 login: "[..], b"Password: "].into_iter().map(ask).collect();
     send(line, b"\r\nLast login: today\r\nroot@n1:~# ");
     answers
 }
@@ -112,10 +94,7 @@ fn a_dialogue_logs_in_over_a_serial_line_at_several_speeds() {
         .until(Needle::regex(r"^\w+@(?<host>\w+):.*[$#] "))
         .refused_by("incorrect");
     for speed in [9_600, 115_200, 74_880] {
-        let [near, far] = cable
-            .ends
-            .each_ref()
-            .map(|end| Serial::open(end, &Settings::at(speed)).expect("a line"));
+        let [near, far] = cable.ends.each_ref().map(|end| Serial::open(end, &Settings::at(speed)).expect("a line"));
         assert_eq!(near.speed().expect("a line"), speed);
         let answers = std::thread::scope(|scope| {
             let machine = scope.spawn(|| machine(&far));

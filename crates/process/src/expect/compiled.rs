@@ -24,10 +24,7 @@ impl Compiled {
             Needle::Text(text) => Self::Text(Arc::new(Finder::new(text).into_owned())),
             Needle::Regex(pattern) => {
                 let program = Program::of(pattern);
-                Self::Regex(program.map_err(|reason| InvalidNeedle {
-                    pattern: pattern.clone(),
-                    reason,
-                })?)
+                Self::Regex(program.map_err(|reason| InvalidNeedle { pattern: pattern.clone(), reason })?)
             }
             Needle::Bytes(count) => Self::Bytes(*count),
             Needle::EndOfFile => Self::EndOfFile,
@@ -109,20 +106,14 @@ impl Expect {
     /// # Errors
     ///
     /// When a regular expression is malformed, or would need more than 10 MiB.
-    pub fn new<N: Into<Needle>>(
-        needles: impl IntoIterator<Item = N>,
-    ) -> Result<Self, InvalidNeedle> {
+    pub fn new<N: Into<Needle>>(needles: impl IntoIterator<Item = N>) -> Result<Self, InvalidNeedle> {
         let compile = |needle: N| {
             let needle = needle.into();
             let compiled = Compiled::new(&needle)?;
             Ok((needle, compiled))
         };
         let needles = needles.into_iter().map(compile).collect::<Result<_, _>>()?;
-        Ok(Self {
-            needles,
-            extent: Extent::default(),
-            precedence: Precedence::default(),
-        })
+        Ok(Self { needles, extent: Extent::default(), precedence: Precedence::default() })
     }
 
     /// Compiles a single needle.
@@ -155,19 +146,11 @@ impl Expect {
 
     /// Some of these needles, in the given order, without compiling them again.
     pub(super) fn select(&self, numbers: &[usize]) -> Self {
-        Self {
-            needles: numbers
-                .iter()
-                .map(|&number| self.needles[number].clone())
-                .collect(),
-            ..*self
-        }
+        Self { needles: numbers.iter().map(|&number| self.needles[number].clone()).collect(), ..*self }
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.needles, &other.needles)
-            && self.extent == other.extent
-            && self.precedence == other.precedence
+        Arc::ptr_eq(&self.needles, &other.needles) && self.extent == other.extent && self.precedence == other.precedence
     }
 }
 

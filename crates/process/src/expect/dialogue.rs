@@ -63,25 +63,13 @@ impl Script {
     /// The next step: when the needle is found, writes the answer, as it is. A line needs its `\n` (or `\r` on a raw terminal).
     #[must_use]
     pub fn answer(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(
-            needle,
-            Role::Step {
-                answer: Answer(answer.as_ref().to_vec()),
-                optional: false,
-            },
-        )
+        self.with(needle, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: false })
     }
 
     /// The next step, which may be left out: once a later step was answered, or the script has succeeded, its turn is over.
     #[must_use]
     pub fn perhaps(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(
-            needle,
-            Role::Step {
-                answer: Answer(answer.as_ref().to_vec()),
-                optional: true,
-            },
-        )
+        self.with(needle, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: true })
     }
 
     /// Writes the answer whenever the needle is found, any number of times: `--More--`, `(yes/no)?`.
@@ -111,19 +99,9 @@ impl Script {
 
     /// The needles that count while the steps before number `step` are over, in their order.
     fn active(&self, step: usize) -> Vec<usize> {
-        let mandatory = |number: &usize| {
-            matches!(
-                self.roles[*number],
-                Role::Step {
-                    optional: false,
-                    ..
-                }
-            )
-        };
-        let steps: Vec<usize> = self
-            .numbers(|role| matches!(role, Role::Step { .. }))
-            .filter(|&number| number >= step)
-            .collect();
+        let mandatory = |number: &usize| matches!(self.roles[*number], Role::Step { optional: false, .. });
+        let steps: Vec<usize> =
+            self.numbers(|role| matches!(role, Role::Step { .. })).filter(|&number| number >= step).collect();
         let next = steps.iter().position(mandatory);
         let mut active: Vec<usize> = self.numbers(|role| matches!(role, Role::Failure)).collect();
         active.extend(self.numbers(|role| matches!(role, Role::Whenever(_))));
@@ -135,11 +113,7 @@ impl Script {
     }
 
     fn numbers(&self, wanted: impl Fn(&Role) -> bool) -> impl Iterator<Item = usize> {
-        self.roles
-            .iter()
-            .enumerate()
-            .filter(move |(_, role)| wanted(role))
-            .map(|(number, _)| number)
+        self.roles.iter().enumerate().filter(move |(_, role)| wanted(role)).map(|(number, _)| number)
     }
 
     /// Whether nothing more has to be found once the steps before `step` are over.
@@ -298,11 +272,7 @@ impl Dialogue {
                 Ok(found) => self.apply(found),
                 Err(missed) => self.outcome = Some(Outcome::Missed(missed)),
             }
-            verdict = if self.outcome.is_none() {
-                self.look()
-            } else {
-                None
-            };
+            verdict = if self.outcome.is_none() { self.look() } else { None };
         }
     }
 
@@ -353,15 +323,9 @@ mod tests {
         let text = "n1 login: Password: --More----More--terminal type? # ";
         for size in [1, 3, 100] {
             let mut dialogue = Dialogue::new(&login()).expect("valid");
-            let chunks: Vec<&str> = text
-                .as_bytes()
-                .chunks(size)
-                .map(|chunk| str::from_utf8(chunk).expect("ASCII"))
-                .collect();
-            assert_eq!(
-                play(&mut dialogue, &chunks),
-                ["root\n", "secret\n", " ", " ", "vt100\n"]
-            );
+            let chunks: Vec<&str> =
+                text.as_bytes().chunks(size).map(|chunk| str::from_utf8(chunk).expect("ASCII")).collect();
+            assert_eq!(play(&mut dialogue, &chunks), ["root\n", "secret\n", " ", " ", "vt100\n"]);
             assert!(dialogue.outcome().expect("ended").ok());
         }
     }
@@ -369,10 +333,7 @@ mod tests {
     #[test]
     fn an_optional_step_may_be_left_out_and_is_then_over() {
         let mut dialogue = Dialogue::new(&login()).expect("valid");
-        assert_eq!(
-            play(&mut dialogue, &["login: terminal type? Password: "]),
-            ["root\n", "vt100\n"]
-        );
+        assert_eq!(play(&mut dialogue, &["login: terminal type? Password: "]), ["root\n", "vt100\n"]);
         assert!(dialogue.outcome().is_none());
     }
 
@@ -386,20 +347,14 @@ mod tests {
     #[test]
     fn a_refusal_ends_the_dialogue_at_any_time() {
         let mut dialogue = Dialogue::new(&login()).expect("valid");
-        play(
-            &mut dialogue,
-            &["login: ", "Password: ", "Login incorrect\r\n", "login: "],
-        );
-        assert!(
-            matches!(dialogue.outcome(), Some(Outcome::Refused(found)) if found.matched() == b"incorrect")
-        );
+        play(&mut dialogue, &["login: ", "Password: ", "Login incorrect\r\n", "login: "]);
+        assert!(matches!(dialogue.outcome(), Some(Outcome::Refused(found)) if found.matched() == b"incorrect"));
         assert_eq!(dialogue.into_matcher().unconsumed(), b"\r\nlogin: ");
     }
 
     #[test]
     fn without_a_success_needle_the_last_step_is_the_success() {
-        let mut dialogue =
-            Dialogue::new(&Script::new().answer("login: ", "root\n")).expect("valid");
+        let mut dialogue = Dialogue::new(&Script::new().answer("login: ", "root\n")).expect("valid");
         assert_eq!(play(&mut dialogue, &["login: rest"]), ["root\n"]);
         assert!(dialogue.outcome().expect("ended").ok());
         assert_eq!(dialogue.into_matcher().unconsumed(), b"rest");
@@ -410,35 +365,20 @@ mod tests {
         let mut dialogue = Dialogue::new(&login()).expect("valid");
         play(&mut dialogue, &["login: "]);
         dialogue.timeout();
-        let Some(Outcome::Missed(missed)) = dialogue.outcome() else {
-            panic!("missed")
-        };
-        assert_eq!(
-            missed.expected,
-            r#""incorrect", "--More--", "Password: " or "terminal type? ""#
-        );
+        let Some(Outcome::Missed(missed)) = dialogue.outcome() else { panic!("missed") };
+        assert_eq!(missed.expected, r#""incorrect", "--More--", "Password: " or "terminal type? ""#);
         let mut dialogue = Dialogue::new(&login()).expect("valid");
         dialogue.end_of_file();
-        assert!(matches!(
-            dialogue.outcome(),
-            Some(Outcome::Missed(Missed {
-                reason: Reason::EndOfFile,
-                ..
-            }))
-        ));
+        assert!(matches!(dialogue.outcome(), Some(Outcome::Missed(Missed { reason: Reason::EndOfFile, .. }))));
     }
 
     #[test]
     fn the_end_of_the_stream_can_be_the_success() {
-        let script = Script::new()
-            .answer("login: ", "root\n")
-            .until(Needle::EndOfFile);
+        let script = Script::new().answer("login: ", "root\n").until(Needle::EndOfFile);
         let mut dialogue = Dialogue::new(&script).expect("valid");
         play(&mut dialogue, &["login: bye"]);
         dialogue.end_of_file();
-        assert!(
-            matches!(dialogue.outcome(), Some(Outcome::Succeeded(Some(found))) if found.before() == b"bye")
-        );
+        assert!(matches!(dialogue.outcome(), Some(Outcome::Succeeded(Some(found))) if found.before() == b"bye"));
     }
 
     #[test]

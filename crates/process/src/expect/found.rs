@@ -44,20 +44,13 @@ impl Found {
     /// parentheses. `None` if there is no such group, or if it took no part in the match.
     #[must_use]
     pub fn group(&self, number: usize) -> Option<&[u8]> {
-        self.groups
-            .get(number)?
-            .clone()
-            .map(|range| &self.text[range])
+        self.groups.get(number)?.clone().map(|range| &self.text[range])
     }
 
     /// The bytes of a group by its name: `(?<name>…)`.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&[u8]> {
-        let number = self
-            .names
-            .as_ref()?
-            .iter()
-            .position(|known| known.as_deref() == Some(name))?;
+        let number = self.names.as_ref()?.iter().position(|known| known.as_deref() == Some(name))?;
         self.group(number)
     }
 
@@ -110,9 +103,7 @@ impl Found {
     }
 
     fn whole_match(&self) -> Range<usize> {
-        self.groups[0]
-            .clone()
-            .expect("group 0 is the match, which exists")
+        self.groups[0].clone().expect("group 0 is the match, which exists")
     }
 }
 
@@ -121,14 +112,8 @@ impl fmt::Debug for Found {
         f.debug_struct("Found")
             .field("needle", &self.needle)
             .field("position", &self.position)
-            .field(
-                "before",
-                &format_args!("\"{}\"", self.before().escape_ascii()),
-            )
-            .field(
-                "matched",
-                &format_args!("\"{}\"", self.matched().escape_ascii()),
-            )
+            .field("before", &format_args!("\"{}\"", self.before().escape_ascii()))
+            .field("matched", &format_args!("\"{}\"", self.matched().escape_ascii()))
             .finish_non_exhaustive()
     }
 }
@@ -177,11 +162,7 @@ impl fmt::Display for Missed {
         match self.unconsumed {
             0 => f.write_str(", and nothing was received"),
             unconsumed if unconsumed > self.tail.len() as u64 => {
-                write!(
-                    f,
-                    " after {unconsumed} bytes, the last of which are \"{}\"",
-                    self.tail.escape_ascii()
-                )
+                write!(f, " after {unconsumed} bytes, the last of which are \"{}\"", self.tail.escape_ascii())
             }
             _ => write!(f, " after \"{}\"", self.tail.escape_ascii()),
         }

@@ -67,15 +67,8 @@ pub(super) struct Lease {
 
 impl Lease {
     pub(super) fn new(program: &Arc<Program>) -> Self {
-        let pooled = program
-            .pool
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        Self {
-            scratch: Some(pooled.unwrap_or_else(|| program.scratch())),
-            program: program.clone(),
-        }
+        let pooled = program.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Self { scratch: Some(pooled.unwrap_or_else(|| program.scratch())), program: program.clone() }
     }
 }
 
@@ -94,17 +87,13 @@ impl Deref for Lease {
     type Target = Scratch;
 
     fn deref(&self) -> &Scratch {
-        self.scratch
-            .as_ref()
-            .expect("a lease has its scratch until it is dropped")
+        self.scratch.as_ref().expect("a lease has its scratch until it is dropped")
     }
 }
 
 impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut Scratch {
-        self.scratch
-            .as_mut()
-            .expect("a lease has its scratch until it is dropped")
+        self.scratch.as_mut().expect("a lease has its scratch until it is dropped")
     }
 }
 
@@ -125,10 +114,7 @@ pub(super) enum Stop {
     /// All bytes were read.
     EndOfBytes,
     /// The next byte, not yet read, shows that a match ends before it, and leads to `next`.
-    MatchAhead {
-        next: LazyStateID,
-        here_is_valid: bool,
-    },
+    MatchAhead { next: LazyStateID, here_is_valid: bool },
     /// No match can come any more.
     Dead,
 }
@@ -143,10 +129,7 @@ struct Grouping {
 impl Grouping {
     fn new(nfa: &NFA) -> Result<Box<Self>, String> {
         let machine = PikeVM::new_from_nfa(nfa.clone()).map_err(|error| error.to_string())?;
-        Ok(Box::new(Self {
-            machine,
-            memory: Mutex::default(),
-        }))
+        Ok(Box::new(Self { machine, memory: Mutex::default() }))
     }
 
     fn groups(&self, input: Input<'_>) -> Groups {
@@ -156,10 +139,7 @@ impl Grouping {
         let mut captures = self.machine.create_captures();
         self.machine.captures(&mut cache, input, &mut captures);
         *memory() = Some(cache);
-        captures
-            .iter()
-            .map(|group| group.map(|span| span.range()))
-            .collect()
+        captures.iter().map(|group| group.map(|span| span.range())).collect()
     }
 }
 
@@ -196,15 +176,9 @@ impl Program {
             .parse(pattern)
             .map_err(|error| error.to_string())?;
         let hir = with_ascii_words(hir);
-        let prefilter =
-            Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir).filter(Prefilter::is_fast);
+        let prefilter = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir).filter(Prefilter::is_fast);
         let forward_nfa = nfa(&hir, thompson::Config::new())?;
-        let backward_nfa = nfa(
-            &hir,
-            thompson::Config::new()
-                .reverse(true)
-                .which_captures(WhichCaptures::None),
-        )?;
+        let backward_nfa = nfa(&hir, thompson::Config::new().reverse(true).which_captures(WhichCaptures::None))?;
         let forward = dfa(
             &forward_nfa,
             Config::new()
@@ -213,20 +187,11 @@ impl Program {
                 .prefilter(prefilter),
         )?;
         let backward = dfa(&backward_nfa, Config::new().match_kind(MatchKind::All))?;
-        let names: Arc<[_]> = forward_nfa
-            .group_info()
-            .all_names()
-            .map(|(_, _, name)| name.map(str::to_owned))
-            .collect();
-        let groups = (names.len() > 1)
-            .then(|| Grouping::new(&forward_nfa))
-            .transpose()?;
+        let names: Arc<[_]> =
+            forward_nfa.group_info().all_names().map(|(_, _, name)| name.map(str::to_owned)).collect();
+        let groups = (names.len() > 1).then(|| Grouping::new(&forward_nfa)).transpose()?;
         Ok(Self {
-            representatives: forward
-                .byte_classes()
-                .representatives(0..=255)
-                .filter_map(|unit| unit.as_u8())
-                .collect(),
+            representatives: forward.byte_classes().representatives(0..=255).filter_map(|unit| unit.as_u8()).collect(),
             looks_ahead: looks_ahead(forward_nfa.look_set_any()),
             forward,
             backward,
@@ -252,22 +217,14 @@ impl Program {
 
     /// The state of a search that starts after `look_behind`.
     pub(super) fn start(&self, scratch: &mut Scratch, look_behind: Option<u8>) -> LazyStateID {
-        let config = start::Config::new()
-            .anchored(Anchored::No)
-            .look_behind(look_behind);
+        let config = start::Config::new().anchored(Anchored::No).look_behind(look_behind);
         self.forward
             .start_state(&mut scratch.forward, &config)
             .expect("no quit bytes are set, and the cache never gives up")
     }
 
     /// Reads `bytes[*at..]` from `state` until something happens. `bytes[..*at]` was read before: it is what a match may look back at.
-    pub(super) fn run(
-        &self,
-        scratch: &mut Scratch,
-        state: &mut LazyStateID,
-        bytes: &[u8],
-        at: &mut usize,
-    ) -> Stop {
+    pub(super) fn run(&self, scratch: &mut Scratch, state: &mut LazyStateID, bytes: &[u8], at: &mut usize) -> Stop {
         let mut here = *state;
         let mut position = *at;
         let stop = loop {
@@ -283,10 +240,7 @@ impl Program {
             let clears = scratch.forward.clear_count();
             let next = self.step(scratch, here, byte);
             if next.is_match() {
-                break Stop::MatchAhead {
-                    next,
-                    here_is_valid: clears == scratch.forward.clear_count(),
-                };
+                break Stop::MatchAhead { next, here_is_valid: clears == scratch.forward.clear_count() };
             }
             here = next;
             position += 1;
@@ -301,13 +255,7 @@ impl Program {
 
     /// Reads bytes as long as they lead to untagged states. Nothing here is decided, computed or called: this is the loop that costs.
     #[inline(always)]
-    fn rush(
-        &self,
-        cache: &Cache,
-        mut here: LazyStateID,
-        bytes: &[u8],
-        at: usize,
-    ) -> (LazyStateID, usize) {
+    fn rush(&self, cache: &Cache, mut here: LazyStateID, bytes: &[u8], at: usize) -> (LazyStateID, usize) {
         for (position, &byte) in bytes.iter().enumerate().skip(at) {
             let next = self.forward.next_state_untagged(cache, here, byte);
             if next.is_tagged() {
@@ -326,9 +274,7 @@ impl Program {
         let to = match prefilter.find(bytes, (*at..bytes.len()).into()) {
             Some(found) => found.start,
             // A beginning may be cut in two by the end of these bytes.
-            None => bytes
-                .len()
-                .saturating_sub(prefilter.max_needle_len().saturating_sub(1)),
+            None => bytes.len().saturating_sub(prefilter.max_needle_len().saturating_sub(1)),
         };
         if to > *at {
             *state = self.start(scratch, Some(bytes[to - 1]));
@@ -338,9 +284,7 @@ impl Program {
 
     /// The state after one more byte. `state` is no longer valid.
     pub(super) fn step(&self, scratch: &mut Scratch, state: LazyStateID, byte: u8) -> LazyStateID {
-        self.forward
-            .next_state(&mut scratch.forward, state, byte)
-            .expect("the cache never gives up")
+        self.forward.next_state(&mut scratch.forward, state, byte).expect("the cache never gives up")
     }
 
     /// Whether a match ends in `state` if the text ends there. `state` stays valid.
@@ -349,8 +293,7 @@ impl Program {
             self.forward.next_eoi_state(&mut scratch.forward, state)
         } else {
             // Computing it might clear the cache, and `state` with it.
-            self.forward
-                .next_eoi_state(&mut scratch.forward.clone(), state)
+            self.forward.next_eoi_state(&mut scratch.forward.clone(), state)
         };
         next.expect("the cache never gives up").is_match()
     }
@@ -372,16 +315,9 @@ impl Program {
     fn probe(&self, scratch: &mut Scratch, state: LazyStateID) -> Option<Shape> {
         let ends = self.ends(scratch, state);
         if !ends {
-            return Some(Shape {
-                barren: self.is_barren(scratch, state)?,
-                ..Shape::default()
-            });
+            return Some(Shape { barren: self.is_barren(scratch, state)?, ..Shape::default() });
         }
-        let mut shape = Shape {
-            certain: true,
-            last: true,
-            barren: false,
-        };
+        let mut shape = Shape { certain: true, last: true, barren: false };
         let mut examined = None;
         for &byte in &self.representatives {
             let next = self.try_step(scratch, state, byte)?;
@@ -409,30 +345,20 @@ impl Program {
 
     /// [`Program::step`] that leaves `state` valid.
     fn try_step(&self, scratch: &mut Scratch, state: LazyStateID, byte: u8) -> Option<LazyStateID> {
-        self.has_room(scratch)
-            .then(|| self.step(scratch, state, byte))
+        self.has_room(scratch).then(|| self.step(scratch, state, byte))
     }
 
     /// Whether one more state fits without clearing the cache.
     fn has_room(&self, scratch: &Scratch) -> bool {
         // The transitions of a state, its place in three tables, and the NFA states it stands for, at most five bytes each.
-        let state = 4 * (1 << self.forward.byte_classes().stride2())
-            + 5 * self.forward.get_nfa().states().len()
-            + 256;
+        let state = 4 * (1 << self.forward.byte_classes().stride2()) + 5 * self.forward.get_nfa().states().len() + 256;
         scratch.forward.memory_usage() + state <= self.forward.get_config().get_cache_capacity()
     }
 
     /// The groups of the match that ends at `span.end` and starts at or after `span.start`, if one does. What surrounds the span is looked at
     /// by assertions.
-    pub(super) fn resolve(
-        &self,
-        scratch: &mut Scratch,
-        haystack: &[u8],
-        span: Range<usize>,
-    ) -> Option<Groups> {
-        let input = Input::new(haystack)
-            .span(span.clone())
-            .anchored(Anchored::Yes);
+    pub(super) fn resolve(&self, scratch: &mut Scratch, haystack: &[u8], span: Range<usize>) -> Option<Groups> {
+        let input = Input::new(haystack).span(span.clone()).anchored(Anchored::Yes);
         let found = self
             .backward
             .try_search_rev(&mut scratch.backward, &input)
@@ -441,22 +367,13 @@ impl Program {
         let Some(grouping) = &self.groups else {
             return Some(vec![Some(start..span.end)]);
         };
-        let mut groups = grouping.groups(
-            Input::new(haystack)
-                .span(start..span.end)
-                .anchored(Anchored::Yes),
-        );
+        let mut groups = grouping.groups(Input::new(haystack).span(start..span.end).anchored(Anchored::Yes));
         groups[0] = Some(start..span.end);
         Some(groups)
     }
 
     /// Whether the match that ends at the end of `haystack` is the same whatever byte follows.
-    pub(super) fn resolves_alike(
-        &self,
-        scratch: &mut Scratch,
-        haystack: &[u8],
-        from: usize,
-    ) -> bool {
+    pub(super) fn resolves_alike(&self, scratch: &mut Scratch, haystack: &[u8], from: usize) -> bool {
         if !self.looks_ahead {
             return true;
         }
@@ -473,22 +390,14 @@ impl Program {
 
 fn nfa(hir: &Hir, config: thompson::Config) -> Result<NFA, String> {
     let config = config.utf8(false).nfa_size_limit(Some(NFA_LIMIT));
-    thompson::Compiler::new()
-        .configure(config)
-        .build_from_hir(hir)
-        .map_err(|error| error.to_string())
+    thompson::Compiler::new().configure(config).build_from_hir(hir).map_err(|error| error.to_string())
 }
 
 fn dfa(nfa: &NFA, config: Config) -> Result<DFA, String> {
     // An expression that is large in itself needs room for some states at least.
-    let least = config
-        .get_minimum_cache_capacity(nfa)
-        .map_err(|error| error.to_string())?;
+    let least = config.get_minimum_cache_capacity(nfa).map_err(|error| error.to_string())?;
     let config = config.cache_capacity(CAPACITY.max(4 * least));
-    DFA::builder()
-        .configure(config)
-        .build_from_nfa(nfa.clone())
-        .map_err(|error| error.to_string())
+    DFA::builder().configure(config).build_from_nfa(nfa.clone()).map_err(|error| error.to_string())
 }
 
 /// Whether an assertion among `looks` asks about the byte after its position.

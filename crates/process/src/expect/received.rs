@@ -37,9 +37,7 @@ impl Received {
     }
 
     pub(super) fn byte_before(&self, position: u64) -> Option<u8> {
-        self.index(position)
-            .checked_sub(1)
-            .map(|index| self.bytes[index])
+        self.index(position).checked_sub(1).map(|index| self.bytes[index])
     }
 
     /// The kept bytes before `position`.
