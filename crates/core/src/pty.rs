@@ -1,10 +1,12 @@
-//! Pseudo-terminals: a pair of ends, of which a child gets one (the slave) as its terminal while this program reads and writes the other (the
-//! master). Opens and configures them; starting a child on one is the business of the spawn wrapper, which makes the child a session leader and
-//! lets it open [`Pty::slave`] as its descriptor 0: so the pty becomes its controlling terminal, without a fork of this program.
+//! Pseudo-terminals: a pair of ends, of which a child gets one (the slave) as its terminal while this program reads and
+//! writes the other (the master). Opens and configures them; starting a child on one is the business of the spawn
+//! wrapper, which makes the child a session leader and lets it open [`Pty::slave`] as its descriptor 0: so the pty
+//! becomes its controlling terminal, without a fork of this program.
 //!
 //! What to know about reading a master:
 //!
-//! * the end is `EIO`, once the last descriptor of the slave is closed, not a read of 0 bytes; [`read`] turns one into the other;
+//! * the end is `EIO`, once the last descriptor of the slave is closed, not a read of 0 bytes; [`read`] turns one into
+//!   the other;
 //! * after the exit of the child there may be bytes left: read until the end.
 //!
 //! And about writing one: a cooked terminal keeps a line of at most 4095 bytes, and drops the rest of a longer one.
@@ -70,7 +72,8 @@ impl Default for Settings {
     }
 }
 
-/// A pty, seen from the master. Non-blocking, and closed on exec. The slave is not open: its end is seen once a child has opened and closed it.
+/// A pty, seen from the master. Non-blocking, and closed on exec. The slave is not open: its end is seen once a child
+/// has opened and closed it.
 #[derive(Debug)]
 pub struct Pty {
     master: PtyMaster,
@@ -132,8 +135,8 @@ impl Pty {
         Ok(WindowSize { rows: size.ws_row, columns: size.ws_col })
     }
 
-    /// Says whether what is written to the master comes back from it. A program on the terminal can change that too, as those that ask for a
-    /// password do.
+    /// Says whether what is written to the master comes back from it. A program on the terminal can change that too, as
+    /// those that ask for a password do.
     ///
     /// # Errors
     ///
@@ -185,14 +188,16 @@ mod ioctl {
 
     pub(super) fn set_window_size(terminal: impl AsFd, size: &Winsize) -> nix::Result<()> {
         nix::ioctl_write_ptr_bad!(tiocswinsz, nix::libc::TIOCSWINSZ, Winsize);
-        // SAFETY: the descriptor is open, and TIOCSWINSZ reads one winsize (tty_ioctl(4)), which `size` is for the time of the call.
+        // SAFETY: the descriptor is open, and TIOCSWINSZ reads one winsize (tty_ioctl(4)), which `size` is for the time
+        // of the call.
         unsafe { tiocswinsz(terminal.as_fd().as_raw_fd(), size) }.map(drop)
     }
 
     pub(super) fn window_size(terminal: impl AsFd) -> nix::Result<Winsize> {
         nix::ioctl_read_bad!(tiocgwinsz, nix::libc::TIOCGWINSZ, Winsize);
         let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: the descriptor is open, and TIOCGWINSZ writes one winsize (tty_ioctl(4)), which `size` is for the time of the call.
+        // SAFETY: the descriptor is open, and TIOCGWINSZ writes one winsize (tty_ioctl(4)), which `size` is for the
+        // time of the call.
         unsafe { tiocgwinsz(terminal.as_fd().as_raw_fd(), &raw mut size) }.map(|_| size)
     }
 }

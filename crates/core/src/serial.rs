@@ -1,9 +1,12 @@
-//! Serial lines: opens a device itself, with no `stty` or `cat` in between, and sets it up so that every byte passes as it is.
+//! Serial lines: opens a device itself, with no `stty` or `cat` in between, and sets it up so that every byte passes as
+//! it is.
 //!
-//! A line that has vanished (a USB adapter pulled out, the other end of a pty closed) is an end with a reason; see [`Serial::read`].
+//! A line that has vanished (a USB adapter pulled out, the other end of a pty closed) is an end with a reason; see
+//! [`Serial::read`].
 //!
-//! The device is opened without waiting for a carrier, without making it the controlling terminal, non-blocking and closed on exec, and its
-//! modem lines are ignored (CLOCAL): many lines have no such wires. How it was set up before is not restored at the end.
+//! The device is opened without waiting for a carrier, without making it the controlling terminal, non-blocking and
+//! closed on exec, and its modem lines are ignored (CLOCAL): many lines have no such wires. How it was set up before is
+//! not restored at the end.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -75,8 +78,8 @@ pub struct Settings {
     pub stop_bits: StopBits,
     /// How to slow down the other end.
     pub flow_control: FlowControl,
-    /// Whether to keep others from opening the device (TIOCEXCL; root may still) and to refuse it if another Phalanx, or any other program that
-    /// locks it with flock(2), has it.
+    /// Whether to keep others from opening the device (TIOCEXCL; root may still) and to refuse it if another Phalanx,
+    /// or any other program that locks it with flock(2), has it.
     pub exclusive: bool,
 }
 
@@ -119,8 +122,8 @@ impl Serial {
     ///
     /// # Errors
     ///
-    /// When there is no such device, it may not be opened, it is no terminal, another program has it, or it did not take all of the settings: a
-    /// line at the wrong speed would deliver garbage and say nothing.
+    /// When there is no such device, it may not be opened, it is no terminal, another program has it, or it did not
+    /// take all of the settings: a line at the wrong speed would deliver garbage and say nothing.
     pub fn open(device: impl AsRef<Path>, settings: &Settings) -> Result<Self, DeviceError> {
         let device = device.as_ref();
         let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
@@ -201,8 +204,8 @@ impl Serial {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when nothing has; `UnexpectedEof` when the line has vanished, with a message that says so; others as read(2). Never 0 bytes
-    /// for a buffer that is not empty.
+    /// `WouldBlock` when nothing has; `UnexpectedEof` when the line has vanished, with a message that says so; others
+    /// as read(2). Never 0 bytes for a buffer that is not empty.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match nix::unistd::read(self, buffer) {
             Ok(0) if !buffer.is_empty() => Err(self.vanished("it hung up")),
@@ -223,8 +226,8 @@ impl Serial {
         }
     }
 
-    /// Holds the line in the break condition for a quarter to half a second: what a console server calls for attention, and what Linux takes for
-    /// SysRq.
+    /// Holds the line in the break condition for a quarter to half a second: what a console server calls for attention,
+    /// and what Linux takes for SysRq.
     ///
     /// # Errors
     ///
@@ -386,7 +389,8 @@ mod speed {
             attributes.c_cflag = attributes.c_cflag & !CBAUD | BOTHER;
             attributes.c_ispeed = speed;
             attributes.c_ospeed = speed;
-            // SAFETY: the descriptor is open, and TCSETS2 reads one termios2, which `attributes` is for the time of the call.
+            // SAFETY: the descriptor is open, and TCSETS2 reads one termios2, which `attributes` is for the time of the
+            // call.
             unsafe { tcsets2(device.as_fd().as_raw_fd(), &raw const attributes) }.map(drop)
         }
 

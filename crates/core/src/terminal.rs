@@ -1,5 +1,5 @@
-//! What ptys and serial lines have in common: they are terminals, with attributes, reads that end in their own way, and errors that must say
-//! which device it was.
+//! What ptys and serial lines have in common: they are terminals, with attributes, reads that end in their own way, and
+//! errors that must say which device it was.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -53,7 +53,8 @@ impl std::fmt::Display for DeviceError {
 /// Who edits a line before the program reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// The terminal, line by line: control characters are signals and editing, `\n` is sent as `\r\n`. What a shell starts with.
+    /// The terminal, line by line: control characters are signals and editing, `\n` is sent as `\r\n`. What a shell
+    /// starts with.
     #[default]
     Cooked,
     /// Nobody: every byte passes as it is, both ways.
@@ -69,8 +70,8 @@ pub(crate) fn set_mode(attributes: &mut Termios, mode: Mode, echo: bool) {
     attributes.local_flags.set(LocalFlags::ECHO, echo);
 }
 
-/// Every byte passes as it is. A read blocks until there is one: with VMIN 0 a non-blocking read would return 0 bytes, which looks like the
-/// end (termios(3)).
+/// Every byte passes as it is. A read blocks until there is one: with VMIN 0 a non-blocking read would return 0 bytes,
+/// which looks like the end (termios(3)).
 pub(crate) fn make_raw(attributes: &mut Termios) {
     cfmakeraw(attributes);
     attributes.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;

@@ -1,7 +1,8 @@
 //! How fast expect reads: `cargo run --release -p phalanx-process --example expect_speed [MIB]`.
 //!
-//! Every row is a search for something that comes last, over chunks of 64 KiB that are never seen whole; the ratio is to one `memcpy` of the
-//! same bytes, measured in the same run. "flat" is the slowest quarter of the stream over the fastest.
+//! Every row is a search for something that comes last, over chunks of 64 KiB that are never seen whole; the ratio is
+//! to one `memcpy` of the same bytes, measured in the same run. "flat" is the slowest quarter of the stream over the
+//! fastest.
 
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 

@@ -13,7 +13,8 @@ use regex_automata::{Anchored, Input, MatchKind, util::syntax};
 /// What a match is compared by: the needle, where it is, and its groups.
 type Seen = (usize, Range<usize>, Vec<Option<Vec<u8>>>);
 
-/// Bytes that patterns and texts have in common: letters, a space, line ends, half and whole characters that are not ASCII.
+/// Bytes that patterns and texts have in common: letters, a space, line ends, half and whole characters that are not
+/// ASCII.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let piece =
         select(vec![&b"a"[..], b"b", b"c", b"ab", b"abc", b" ", b"\n", b"\r", b"\r\n", "é".as_bytes(), b"\xc3", b"\0"]);

@@ -1,4 +1,5 @@
-//! A login over a serial line: two ptys linked by socat stand for the two ends of a cable (S1 of the reference, items 63 and 84).
+//! A login over a serial line: two ptys linked by socat stand for the two ends of a cable (S1 of the reference, items
+//! 63 and 84).
 
 use std::io::{BufRead, BufReader, ErrorKind, Lines};
 use std::os::fd::AsFd;

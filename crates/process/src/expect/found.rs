@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::program::Groups;
 
-/// A match, with everything that was received before it. Bytes are given as received; the views as text replace what is not UTF-8 by U+FFFD.
+/// A match, with everything that was received before it. Bytes are given as received; the views as text replace what is
+/// not UTF-8 by U+FFFD.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     pub(super) needle: usize,
@@ -28,7 +29,8 @@ impl Found {
         self.needle
     }
 
-    /// What was received between the match before (or the beginning of the stream) and this one; see [`Found::forgotten`].
+    /// What was received between the match before (or the beginning of the stream) and this one; see
+    /// [`Found::forgotten`].
     #[must_use]
     pub fn before(&self) -> &[u8] {
         &self.text[..self.whole_match().start]
@@ -40,8 +42,8 @@ impl Found {
         &self.text[self.whole_match()]
     }
 
-    /// The bytes of a group by its number: 0 is the whole match, then the groups of a regular expression in the order of their opening
-    /// parentheses. `None` if there is no such group, or if it took no part in the match.
+    /// The bytes of a group by its number: 0 is the whole match, then the groups of a regular expression in the order
+    /// of their opening parentheses. `None` if there is no such group, or if it took no part in the match.
     #[must_use]
     pub fn group(&self, number: usize) -> Option<&[u8]> {
         self.groups.get(number)?.clone().map(|range| &self.text[range])
@@ -96,7 +98,8 @@ impl Found {
         self.forgotten
     }
 
-    /// Whether the match began within the window. If it did not, [`Found::matched`] is what the window holds of it, and there are no groups.
+    /// Whether the match began within the window. If it did not, [`Found::matched`] is what the window holds of it, and
+    /// there are no groups.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.whole
