@@ -1,4 +1,5 @@
-//! How fast expect reads: `cargo run --release -p phalanx-process --example expect_speed [MIB]`.
+//! How fast expect reads: `cargo run --release -p phalanx-process --example expect_speed [MIB]`, or `… expect_speed -` to
+//! search standard input for a shell's prompt, to compare with grep behind the same pipe.
 //!
 //! Every row is a search for something that comes last, over chunks of 64 KiB that are never seen whole; the ratio is
 //! to one `memcpy` of the same bytes, measured in the same run. "flat" is the slowest quarter of the stream over the
@@ -6,13 +7,17 @@
 
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use phalanx_process::expect::{Expect, Matcher, Needle};
 
 const CHUNK: usize = 64 << 10;
 
-fn main() {
+fn main() -> std::io::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("-") {
+        return search_standard_input();
+    }
     let mebibytes: usize = std::env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(1024);
     let chunk: Vec<u8> = b"Nov 21 08:34:56 n17 kernel: eth0: link up, 10000 Mbps, full duplex\n"
         .iter()
@@ -54,6 +59,26 @@ fn main() {
     prompts();
     many();
     sessions();
+    Ok(())
+}
+
+fn search_standard_input() -> std::io::Result<()> {
+    let prompt = Expect::one(Needle::regex(r"[a-z]+@[a-z]+:[^ ]*[$#] $")).expect("valid");
+    let mut stdin = std::io::stdin().lock();
+    let mut stream = Matcher::default();
+    let mut verdict = stream.expect(&prompt);
+    let mut chunk = vec![0; CHUNK];
+    while verdict.is_none() {
+        verdict = match stdin.read(&mut chunk)? {
+            0 => stream.end_of_file(),
+            read => stream.feed(&chunk[..read]),
+        };
+    }
+    match verdict.expect("the loop has ended") {
+        Ok(found) => println!("found at {:?}", found.position()),
+        Err(missed) => println!("{missed}"),
+    }
+    Ok(())
 }
 
 /// Many matches in what was received before anybody looked.
