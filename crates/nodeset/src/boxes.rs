@@ -98,24 +98,37 @@ fn paths(space: &Space) -> Vec<Vec<RangeSet>> {
     out
 }
 
-fn expand_axes(axes: Vec<RangeSet>, chosen: &dyn Fn(usize) -> bool) -> Vec<Vec<RangeSet>> {
-    axes.into_iter().enumerate().fold(
-        vec![Vec::new()],
-        |boxes: Vec<Vec<RangeSet>>, (axis, set)| {
-            let choices: Vec<RangeSet> = if chosen(axis) {
-                vec![set]
-            } else {
-                set.keys().map(RangeSet::of_key).collect()
-            };
-            let extended = |start: Vec<RangeSet>| {
-                choices
-                    .iter()
-                    .map(move |choice| start.iter().chain([choice]).cloned().collect::<Vec<_>>())
-                    .collect::<Vec<_>>()
-            };
-            boxes.into_iter().flat_map(extended).collect()
-        },
-    )
+fn expand_axes(axes: Vec<RangeSet>, chosen: &dyn Fn(usize) -> bool) -> impl Iterator<Item = Vec<RangeSet>> + use<> {
+    let choices = axes.into_iter().enumerate().map(|(axis, set)| {
+        if chosen(axis) { vec![set] } else { set.keys().map(RangeSet::of_key).collect() }
+    });
+    product(choices.collect())
+}
+
+/// Every combination of one choice for each axis, the last axis fastest.
+pub(crate) fn product(choices: Vec<Vec<RangeSet>>) -> impl Iterator<Item = Vec<RangeSet>> {
+    let mut odometer = vec![0; choices.len()];
+    let mut done = choices.iter().any(Vec::is_empty);
+    std::iter::from_fn(move || {
+        if done {
+            return None;
+        }
+        let combination = choices.iter().zip(&odometer).map(|(choices, &at)| choices[at].clone()).collect();
+        done = !turn(&mut odometer, |axis| choices[axis].len());
+        Some(combination)
+    })
+}
+
+/// The next combination; false when that is the first again.
+fn turn(odometer: &mut [usize], size: impl Fn(usize) -> usize) -> bool {
+    for axis in (0..odometer.len()).rev() {
+        odometer[axis] += 1;
+        if odometer[axis] < size(axis) {
+            return true;
+        }
+        odometer[axis] = 0;
+    }
+    false
 }
 
 // Step 1: classes.
@@ -172,21 +185,11 @@ fn cells_of(boxes: &[Vec<RangeSet>]) -> Option<(Classes, Vec<u32>)> {
 
 fn push_cells(class_box: &ClassBox, cells: &mut Vec<u32>) {
     let mut odometer = vec![0; class_box.len()];
-    'cells: loop {
-        cells.extend(
-            class_box
-                .iter()
-                .zip(&odometer)
-                .map(|(classes, &at)| classes[at]),
-        );
-        for axis in (0..odometer.len()).rev() {
-            odometer[axis] += 1;
-            if odometer[axis] < class_box[axis].len() {
-                continue 'cells;
-            }
-            odometer[axis] = 0;
+    loop {
+        cells.extend(class_box.iter().zip(&odometer).map(|(classes, &at)| classes[at]));
+        if !turn(&mut odometer, |axis| class_box[axis].len()) {
+            return;
         }
-        return;
     }
 }
 

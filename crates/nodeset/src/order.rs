@@ -69,7 +69,36 @@ impl Iterator for InputOrder {
 
 /// The names of one operand as typed, the last axis fastest.
 #[derive(Debug)]
-pub(crate) struct OperandNames {
+pub(crate) enum OperandNames {
+    Typed(TypedNames),
+    /// A group's nodes, in the order of their set.
+    Listed(std::vec::IntoIter<String>),
+}
+
+impl OperandNames {
+    pub(crate) fn new(tokens: &[Token<'_>]) -> Self {
+        OperandNames::Typed(TypedNames::new(tokens))
+    }
+
+    pub(crate) fn of_set(set: &NodeSet) -> Self {
+        OperandNames::Listed(set.iter().collect::<Vec<_>>().into_iter())
+    }
+}
+
+impl Iterator for OperandNames {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        match self {
+            OperandNames::Typed(names) => names.next(),
+            OperandNames::Listed(names) => names.next(),
+        }
+    }
+}
+
+/// An odometer over the axes of an operand.
+#[derive(Debug)]
+pub(crate) struct TypedNames {
     pieces: Vec<Piece>,
     done: bool,
 }
@@ -80,8 +109,8 @@ enum Piece {
     Axis { indices: AsTyped, at: u128 },
 }
 
-impl OperandNames {
-    pub(crate) fn new(tokens: &[Token<'_>]) -> Self {
+impl TypedNames {
+    fn new(tokens: &[Token<'_>]) -> Self {
         let piece = |token: &Token<'_>| match token {
             Token::Text(text) => Piece::Text((*text).to_owned()),
             Token::Axis(axis) => Piece::Axis {
@@ -89,7 +118,7 @@ impl OperandNames {
                 at: 0,
             },
         };
-        OperandNames {
+        TypedNames {
             pieces: tokens.iter().map(piece).collect(),
             done: false,
         }
@@ -121,7 +150,7 @@ impl OperandNames {
     }
 }
 
-impl Iterator for OperandNames {
+impl Iterator for TypedNames {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
