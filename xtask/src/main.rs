@@ -1,3 +1,7 @@
-//! The project's own commands.
+//! `cargo xtask VERB`: see `xtask::verbs`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::verbs::run(std::env::args().skip(1).collect())
+}

@@ -1,1 +1,47 @@
-//! Placeholder until the first capability lands.
+//! Processes handled properly: started without forking, read without blocking, ended without leftovers, and judged by
+//! a list you can read.
+//!
+//! The life of a process is a pure state machine, the [`table`]; an engine drives it with the reactor of
+//! `phalanx-core`. There are two ways to drive one engine:
+//!
+//! * a [`conductor`]: the engine on a thread of its own. [`Process`] is a handle to a process of a conductor.
+//! * a [`drive`]: the engine on the caller's thread for as long as the caller waits.
+//!
+//! ```
+//! use phalanx_process::Process;
+//!
+//! let process = Process::new("uname -s").run().check()?;
+//! assert_eq!(process.stdout(), b"Linux\n");
+//! # Ok::<(), phalanx_process::process::ProcessesFailed>(())
+//! ```
+//!
+//! Modules in reading order: [`id`] names, [`spec`] describes, [`event`] lists what crosses the border of the
+//! [`table`], [`output`] keeps what was said, [`outcome`] says how it ended. [`engine`] drives, [`handler`]s hear,
+//! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle, and [`ssh`]
+//! makes a process of a command on another host. [`expect`] and [`lines`] find things in what a process says, and
+//! [`date`], [`duration`], [`timer`] and [`port`] serve those who write experiments.
+
+pub mod conductor;
+pub mod date;
+pub mod drive;
+pub mod duration;
+pub mod engine;
+pub mod event;
+pub mod expect;
+pub mod handler;
+pub mod id;
+pub mod lines;
+pub mod outcome;
+pub mod output;
+pub mod port;
+pub mod process;
+mod slot;
+pub mod spec;
+pub mod ssh;
+pub mod subscription;
+pub mod table;
+pub mod timer;
+
+pub use phalanx_core::{ExitStatus, Signal};
+pub use process::Process;
+pub use spec::Spec;

@@ -1,0 +1,322 @@
+//! Drives the table with the reactor: one turn looks at everything once.
+//!
+//! ```text
+//!            ┌────────────── settle, within 5 ms ──────────────┐
+//!  events ◀──┤ table.poll_event  ▶ handlers, waiters, feeds     │
+//!            │ table.poll_effect ▶ children perform it          │
+//!            └──────────────────────────────────────────────────┘
+//!                 nothing left? wait in the reactor until the next deadline
+//!                 readiness ▶ children read, write, notice exits ▶ table.handle_input
+//!                 the time  ▶ table.handle_timeout
+//! ```
+//!
+//! The engine is the only one that reads the clock, and joins names to descriptors. It has no opinion about processes:
+//! those are the table's. Both ways to drive it, the [conductor](crate::conductor) and the [drive](crate::drive) in
+//! place, call the same [`Engine::turn`].
+
+mod children;
+mod ends;
+mod hub;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use phalanx_core::inbox::{Inbox, Sender};
+use phalanx_core::signal::SignalWatch;
+use phalanx_core::{Reactor, Readiness, Signal};
+
+use crate::event::{Effect, Event, Request, Stream};
+use crate::handler::Handler;
+use crate::id::{HandlerId, ProcessId};
+use crate::output::Captured;
+use crate::slot::Slot;
+use crate::spec::{Launch, Spec, Stdin};
+use crate::subscription::Feed;
+use crate::table::Table;
+use children::{Children, Hands};
+use hub::{Ground, Hub};
+
+/// How the processes that have not ended are started.
+pub(crate) type Launches = HashMap<ProcessId, Arc<Launch>>;
+
+/// Keys of the engine's own, in the range of the process named zero, which there is not.
+const INBOX_KEY: u64 = 0;
+const SIGNALS_KEY: u64 = 1;
+const SIGCHLD_KEY: u64 = 2;
+const FIRST_PROCESS_KEY: u64 = 8;
+
+/// How long effects are performed before the others are looked at. Without such a bound, starting a thousand children
+/// makes every timeout a second late.
+const BUDGET: Duration = Duration::from_millis(5);
+/// A turn that takes longer outside of waiting is named in the log.
+const LONG_TURN: Duration = Duration::from_millis(100);
+
+/// What other threads ask of an engine.
+pub(crate) enum Message {
+    Insert {
+        id: ProcessId,
+        spec: Box<Spec>,
+        slot: Option<Arc<Slot>>,
+        handlers: Vec<HandlerId>,
+    },
+    Request(ProcessId, Request),
+    Attach(HandlerId, Box<dyn Handler>),
+    Subscribe(Feed),
+    Inspect {
+        id: ProcessId,
+        stream: Stream,
+        reply: std::sync::mpsc::Sender<Option<Captured>>,
+    },
+    /// Look again at what is ready: a subscriber has caught up.
+    Nudge,
+    Stop,
+}
+
+/// How an engine is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EngineOptions {
+    /// Notice exits by SIGCHLD instead of by a pidfd for each child: a descriptor less for each, and a look at every
+    /// child for each burst of exits. For kernels before 5.4, and where descriptors are scarce.
+    pub sigchld: bool,
+}
+
+/// One reactor, one table, and who listens.
+pub(crate) struct Engine {
+    reactor: Reactor,
+    inbox: Inbox<Message>,
+    signals: Option<SignalWatch>,
+    table: Table,
+    launches: Launches,
+    children: Children,
+    hub: Hub,
+    ready: Vec<Readiness>,
+    pending_signals: Vec<Signal>,
+    stopped: bool,
+}
+
+/// How far [`Engine::settle`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    /// There was nothing to do.
+    Nothing,
+    /// Something was told; it may be what the caller waits for.
+    Something,
+    /// There is more to do, but the others must be looked at first.
+    OutOfBudget,
+}
+
+impl Engine {
+    pub(crate) fn new(options: EngineOptions) -> io::Result<Self> {
+        let reactor = Reactor::new()?;
+        Ok(Self {
+            inbox: Inbox::new(&reactor, INBOX_KEY)?,
+            children: Children::new(&reactor, options.sigchld.then_some(SIGCHLD_KEY))?,
+            reactor,
+            signals: None,
+            table: Table::default(),
+            launches: Launches::default(),
+            hub: Hub::default(),
+            ready: Vec::new(),
+            pending_signals: Vec::new(),
+            stopped: false,
+        })
+    }
+
+    pub(crate) fn sender(&self) -> Sender<Message> {
+        self.inbox.sender()
+    }
+
+    /// Signals to this program become [`Event::Signal`].
+    pub(crate) fn watch_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
+        self.signals = Some(SignalWatch::new(&self.reactor, SIGNALS_KEY, signals)?);
+        Ok(())
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(crate) fn insert(&mut self, id: ProcessId, spec: Spec, slot: Option<Arc<Slot>>, handlers: &[HandlerId]) {
+        enter(&mut self.table, &mut self.launches, id, spec, Instant::now());
+        for &handler in handlers {
+            self.hub.route(id, handler);
+        }
+        if let Some(slot) = slot {
+            self.hub.watch(id, slot);
+        }
+    }
+
+    pub(crate) fn request(&mut self, id: ProcessId, request: Request) {
+        self.table.handle_request(id, Instant::now(), request);
+    }
+
+    pub(crate) fn attach(&mut self, id: HandlerId, handler: Box<dyn Handler>) {
+        let (hub, ground) = self.hub_and_ground(Instant::now());
+        hub.attach(id, handler, ground);
+    }
+
+    /// One turn: settles what is to be settled; if there was nothing, waits for the next thing to happen, at most
+    /// until `limit`, and takes note of it. Every event told is also given to `seen`.
+    pub(crate) fn turn(&mut self, limit: Option<Instant>, seen: &mut dyn FnMut(Event)) -> io::Result<()> {
+        let began = Instant::now();
+        let settled = self.settle(began, seen);
+        let busy = began.elapsed();
+        if busy > LONG_TURN {
+            log::warn!("the engine was busy for {} ms: a slow handler delays all processes", busy.as_millis());
+        }
+        let timeout = match settled {
+            Settled::Something => return Ok(()),
+            Settled::OutOfBudget => Some(Duration::ZERO),
+            Settled::Nothing => self.time_to_wait(limit),
+        };
+        self.wait(timeout)
+    }
+
+    /// When something is due although nothing became ready.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        [self.table.poll_timeout(), self.hub.next_timer()].into_iter().flatten().min()
+    }
+
+    fn time_to_wait(&self, limit: Option<Instant>) -> Option<Duration> {
+        if self.children.has_ready() && !self.hub.is_congested() {
+            return Some(Duration::ZERO);
+        }
+        let next = [limit, self.next_deadline()].into_iter().flatten().min();
+        next.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Empties the outgoing queues, events first since they are cheap.
+    fn settle(&mut self, began: Instant, seen: &mut dyn FnMut(Event)) -> Settled {
+        let mut settled = Settled::Nothing;
+        for signal in std::mem::take(&mut self.pending_signals) {
+            settled = Settled::Something;
+            self.deliver(Event::Signal(signal), began, seen);
+        }
+        let mut now = began;
+        loop {
+            while let Some(event) = self.table.poll_event() {
+                settled = Settled::Something;
+                self.deliver(event, now, seen);
+            }
+            let (hub, ground) = self.hub_and_ground(now);
+            if hub.expire(ground) {
+                settled = Settled::Something;
+                continue;
+            }
+            let Some(effect) = self.table.poll_effect() else { return settled };
+            self.perform(effect, now);
+            now = Instant::now();
+            if now.saturating_duration_since(began) >= BUDGET {
+                // What was told already must not wait behind what is still to be done.
+                return if settled == Settled::Something { settled } else { Settled::OutOfBudget };
+            }
+        }
+    }
+
+    fn deliver(&mut self, mut event: Event, now: Instant, seen: &mut dyn FnMut(Event)) {
+        if let Event::Ended { id, .. } = &event {
+            let launch = self.launches.remove(id);
+            let (hub, ground) = self.hub_and_ground(now);
+            hub.deliver(&mut event, ground);
+            log_end(&event, launch.as_deref());
+        } else {
+            let (hub, ground) = self.hub_and_ground(now);
+            hub.deliver(&mut event, ground);
+        }
+        seen(event);
+    }
+
+    fn perform(&mut self, effect: Effect, now: Instant) {
+        let launch = match &effect {
+            Effect::Spawn(id) => self.launches.get(id).cloned(),
+            _ => None,
+        };
+        let hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
+        self.children.perform(effect, launch.as_deref(), hands);
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.ready.clear();
+        self.ready.extend(self.reactor.wait(timeout)?);
+        let now = Instant::now();
+        for ready in std::mem::take(&mut self.ready) {
+            match ready.key {
+                INBOX_KEY => self.read_inbox(),
+                SIGNALS_KEY => self.pending_signals.extend(self.signals.iter_mut().flat_map(SignalWatch::take)),
+                _ => self.handle_readiness(ready, now),
+            }
+        }
+        if !self.hub.is_congested() {
+            let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
+            self.children.advance(&mut hands);
+        }
+        self.table.handle_timeout(Instant::now());
+        Ok(())
+    }
+
+    fn handle_readiness(&mut self, ready: Readiness, now: Instant) {
+        let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
+        if ready.key == SIGCHLD_KEY {
+            self.children.handle_sigchld(&mut hands);
+        } else if ready.key >= FIRST_PROCESS_KEY {
+            self.children.handle_readiness(ready, &mut hands);
+        }
+    }
+
+    fn read_inbox(&mut self) {
+        for message in self.inbox.take() {
+            match message {
+                Message::Insert { id, spec, slot, handlers } => self.insert(id, *spec, slot, &handlers),
+                Message::Request(id, request) => self.request(id, request),
+                Message::Attach(id, handler) => self.attach(id, handler),
+                Message::Subscribe(feed) => self.hub.subscribe(feed),
+                Message::Inspect { id, stream, reply } => {
+                    // Nobody waits for it any more? Then it was not needed.
+                    let _ = reply.send(self.table.captured(id, stream).cloned());
+                }
+                Message::Nudge => {}
+                Message::Stop => self.stopped = true,
+            }
+        }
+    }
+
+    fn hub_and_ground(&mut self, now: Instant) -> (&mut Hub, Ground<'_>) {
+        (&mut self.hub, Ground { table: &mut self.table, launches: &mut self.launches, now })
+    }
+}
+
+/// Enters a process, not yet started. Data for its stdin is kept by the table until it runs.
+pub(crate) fn enter(table: &mut Table, launches: &mut Launches, id: ProcessId, spec: Spec, now: Instant) {
+    let Spec { launch, policy } = spec;
+    table.insert(id, policy);
+    if let Stdin::Data(bytes) = &launch.stdin {
+        table.handle_request(id, now, Request::Write(Arc::clone(bytes)));
+        table.handle_request(id, now, Request::CloseStdin);
+    }
+    launches.insert(id, launch.into());
+}
+
+/// An end that is not ok is worth a warning, unless its policy says otherwise; any end is worth a debug line.
+fn log_end(event: &Event, launch: Option<&Launch>) {
+    let Event::Ended { id, finished } = event else { return };
+    let Some(launch) = launch else { return };
+    let outcome = &finished.outcome;
+    if finished.worth_a_warning {
+        log::warn!("{id} ({}) {outcome}", launch.name());
+    } else {
+        log::debug!("{id} ({}) {outcome}", launch.name());
+    }
+}
+
+impl AsFd for Engine {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reactor.as_fd()
+    }
+}

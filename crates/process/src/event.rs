@@ -1,0 +1,184 @@
+//! Everything that can cross the border of the [table](crate::table): requests and inputs go in, effects and events
+//! come out. All four are closed: whoever handles one handles every case.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use phalanx_core::{ExitStatus, Signal};
+
+use crate::id::{ProcessId, TimerId};
+use crate::outcome::{Finished, StartError};
+
+/// One of the two streams a process writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    /// Results.
+    Stdout,
+    /// Complaints.
+    Stderr,
+}
+
+/// What users and handlers ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Start it, when it has not been started before.
+    Start,
+    /// End it: send a signal to its whole group, and SIGKILL after a grace.
+    Kill(Kill),
+    /// Send a signal without any intention: its exit status counts as before.
+    Signal(Signal),
+    /// Write to its stdin.
+    Write(Arc<[u8]>),
+    /// Close its stdin once everything has been written.
+    CloseStdin,
+    /// Something expected of it did not come.
+    ExpectFailed,
+    /// A handler of it panicked.
+    HandlerPanicked,
+    /// Make its output into events, from now on.
+    Listen,
+}
+
+/// How to end a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kill {
+    /// The signal to begin with.
+    pub signal: Signal,
+    /// What follows if it does not help.
+    pub grace: Grace,
+    /// Whether the whole process group gets the signal, or the process alone.
+    pub group: bool,
+}
+
+/// How long a killed process may take to end before it is sent SIGKILL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grace {
+    /// As its policy says after SIGTERM and SIGINT; for ever after any other signal, as execo has it.
+    Default,
+    /// This long, whatever the signal.
+    After(Duration),
+    /// For ever.
+    Never,
+}
+
+impl Default for Kill {
+    /// SIGTERM to the group, then SIGKILL after the grace of the policy.
+    fn default() -> Self {
+        Self { signal: Signal::TERM, grace: Grace::Default, group: true }
+    }
+}
+
+impl Kill {
+    /// SIGKILL to the group, at once.
+    pub const NOW: Self = Self { signal: Signal::KILL, grace: Grace::Never, group: true };
+}
+
+/// What the driver saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// It runs.
+    Spawned {
+        /// Its process id.
+        pid: u32,
+    },
+    /// It cannot be started.
+    SpawnFailed(StartError),
+    /// It cannot be started now, for want of something that others will give back.
+    Shortage {
+        /// When to try again at the latest.
+        retry_at: Instant,
+        /// What is wanting.
+        reason: StartError,
+    },
+    /// It said something.
+    Bytes(Stream, &'a [u8]),
+    /// It will say no more on that stream.
+    Eof(Stream),
+    /// All that was written to it has been taken.
+    StdinDrained,
+    /// What was written to it cannot be delivered.
+    WriteFailed,
+    /// What it reported apart from its streams.
+    Diagnostics(&'a [u8]),
+    /// It ended.
+    Exited(ExitStatus),
+}
+
+/// What the driver should do. Every effect is answered by at least one input, or by nothing ever again
+/// ([`Effect::Release`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Start it. Answered by [`Input::Spawned`] and then [`Input::Exited`], or by [`Input::SpawnFailed`], or by
+    /// [`Input::Shortage`].
+    Spawn(ProcessId),
+    /// Send a signal, to the whole group or to the process alone. Answered by its end.
+    Signal {
+        /// To whom.
+        id: ProcessId,
+        /// Which.
+        signal: Signal,
+        /// To the whole group.
+        group: bool,
+    },
+    /// Write to its stdin. Answered by [`Input::StdinDrained`] or [`Input::WriteFailed`].
+    Write(ProcessId, Arc<[u8]>),
+    /// Close its stdin after what was written.
+    CloseStdin(ProcessId),
+    /// Forget it: reap it and close what is still open.
+    Release(ProcessId),
+}
+
+/// What users learn.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The handler was given to an engine; the first event of its life, and its chance to ask for things.
+    Attached,
+    /// A process runs. It may already have ended.
+    Started {
+        /// Which.
+        id: ProcessId,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A process said something.
+    Output {
+        /// Which.
+        id: ProcessId,
+        /// On which stream.
+        stream: Stream,
+        /// What; never empty, and not cut at any particular place.
+        bytes: Vec<u8>,
+    },
+    /// A process has taken all that was written to it.
+    StdinDrained {
+        /// Which.
+        id: ProcessId,
+    },
+    /// A process is over. Exactly once for each that was asked to start, and its last event.
+    Ended {
+        /// Which.
+        id: ProcessId,
+        /// How, and what it said.
+        finished: Arc<Finished>,
+    },
+    /// A timer of the handler's own has expired.
+    Timer {
+        /// Which.
+        timer: TimerId,
+    },
+    /// This program was sent a signal that the engine watches for.
+    Signal(Signal),
+}
+
+impl Event {
+    /// The process it is about.
+    #[must_use]
+    pub fn process(&self) -> Option<ProcessId> {
+        match self {
+            Self::Started { id, .. } | Self::Output { id, .. } | Self::StdinDrained { id } | Self::Ended { id, .. } => {
+                Some(*id)
+            }
+            Self::Attached | Self::Timer { .. } | Self::Signal(_) => None,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! User code that hears events on the engine's thread, and what it may ask for there.
+//!
+//! A handler gets a [`Context`]: it may ask for anything (start, kill, write, a timer) and wait for nothing. What it
+//! asks for happens after it has returned. Being slow is its only way to do harm: while it runs, nothing else does,
+//! and a turn of more than 100 ms is named in the log.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::engine::Launches;
+use crate::event::{Event, Kill, Request, Stream};
+use crate::id::{HandlerId, ProcessId, TimerId};
+use crate::output::Captured;
+use crate::spec::Spec;
+use crate::table::Table;
+
+/// Code that hears events. One instance may hear those of many processes.
+///
+/// The order is guaranteed: `Started` first, then the output of each stream in the order of writing, `Ended` last and
+/// exactly once. (A process that could not be started has no `Started`.) Between stdout and stderr there is no order.
+///
+/// A panic in a handler is caught and logged; it makes the process that the event was about "not ok", and harms
+/// nobody else.
+pub trait Handler: Send {
+    /// Hears one event.
+    fn on_event(&mut self, context: &mut Context<'_>, event: &Event);
+}
+
+impl<F: FnMut(&mut Context<'_>, &Event) + Send> Handler for F {
+    fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
+        self(context, event);
+    }
+}
+
+/// What a handler may ask for.
+pub struct Context<'a> {
+    pub(crate) table: &'a mut Table,
+    pub(crate) launches: &'a mut Launches,
+    pub(crate) wishes: &'a mut Wishes,
+    pub(crate) me: HandlerId,
+    pub(crate) now: Instant,
+}
+
+/// What handlers asked for that needs the engine itself; granted after they have returned.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(crate) routes: Vec<(ProcessId, HandlerId)>,
+    pub(crate) timers: Vec<(Instant, TimerId, HandlerId)>,
+    pub(crate) farewells: Vec<HandlerId>,
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("handler", &self.me).finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// Starts a process whose events this handler will hear; its output too, if the policy says `listened`.
+    pub fn start(&mut self, id: ProcessId, spec: Spec) {
+        crate::engine::enter(self.table, self.launches, id, spec, self.now);
+        self.wishes.routes.push((id, self.me));
+        self.request(id, Request::Start);
+    }
+
+    /// Asks something of a process. One that is unknown or has ended is not an error: late is normal.
+    pub fn request(&mut self, id: ProcessId, request: Request) {
+        self.table.handle_request(id, self.now, request);
+    }
+
+    /// Ends a process politely: SIGTERM to its group, then SIGKILL after its grace.
+    pub fn kill(&mut self, id: ProcessId) {
+        self.request(id, Request::Kill(Kill::default()));
+    }
+
+    /// What has been kept so far of a stream of a process that has not ended.
+    #[must_use]
+    pub fn captured(&self, id: ProcessId, stream: Stream) -> Option<&Captured> {
+        self.table.captured(id, stream)
+    }
+
+    /// Asks for an [`Event::Timer`] after `delay`.
+    pub fn timer(&mut self, delay: Duration) -> TimerId {
+        let timer = TimerId::new();
+        if let Some(deadline) = self.now.checked_add(delay) {
+            self.wishes.timers.push((deadline, timer, self.me));
+        }
+        timer
+    }
+
+    /// When this turn of the engine began: the time of all events of the turn.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Lets go of this handler: it will hear nothing more.
+    pub fn farewell(&mut self) {
+        self.wishes.farewells.push(self.me);
+    }
+}

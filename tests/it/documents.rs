@@ -1,0 +1,111 @@
+//! What the documents tell a reader to type really works, and the help texts in them are the real ones.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use phalanx_tests::{Fleet, phalanx, shared_fleet};
+use xtask::step::root;
+use xtask::tidy::{DocumentCommand, commands};
+
+/// The README and everything in `docs`.
+fn documents() -> Vec<(PathBuf, String)> {
+    let docs = fs::read_dir(root().join("docs")).expect("there are documents");
+    let mut paths: Vec<PathBuf> = docs.map(|entry| entry.expect("a directory can be read").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    paths.push(root().join("README.md"));
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a document is UTF-8");
+        (path, text)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// A shell as the reader of a document has it: `phalanx` in the path, and `node*` known to ssh.
+struct Reader {
+    home: tempfile::TempDir,
+    path: OsString,
+}
+
+impl Reader {
+    fn new(fleet: &Fleet) -> Reader {
+        let home = tempfile::tempdir().expect("a directory can be made");
+        let ssh = home.path().join("ssh");
+        // Where the user's own ssh would read ~/.ssh/config: ours must not be touched, and ssh does not look at $HOME
+        // for it.
+        let real = phalanx_tests::find_program("ssh").expect("the fleet needed it");
+        let wrapper = format!("#!/bin/sh\nexec {} -F {} \"$@\"\n", real.display(), fleet.ssh_config().display());
+        fs::write(&ssh, wrapper)
+            .and_then(|()| fs::set_permissions(&ssh, PermissionsExt::from_mode(0o755)))
+            .expect("ours");
+        let before = std::env::var_os("PATH").unwrap_or_default();
+        let own = [home.path().to_path_buf(), phalanx().parent().expect("a program is in a directory").to_path_buf()];
+        let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&before))).expect("no colon in it");
+        Reader { home, path }
+    }
+
+    /// What went wrong with the command, if anything did.
+    fn complaint_about(&self, command: &DocumentCommand) -> Option<String> {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &command.text]).env("PATH", &self.path).current_dir(self.home.path()).stdin(Stdio::null());
+        let output = shell.output().expect("bash is there");
+        let promised =
+            command.text.rsplit_once("# exit status ").map_or(0, |(_, status)| status.trim().parse().unwrap_or(-1));
+        let said = String::from_utf8_lossy(&output.stderr);
+        (output.status.code() != Some(promised)).then(|| {
+            format!(
+                "{}:{}: «{}» ended with {}\n{said}",
+                command.path.display(),
+                command.line,
+                command.text,
+                output.status
+            )
+        })
+    }
+}
+
+#[test]
+fn every_command_of_the_documents_runs() {
+    let Some(fleet) = shared_fleet() else { return };
+    let reader = Reader::new(fleet);
+    let all: Vec<DocumentCommand> = documents().iter().flat_map(|(path, text)| commands(path, text)).collect();
+    let ours: Vec<&DocumentCommand> = all.iter().filter(|command| !command.text.starts_with("cargo xtask")).collect();
+    let examples = ours.iter().filter(|command| command.path.ends_with("README.md")).count();
+    assert!(examples >= 5, "the README has five examples, these were found: {ours:?}");
+    let complaints: Vec<String> = ours.into_iter().filter_map(|command| reader.complaint_about(command)).collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn the_document_of_the_command_line_contains_the_help_texts() {
+    let path = Path::new("docs/cli.md");
+    let document = fs::read_to_string(root().join(path)).expect("docs/cli.md is there");
+    for verb in verbs_of_phalanx() {
+        let help = help(&[&verb, "--help"]);
+        assert!(
+            document.contains(help.trim()),
+            "{} does not contain what `phalanx {verb} --help` says; put it there, in a block marked text:\n\n{help}",
+            path.display()
+        );
+    }
+}
+
+/// The verbs in the list that `phalanx --help` prints, without `help` itself.
+fn verbs_of_phalanx() -> Vec<String> {
+    let help = help(&["--help"]);
+    let list = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let entries =
+        list.take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let verbs: Vec<String> = entries.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    assert!(verbs.iter().any(|verb| verb == "run"), "no verbs in this:\n{help}");
+    verbs.into_iter().filter(|verb| verb != "help").collect()
+}
+
+/// As it is 100 columns wide, whatever terminal the test runs in.
+fn help(arguments: &[&str]) -> String {
+    let output = Command::new(phalanx()).args(arguments).env("COLUMNS", "100").output().expect("it was just built");
+    assert!(output.status.success(), "phalanx {} ended with {}", arguments.join(" "), output.status);
+    String::from_utf8(output.stdout).expect("help is UTF-8")
+}

@@ -1,0 +1,5 @@
+//! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
+
+mod documents;
+mod fleet;
+mod tidy;
