@@ -126,7 +126,7 @@ pub(crate) struct RunArgs {
     pub(crate) output_dir: Option<PathBuf>,
 
     /// The command
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
 }
 
@@ -147,7 +147,14 @@ pub(crate) fn start_logging(verbosity: i16) {
         1 => LevelFilter::Info,
         _ => LevelFilter::Debug,
     };
-    env_logger::Builder::new().filter_level(level).parse_default_env().format_target(false).init();
+    let mut builder = env_logger::Builder::new();
+    // The only handlers in this program are its own: a slow turn is a busy machine's, and no news for a user.
+    builder.filter_level(level).filter_module("phalanx_process::engine", quieter(level));
+    builder.parse_default_env().format_target(false).init();
+}
+
+fn quieter(level: LevelFilter) -> LevelFilter {
+    if level <= LevelFilter::Warn { LevelFilter::Error } else { level }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -149,7 +149,8 @@ impl<'g> Parser<'g> {
         for operand in operands(text, self.dialect)? {
             let fragmented = |TooFragmented| too_fragmented(text, operand.offset);
             let is_group = operand.text.starts_with('@');
-            if is_group || (glob::is_mask(operand.text) && self.groups.is_some()) || operand.operator != Operator::Union {
+            if is_group || (glob::is_mask(operand.text) && self.groups.is_some()) || operand.operator != Operator::Union
+            {
                 let right = self.operand(operand, text, source)?;
                 evaluation.apply(operand.operator, &right).map_err(fragmented)?;
             } else {
@@ -347,13 +348,8 @@ impl Evaluation {
     }
 }
 /// Adds what an operand says to a heap.
-fn push_operand(
-    tokens: &[Token<'_>],
-    heap: &mut Builder,
-    budget: &mut Budget,
-) -> Result<(), TooFragmented> {
-    let negative =
-        |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());
+fn push_operand(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
+    let negative = |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());
     if tokens.iter().any(negative) {
         heap.note_negative_notation();
         return push_with_negatives(tokens, heap, budget);
@@ -374,36 +370,22 @@ fn push_operand(
 
 /// An element is its string, so `foo[-1]` is the same as `foo-1`: the hyphen becomes text, and an axis with numbers of both signs becomes
 /// two patterns.
-fn push_with_negatives(
-    tokens: &[Token<'_>],
-    heap: &mut Builder,
-    budget: &mut Budget,
-) -> Result<(), TooFragmented> {
+fn push_with_negatives(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
     let mut boxes: Vec<(String, Vec<RangeSet>)> = vec![(String::new(), Vec::new())];
     for token in tokens {
         match token {
-            Token::Text(text) => boxes
-                .iter_mut()
-                .for_each(|(pattern, _)| push_text(pattern, text)),
+            Token::Text(text) => boxes.iter_mut().for_each(|(pattern, _)| push_text(pattern, text)),
             Token::Axis(axis) => {
                 let (negated, rest) = axis.set.split_negative();
                 budget.spend(boxes.len())?;
                 let choices = [("-%s", negated), ("%s", rest)];
                 let choices = choices.iter().filter(|(_, set)| !set.is_empty());
-                let with = |(pattern, axes): (&String, &Vec<RangeSet>),
-                            (text, set): &(&str, RangeSet)| {
-                    (
-                        format!("{pattern}{text}"),
-                        axes.iter().chain([set]).cloned().collect::<Vec<_>>(),
-                    )
+                let with = |(pattern, axes): (&String, &Vec<RangeSet>), (text, set): &(&str, RangeSet)| {
+                    (format!("{pattern}{text}"), axes.iter().chain([set]).cloned().collect::<Vec<_>>())
                 };
-                boxes = choices
-                    .flat_map(|choice| boxes.iter().map(move |(p, a)| with((p, a), choice)))
-                    .collect();
+                boxes = choices.flat_map(|choice| boxes.iter().map(move |(p, a)| with((p, a), choice))).collect();
             }
         }
     }
-    boxes
-        .iter()
-        .try_for_each(|(pattern, axes)| heap.push_box(pattern, axes, budget))
+    boxes.iter().try_for_each(|(pattern, axes)| heap.push_box(pattern, axes, budget))
 }
