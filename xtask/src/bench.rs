@@ -10,6 +10,7 @@ mod bytes;
 mod cold;
 mod connectors;
 mod contest;
+mod expect;
 mod labels;
 mod measure;
 mod silent;
@@ -28,7 +29,17 @@ struct Row {
     run: fn(&Workshop) -> Result<(), String>,
 }
 
-const ROWS: &[Row] = &[spawning::ROW, connectors::ROW, bytes::WHOLE, bytes::LINES, labels::ROW, cold::ROW, silent::ROW];
+const ROWS: &[Row] = &[
+    spawning::ROW,
+    connectors::ROW,
+    bytes::WHOLE,
+    bytes::LINES,
+    labels::ROW,
+    cold::ROW,
+    silent::ROW,
+    expect::SEARCH,
+    expect::LINES,
+];
 
 /// `cargo xtask bench [ROW…]`.
 pub fn run(names: &[String]) -> ExitCode {

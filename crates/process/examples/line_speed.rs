@@ -1,5 +1,7 @@
-//! How fast lines are cut: `cargo run --release -p phalanx-process --example line_speed [MILLIONS]`, or `… line_speed -` to count the lines of
-//! standard input, to compare with `wc -l` behind the same pipe.
+//! How fast lines are cut: `cargo run --release -p phalanx-process --example line_speed [MILLIONS]`, or `… line_speed
+//! -` to count the lines of standard input, to compare with `wc -l` behind the same pipe.
+
+#![expect(clippy::print_stdout, reason = "this is what it is for")]
 
 use std::io::Read;
 use std::time::Instant;

@@ -7,7 +7,8 @@
 //! | `5`, `5.25`, `.5` | seconds |
 //! | `1:02:03`, `100:00:00`, `0:0:5.5` | hours, minutes, seconds: any number of digits for hours, one or two for the others, which may exceed 59 |
 //!
-//! Fractions are kept to the nanosecond. There are no negative spans: [`Duration`] has none, and nothing here can wait for the past.
+//! Fractions are kept to the nanosecond. There are no negative spans: [`Duration`] has none, and nothing here can wait
+//! for the past.
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ pub struct InvalidDuration {
     pub given: String,
 }
 
-/// Everything that can be given where a span of time is asked for: a [`Duration`], a number of seconds, or a text (see [the formats](self)).
+/// Everything that can be given where a span of time is asked for: a [`Duration`], a number of seconds, or a text (see
+/// [the formats](self)).
 ///
 /// ```
 /// use phalanx_process::duration::IntoDuration;
@@ -102,7 +104,8 @@ fn integer(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// Digits, or digits with a fraction, of which the part before the point may be missing. Exact: no detour over floating point.
+/// Digits, or digits with a fraction, of which the part before the point may be missing. Exact: no detour over floating
+/// point.
 pub(crate) fn decimal(text: &str) -> Option<Duration> {
     let Some((whole, fraction)) = text.split_once('.') else {
         return Some(Duration::from_secs(integer(text)?));
@@ -139,7 +142,8 @@ impl Fraction {
     }
 }
 
-/// Writes a span of time: `0s`, `1m0s`, `1d11h0m45s`. Units start with the largest that is not 0. The fraction is truncated.
+/// Writes a span of time: `0s`, `1m0s`, `1d11h0m45s`. Units start with the largest that is not 0. The fraction is
+/// truncated.
 ///
 /// ```
 /// use phalanx_process::duration::{Fraction, format};
@@ -152,13 +156,9 @@ impl Fraction {
 pub fn format(duration: Duration, fraction: Fraction) -> String {
     let seconds = duration.as_secs();
     let units = [(seconds / 86_400, 'd'), (seconds / 3_600 % 24, 'h'), (seconds / 60 % 60, 'm')];
-    let mut text = String::new();
-    for (count, unit) in units {
-        if count > 0 || !text.is_empty() {
-            text += &format!("{count}{unit}");
-        }
-    }
-    text + &format!("{}{}s", seconds % 60, fraction.of(duration.subsec_nanos()))
+    let larger = units.into_iter().skip_while(|(count, _)| *count == 0);
+    let larger: String = larger.map(|(count, unit)| format!("{count}{unit}")).collect();
+    format!("{larger}{}{}s", seconds % 60, fraction.of(duration.subsec_nanos()))
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
-//! A stream of bytes, cut into lines: chunks in, lines out. Knows nothing of encodings; who shows a line decides what its bytes mean.
+//! A stream of bytes, cut into lines: chunks in, lines out. Knows nothing of encodings; who shows a line decides what
+//! its bytes mean.
 //!
 //! # The rules
 //!
-//! 1. A line ends with `\n`; a `\r` right before it belongs to the ending (terminals send both). Any other `\r` is part of the line. Neither is
-//!    part of what is handed out.
-//! 2. What follows the last `\n` is a line of its own, handed out at the end of the stream ([`Lines::end_of_file`]) unless it is empty.
-//! 3. A line that is longer than the bound is handed out in pieces of exactly that many bytes, as they fill up, the rest of it last; see
-//!    [`Ending::Cut`]. Nothing is lost, and what is cut where does not depend on the chunks.
-//! 4. A line that lies whole in one chunk is a part of that chunk: nothing is copied. At most one line, bounded, is kept between chunks.
+//! 1. A line ends with `\n`; a `\r` right before it belongs to the ending (terminals send both). Any other `\r` is part
+//!    of the line. Neither is part of what is handed out.
+//! 2. What follows the last `\n` is a line of its own, handed out at the end of the stream ([`Lines::end_of_file`])
+//!    unless it is empty.
+//! 3. A line that is longer than the bound is handed out in pieces of exactly that many bytes, as they fill up, the
+//!    rest of it last; see [`Ending::Cut`]. Nothing is lost, and what is cut where does not depend on the chunks.
+//! 4. A line that lies whole in one chunk is a part of that chunk: nothing is copied. At most one line, bounded, is
+//!    kept between chunks.
 
 use memchr::{memchr, memchr_iter, memrchr};
 
@@ -67,8 +70,8 @@ impl Lines {
         Self { bound: bound.max(1), partial: Vec::new(), joined: Vec::new() }
     }
 
-    /// Takes bytes that arrived, and hands out the lines that they complete. All of the chunk is taken in even if the iterator is not read to
-    /// its end; the lines that were not read are then lost.
+    /// Takes bytes that arrived, and hands out the lines that they complete. All of the chunk is taken in even if the
+    /// iterator is not read to its end; the lines that were not read are then lost.
     pub fn feed<'a>(&'a mut self, chunk: &'a [u8]) -> FedLines<'a> {
         let bound = self.bound;
         self.joined.clear();
@@ -87,7 +90,8 @@ impl Lines {
         FedLines::new(Pieces { bytes: &self.joined, bound: self.bound, ending }, &[], &[])
     }
 
-    /// Completes the line that began in an earlier chunk, as far as it is in this one. Leaves it in `joined`, and says whether its end is there.
+    /// Completes the line that began in an earlier chunk, as far as it is in this one. Leaves it in `joined`, and says
+    /// whether its end is there.
     fn join<'a>(&mut self, chunk: &'a [u8]) -> (Option<Ending>, &'a [u8]) {
         if self.partial.is_empty() {
             return (None, chunk);
@@ -113,8 +117,8 @@ impl Lines {
     }
 }
 
-/// How many bytes of an unfinished line are pieces that certainly do not end it. The line ends with what is left, which is no longer than the
-/// bound, not counting a `\r` that may belong to the ending.
+/// How many bytes of an unfinished line are pieces that certainly do not end it. The line ends with what is left, which
+/// is no longer than the bound, not counting a `\r` that may belong to the ending.
 fn complete(line: &[u8], bound: usize) -> usize {
     let ending = usize::from(line.last() == Some(&b'\r'));
     (line.len() - ending).saturating_sub(1) / bound * bound

@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::ops::Range;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Hands out the ports of a range one after the other, beginning anywhere, and from the beginning again after the last; see [`Ports::get`].
+/// Hands out the ports of a range one after the other, beginning anywhere, and from the beginning again after the last;
+/// see [`Ports::get`].
 #[derive(Debug)]
 pub struct Ports {
     range: Range<u16>,
@@ -21,7 +22,8 @@ impl Ports {
     /// Ports of this range.
     #[must_use]
     pub fn new(range: Range<u16>) -> Self {
-        // Two programs that begin at the same time shall not ask for the same ports. Hash keys are the randomness that std has.
+        // Two programs that begin at the same time shall not ask for the same ports. Hash keys are the randomness that
+        // std has.
         let random = RandomState::new().hash_one(0) % u64::from(range.end.saturating_sub(range.start)).max(1);
         let first = range.start.saturating_add(random as u16);
         Self { range, next: Mutex::new(first) }
@@ -29,8 +31,8 @@ impl Ports {
 
     /// The next port of the range on which nobody listens, on any address of this machine.
     ///
-    /// It is free when it is looked at; another program may take it before the caller does. Whoever can listen on port 0 should do that, and ask
-    /// which port it became.
+    /// It is free when it is looked at; another program may take it before the caller does. Whoever can listen on port
+    /// 0 should do that, and ask which port it became.
     ///
     /// # Errors
     ///
@@ -45,7 +47,8 @@ impl Ports {
         })
     }
 
-    /// The next port in turn, free or not. The lock is not held while a port is tried, so two threads never try the same one.
+    /// The next port in turn, free or not. The lock is not held while a port is tried, so two threads never try the
+    /// same one.
     fn step(&self) -> u16 {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let port = *next;

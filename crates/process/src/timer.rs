@@ -1,5 +1,5 @@
-//! Measuring time, and waiting for it. Spans are measured by the monotonic clock, so that a wall clock being set changes none of them; only
-//! what is meant for people to read, or is given as a date, is taken from the wall clock.
+//! Measuring time, and waiting for it. Spans are measured by the monotonic clock, so that a wall clock being set
+//! changes none of them; only what is meant for people to read, or is given as a date, is taken from the wall clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -51,7 +51,8 @@ impl Timer {
         self.start.elapsed()
     }
 
-    /// How much is left of the timeout, 0 when it is over; `None` without one. For how long it has been over, see [`Timer::overdue`].
+    /// How much is left of the timeout, 0 when it is over; `None` without one. For how long it has been over, see
+    /// [`Timer::overdue`].
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         self.remaining_after(self.elapsed())
@@ -83,8 +84,8 @@ impl Timer {
 /// How long a wait for a date goes on before the wall clock is asked again, in case it was set.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// Sleeps for a while, or until a date, or, given both, until both have come. A date that is past, or a delay of nothing, is no wait.
-/// Signals do not shorten it. Returns how long it took; `None` if there was nothing to wait for.
+/// Sleeps for a while, or until a date, or, given both, until both have come. A date that is past, or a delay of
+/// nothing, is no wait. Signals do not shorten it. Returns how long it took; `None` if there was nothing to wait for.
 ///
 /// Blocks the calling thread: not for handlers, which set a timer instead.
 pub fn sleep(delay: Option<Duration>, until: Option<SystemTime>) -> Option<Duration> {

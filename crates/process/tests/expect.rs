@@ -1,7 +1,9 @@
-//! What is found, when, and what is said about it. The letters refer to the acceptance checks of the reference (E1 to E15), the numbers to the
-//! items of `docs/execo.md`.
+//! What is found, when, and what is said about it. The letters refer to the acceptance checks of the reference (E1 to
+//! E15), the numbers to the items of `docs/execo.md`.
 
-use phalanx_process::expect::{Expect, Extent, Found, Matcher, Missed, Needle, Precedence, Reason, Verdict};
+use phalanx_process::expect::{
+    Dialogue, Expect, Extent, Found, Matcher, Missed, Needle, Precedence, Reason, Script, Verdict,
+};
 
 fn expect<const N: usize>(needles: [Needle; N]) -> Expect {
     Expect::new(needles).expect("valid needles")
@@ -51,6 +53,18 @@ fn e3_a_match_is_found_whatever_boundary_cuts_it() {
         assert!(stream.expect(&prompt).is_none());
         let verdict = stream.feed(&text[..cut]).or_else(|| stream.feed(&text[cut..]));
         assert_eq!(found(verdict).named("host"), Some(&b"n1"[..]), "cut at {cut}");
+    }
+}
+
+#[test]
+fn e3_an_expression_that_begins_with_a_text_is_found_whatever_boundary_cuts_it() {
+    let text = b"log logi login login login: root; login: daemon;";
+    let user = regex(r"login: (\w+);");
+    for cut in 0..=text.len() {
+        let mut stream = Matcher::default();
+        assert!(stream.expect(&user).is_none());
+        let verdict = stream.feed(&text[..cut]).or_else(|| stream.feed(&text[cut..]));
+        assert_eq!(found(verdict).group(1), Some(&b"root"[..]), "cut at {cut}");
     }
 }
 
@@ -347,4 +361,27 @@ fn an_expression_whose_states_overflow_the_cache_is_still_exact() {
     assert!(stream.expect(&regex(pattern)).is_none());
     let found = found(text.chunks(1000).find_map(|chunk| stream.feed(chunk)));
     assert_eq!(found.position(), oracle.start as u64..oracle.end as u64);
+}
+
+#[test]
+fn text_views_replace_what_is_not_text() {
+    let mut stream = Matcher::default();
+    assert!(stream.feed(b"caf\xc3\xa9 \xff host: n1;").is_none());
+    let found = found(stream.expect(&regex(r"(?<label>host): (\w+);")));
+    assert_eq!((found.before_text(), found.matched_text()), ("caf\u{e9} \u{fffd} ".into(), "host: n1;".into()));
+    assert_eq!((found.named_text("label"), found.group_text(2)), (Some("host".into()), Some("n1".into())));
+}
+
+#[test]
+fn e10_a_stream_can_be_driven_from_any_thread() {
+    fn sendable<T: Send>(_: &T) {}
+    fn shareable<T: Send + Sync>(_: &T) {}
+    let mut stream = Matcher::default();
+    let prompt = regex("login: ");
+    shareable(&prompt);
+    sendable(&Dialogue::new(&Script::new()).expect("valid"));
+    let found = std::thread::spawn(move || stream.expect(&prompt).or_else(|| stream.feed(b"login: ")))
+        .join()
+        .expect("no panic");
+    assert!(found.is_some_and(|verdict| verdict.is_ok()));
 }

@@ -62,29 +62,31 @@ pub struct InvalidNeedle {
 /// How far the match of a regular expression extends. Texts and counts of bytes have one extent only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Extent {
-    /// The match that a search of the whole text prefers: the leftmost one, as long as its repetitions are greedy. It is reported as soon as no
-    /// further byte could change it; `a+` waits for a byte that is no `a`, or for silence.
+    /// The match that a search of the whole text prefers: the leftmost one, as long as its repetitions are greedy. It
+    /// is reported as soon as no further byte could change it; `a+` waits for a byte that is no `a`, or for silence.
     #[default]
     Preferred,
-    /// The match that ends first, and of those the leftmost: `a+` takes one `a`. Never waits, except for assertions like `$` that ask about the
-    /// next byte.
+    /// The match that ends first, and of those the leftmost: `a+` takes one `a`. Never waits, except for assertions
+    /// like `$` that ask about the next byte.
     Shortest,
 }
 
 /// Which needle is reported when several match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precedence {
-    /// The one that is decided by the fewest bytes; among equals, the one that comes first in the list. Does not depend on how the bytes
-    /// arrive.
+    /// The one that is decided by the fewest bytes; among equals, the one that comes first in the list. Does not depend
+    /// on how the bytes arrive.
     #[default]
     Stream,
-    /// The one that comes first in the list among all that are decided by the bytes at hand, as in execo, pexpect and Tcl's expect. Depends on how
-    /// the bytes arrive: use it where text is known to be complete, for instance when polling.
+    /// The one that comes first in the list among all that are decided by the bytes at hand, as in execo, pexpect and
+    /// Tcl's expect. Depends on how the bytes arrive: use it where text is known to be complete, for instance when
+    /// polling.
     List,
 }
 
-/// Needles to look for together, compiled. Cheap to clone; one can serve any number of streams, and automata that one search has built serve
-/// the next. The programs of the last 128 patterns are remembered, so that asking again for the same prompt compiles nothing.
+/// Needles to look for together, compiled. Cheap to clone; one can serve any number of streams, and automata that one
+/// search has built serve the next. The programs of the last 64 patterns are remembered, so that asking again for the
+/// same prompt compiles nothing.
 ///
 /// ```
 /// use phalanx_process::expect::{Expect, Needle};

@@ -1,5 +1,5 @@
-//! A conversation: what to answer to what, until it has succeeded or failed. Pure like the matcher it stands on: bytes go in, bytes to write
-//! come out; who reads and writes them (a pty, an ssh, a serial line) is not known here.
+//! A conversation: what to answer to what, until it has succeeded or failed. Pure like the matcher it stands on: bytes
+//! go in, bytes to write come out; who reads and writes them (a pty, an ssh, a serial line) is not known here.
 //!
 //! ```text
 //!             an answer is due                              all that must be answered was,
@@ -22,7 +22,8 @@ use super::needle::Needle;
 
 /// What to answer to what: the description of a [`Dialogue`], for any number of streams.
 ///
-/// At any moment the needles of these lists are looked for; of those decided by the same byte, the first in this order counts:
+/// At any moment the needles of these lists are looked for; of those decided by the same byte, the first in this order
+/// counts:
 ///
 /// 1. those of [`Script::refused_by`];
 /// 2. those of [`Script::whenever`];
@@ -60,13 +61,15 @@ impl Script {
         Self::default()
     }
 
-    /// The next step: when the needle is found, writes the answer, as it is. A line needs its `\n` (or `\r` on a raw terminal).
+    /// The next step: when the needle is found, writes the answer, as it is. A line needs its `\n` (or `\r` on a raw
+    /// terminal).
     #[must_use]
     pub fn answer(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
         self.with(needle, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: false })
     }
 
-    /// The next step, which may be left out: once a later step was answered, or the script has succeeded, its turn is over.
+    /// The next step, which may be left out: once a later step was answered, or the script has succeeded, its turn is
+    /// over.
     #[must_use]
     pub fn perhaps(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
         self.with(needle, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: true })
@@ -78,8 +81,8 @@ impl Script {
         self.with(needle, Role::Whenever(Answer(answer.as_ref().to_vec())))
     }
 
-    /// The script has succeeded when this needle is found after all steps that must come. Without such a needle, it has succeeded with the last
-    /// of them.
+    /// The script has succeeded when this needle is found after all steps that must come. Without such a needle, it has
+    /// succeeded with the last of them.
     #[must_use]
     pub fn until(self, needle: impl Into<Needle>) -> Self {
         self.with(needle, Role::Success)
@@ -130,7 +133,8 @@ impl Script {
 /// How a dialogue ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All was answered. The match that ended it: that of [`Script::until`], or of the last step; `None` for an empty script.
+    /// All was answered. The match that ended it: that of [`Script::until`], or of the last step; `None` for an empty
+    /// script.
     Succeeded(Option<Found>),
     /// A needle of [`Script::refused_by`] was found.
     Refused(Found),
@@ -187,7 +191,8 @@ impl Dialogue {
         Self::on(Matcher::default(), script)
     }
 
-    /// Starts a dialogue on a stream that has been read before: what was received and not yet consumed is looked at first.
+    /// Starts a dialogue on a stream that has been read before: what was received and not yet consumed is looked at
+    /// first.
     ///
     /// # Errors
     ///
@@ -212,7 +217,8 @@ impl Dialogue {
         Ok(dialogue)
     }
 
-    /// Takes bytes that arrived. What arrives after the end is kept for whoever takes over; see [`Dialogue::into_matcher`].
+    /// Takes bytes that arrived. What arrives after the end is kept for whoever takes over; see
+    /// [`Dialogue::into_matcher`].
     pub fn feed(&mut self, chunk: &[u8]) {
         let verdict = self.matcher.feed(chunk);
         self.go_on(verdict);
@@ -241,7 +247,8 @@ impl Dialogue {
         self.go_on(verdict);
     }
 
-    /// The next bytes to write to the other side. Ask until there are none, also after the end: a last answer may be among them.
+    /// The next bytes to write to the other side. Ask until there are none, also after the end: a last answer may be
+    /// among them.
     #[must_use]
     pub fn poll_write(&mut self) -> Option<Vec<u8>> {
         self.writes.pop_front().map(|answer| answer.0)

@@ -6,13 +6,13 @@ use super::needle::Needle;
 use super::received::Received;
 use super::search::{Decision, Rules, Search};
 
-/// Bytes that all needles search before any of them goes on; doubled as long as nothing is found, so that many matches in one chunk cost
-/// in proportion to the bytes between them, not each to the whole chunk.
+/// Bytes that all needles search before any of them goes on; doubled as long as nothing is found, so that many matches
+/// in one chunk cost in proportion to the bytes between them, not each to the whole chunk.
 const FIRST_BLOCK: u64 = 256;
 const LARGEST_BLOCK: u64 = 64 << 10;
 
-/// Looks for needles in one stream of bytes, whatever chunks it comes in. Pure: it reads no descriptor and no clock; whoever drives it says
-/// what arrived, and when the stream fell silent, ended, or took too long.
+/// Looks for needles in one stream of bytes, whatever chunks it comes in. Pure: it reads no descriptor and no clock;
+/// whoever drives it says what arrived, and when the stream fell silent, ended, or took too long.
 ///
 /// ```
 /// use phalanx_process::expect::{Expect, Matcher, Needle};
@@ -24,7 +24,7 @@ const LARGEST_BLOCK: u64 = 64 << 10;
 /// let found = stream.feed(b"in: ").expect("decided").expect("found");
 /// assert_eq!(found.named("host"), Some(&b"n1"[..]));
 /// assert_eq!(found.before(), b"Welcome!\r\n");
-/// assert_eq!(found.position(), 10..19);
+/// assert_eq!(found.position(), 10..20);
 /// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
 /// ```
 #[derive(Debug)]
@@ -57,12 +57,12 @@ impl Matcher {
     /// The window unless another is given: 1 MiB.
     pub const WINDOW: usize = 1 << 20;
 
-    /// A matcher that remembers at least the last `window` bytes, and at most about three times as many:
+    /// A matcher that remembers at least the last `window` bytes, and at most four times as many:
     ///
-    /// 1. a match reports as `before` and as matched text no more than the `window` bytes up to its end; [`Found::forgotten`] counts what is
-    ///    missing;
-    /// 2. a match that began further back is still found, since the automaton remembers; but where it began is not known, so it has no groups
-    ///    and says so ([`Found::is_whole`]);
+    /// 1. a match reports as `before` and as matched text no more than the `window` bytes up to its end;
+    ///    [`Found::forgotten`] counts what is missing;
+    /// 2. a match that began further back is still found, since the automaton remembers; but where it began is not
+    ///    known, so it has no groups and says so ([`Found::is_whole`]);
     /// 3. a match that is waiting for bytes that might change it is settled when it has waited for `window` bytes;
     /// 4. a search that is started late looks at no more than the last `window` bytes received.
     ///
@@ -72,16 +72,16 @@ impl Matcher {
         Self { received: Received::default(), window: window.max(1) as u64, ended: false, active: None, paused: None }
     }
 
-    /// Starts to look for needles, first of all in what was received and not yet consumed; replaces what was expected before. The verdict, if
-    /// there is one already; otherwise it comes from one of the next calls.
+    /// Starts to look for needles, first of all in what was received and not yet consumed; replaces what was expected
+    /// before. The verdict, if there is one already; otherwise it comes from one of the next calls.
     pub fn expect(&mut self, expect: &Expect) -> Option<Verdict> {
         let resumed = self.paused.take().or(self.active.take()).filter(|active| active.expect.is(expect));
         self.active = Some(resumed.unwrap_or_else(|| self.begin(expect)));
         self.scan().or_else(|| if self.ended { self.conclude(Reason::EndOfFile) } else { None })
     }
 
-    /// Takes bytes that arrived. The verdict, if they decide what is expected; what follows the match waits for the next
-    /// [`Matcher::expect`].
+    /// Takes bytes that arrived. The verdict, if they decide what is expected; what follows the match waits for the
+    /// next [`Matcher::expect`].
     pub fn feed(&mut self, chunk: &[u8]) -> Option<Verdict> {
         self.received.push(chunk);
         let verdict = self.scan();
@@ -89,33 +89,34 @@ impl Matcher {
         verdict
     }
 
-    /// Whether silence would decide something: a match is there, but further bytes might change it. Whoever drives the matcher should then
-    /// call [`Matcher::quiet`] when nothing has arrived for a while ([`super::PATIENCE`]).
+    /// Whether silence would decide something: a match is there, but further bytes might change it. Whoever drives the
+    /// matcher should then call [`Matcher::quiet`] when nothing has arrived for a while ([`super::PATIENCE`]).
     pub fn is_pending(&mut self) -> bool {
         self.finish().is_some()
     }
 
-    /// The stream fell silent: takes the end of what was received for the end of the text, once. `password: *`, `\d+` or `^login: $` match
-    /// then what they can.
+    /// The stream fell silent: takes the end of what was received for the end of the text, once. `password: *`, `\d+`
+    /// or `^login: $` match then what they can.
     pub fn quiet(&mut self) -> Option<Verdict> {
         let (needle, end) = self.finish()?;
         self.report(needle, end).map(Ok)
     }
 
-    /// The caller's time is over. As [`Matcher::quiet`]; if that decides nothing, either [`Needle::Timeout`] was expected, or the expectation has
-    /// failed. `None` only if nothing is expected.
+    /// The caller's time is over. As [`Matcher::quiet`]; if that decides nothing, either [`Needle::Timeout`] was
+    /// expected, or the expectation has failed. `None` only if nothing is expected.
     pub fn timeout(&mut self) -> Option<Verdict> {
         self.conclude(Reason::Timeout)
     }
 
-    /// The stream has ended: what was received is the whole text. `None` only if nothing is expected; then and later, [`Matcher::expect`]
-    /// answers at once.
+    /// The stream has ended: what was received is the whole text. `None` only if nothing is expected; then and later,
+    /// [`Matcher::expect`] answers at once.
     pub fn end_of_file(&mut self) -> Option<Verdict> {
         self.ended = true;
         self.conclude(Reason::EndOfFile)
     }
 
-    /// Looks for the needles in what is there, and gives up at once if it decides nothing: an expectation with a timeout of 0.
+    /// Looks for the needles in what is there, and gives up at once if it decides nothing: an expectation with a
+    /// timeout of 0.
     pub fn poll(&mut self, expect: &Expect) -> Verdict {
         self.expect(expect).or_else(|| self.timeout()).expect("a timeout ends every expectation")
     }
@@ -260,6 +261,8 @@ impl Matcher {
     /// Forgets what neither the next match nor the next search can reach.
     fn forget(&mut self) {
         let idle = self.received.total().saturating_sub(self.window);
+        // What nobody has asked for again for so long must not keep the bytes it has not seen.
+        self.paused.take_if(|paused| paused.scanned < idle);
         let searched = self.active.iter().chain(&self.paused).map(Active::needs_from).min();
         let needed = searched.unwrap_or(idle).min(idle).max(self.received.consumed());
         // One byte more, for assertions that look back.
@@ -306,5 +309,44 @@ impl Active {
 
     fn needs_from(&self) -> u64 {
         self.searches.iter().map(|search| search.needs_from(self.rules.window)).min().unwrap_or(self.scanned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes a matcher holds at most while it reads ten million of them.
+    fn most_held(matcher: &mut Matcher) -> usize {
+        let chunk = [b'a'; 1000];
+        let feed = |_| {
+            assert!(matcher.feed(&chunk).is_none());
+            matcher.received.all().len()
+        };
+        (0..10_000).map(feed).max().expect("many")
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_window_whatever_is_expected() {
+        let window = 20_000;
+        let needles =
+            [Needle::regex("(?s)a.*z"), Needle::regex("b"), "c".into(), Needle::EndOfFile, Needle::Bytes(20_000_000)];
+        for needle in &needles[..4] {
+            let mut matcher = Matcher::with_window(window);
+            assert!(matcher.expect(&Expect::one(needle).expect("valid")).is_none());
+            assert!(most_held(&mut matcher) <= 4 * window, "{needle}");
+        }
+        let mut idle = Matcher::with_window(window);
+        assert!(most_held(&mut idle) <= 4 * window);
+        let mut missed = Matcher::with_window(window);
+        assert!(missed.poll(&Expect::one(&needles[0]).expect("valid")).is_err());
+        assert!(most_held(&mut missed) <= 4 * window);
+    }
+
+    #[test]
+    fn a_needle_of_many_bytes_holds_as_many() {
+        let mut matcher = Matcher::with_window(10);
+        assert!(matcher.expect(&Expect::one(Needle::Bytes(20_000_000)).expect("valid")).is_none());
+        assert_eq!(most_held(&mut matcher), 10_000_000);
     }
 }

@@ -1,10 +1,11 @@
-//! A regular expression compiled for streams: a forward automaton that finds where a match ends, a backward one that finds where it
-//! starts, and, where there are groups, a machine that finds those. Knows nothing of streams, chunks or other needles.
+//! A regular expression compiled for streams: a forward automaton that finds where a match ends, a backward one that
+//! finds where it starts, and, where there are groups, a machine that finds those. Knows nothing of streams, chunks or
+//! other needles.
 //!
-//! The automata are the *lazy* DFAs of `regex-automata`: built while they run, so that compiling costs microseconds and a needle that is
-//! used once costs no more than the states it visits. (A fully built DFA runs at the same speed and takes up to seconds to build.) Their
-//! mutable half, the [`Scratch`], is what a search carries from chunk to chunk; programs keep a pool of those, since a warm one saves a
-//! dialogue the rebuilding of its states at every prompt.
+//! The automata are the *lazy* DFAs of `regex-automata`: built while they run, so that compiling costs microseconds and
+//! a needle that is used once costs no more than the states it visits. (A fully built DFA runs at the same speed and
+//! takes up to seconds to build.) Their mutable half, the [`Scratch`], is what a search carries from chunk to chunk;
+//! programs keep a pool of those, since a warm one saves a dialogue the rebuilding of its states at every prompt.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut, Range};
@@ -24,8 +25,8 @@ use regex_syntax::hir::{self, Hir, HirKind};
 const CAPACITY: usize = 2 << 20;
 /// A pattern that needs more is refused: `\w{10000}` and its like.
 const NFA_LIMIT: usize = 10 << 20;
-/// Idle scratches kept for the next search.
-const POOL: usize = 16;
+/// Idle scratches kept for the next search, in bytes for each program.
+const POOL: usize = 1 << 20;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -51,6 +52,12 @@ pub(super) struct Scratch {
     clears: usize,
 }
 
+impl Scratch {
+    fn memory(&self) -> usize {
+        self.forward.memory_usage() + self.backward.memory_usage()
+    }
+}
+
 /// A scratch for one search: taken from the program's pool, and given back to it when dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
@@ -68,9 +75,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let Some(scratch) = self.scratch.take() else { return };
         let mut pool = self.program.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if pool.len() < POOL {
-            pool.extend(self.scratch.take());
+        let held: usize = pool.iter().map(Scratch::memory).sum();
+        if held + scratch.memory() <= POOL {
+            pool.push(scratch);
         }
     }
 }
@@ -111,7 +120,8 @@ pub(super) enum Stop {
     Dead,
 }
 
-/// Finds groups within a match: slow and large, so there is one memory for all searches, which need it only for the moment of a match.
+/// Finds groups within a match: slow and large, so there is one memory for all searches, which need it only for the
+/// moment of a match.
 #[derive(Debug)]
 struct Grouping {
     machine: PikeVM,
@@ -138,10 +148,10 @@ impl Grouping {
 /// A match within a haystack: its groups, group 0 being the whole.
 pub(super) type Groups = Vec<Option<Range<usize>>>;
 
-/// Programs compiled lately, by pattern. An expression with `\w` takes most of a millisecond to compile, and scripts ask for the same prompt
-/// again and again.
+/// Programs compiled lately, by pattern. An expression with `\w` takes most of a millisecond to compile, and scripts
+/// ask for the same prompt again and again.
 static RECENT: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
-const RECENT_LIMIT: usize = 128;
+const RECENT_LIMIT: usize = 64;
 
 impl Program {
     /// The program for a pattern: one that was compiled lately, or a new one.
@@ -215,7 +225,8 @@ impl Program {
             .expect("no quit bytes are set, and the cache never gives up")
     }
 
-    /// Reads `bytes[*at..]` from `state` until something happens. `bytes[..*at]` was read before: it is what a match may look back at.
+    /// Reads `bytes[*at..]` from `state` until something happens. `bytes[..*at]` was read before: it is what a match
+    /// may look back at.
     pub(super) fn run(&self, scratch: &mut Scratch, state: &mut LazyStateID, bytes: &[u8], at: &mut usize) -> Stop {
         let mut here = *state;
         let mut position = *at;
@@ -245,7 +256,8 @@ impl Program {
         stop
     }
 
-    /// Reads bytes as long as they lead to untagged states. Nothing here is decided, computed or called: this is the loop that costs.
+    /// Reads bytes as long as they lead to untagged states. Nothing here is decided, computed or called: this is the
+    /// loop that costs.
     #[inline(always)]
     fn rush(&self, cache: &Cache, mut here: LazyStateID, bytes: &[u8], at: usize) -> (LazyStateID, usize) {
         for (position, &byte) in bytes.iter().enumerate().skip(at) {
@@ -258,7 +270,8 @@ impl Program {
         (here, bytes.len())
     }
 
-    /// In a start state nothing has begun, so all bytes before the next possible beginning of a match may be passed over.
+    /// In a start state nothing has begun, so all bytes before the next possible beginning of a match may be passed
+    /// over.
     fn skip(&self, scratch: &mut Scratch, state: &mut LazyStateID, bytes: &[u8], at: &mut usize) {
         let Some(prefilter) = self.forward.get_config().get_prefilter() else {
             return;
@@ -290,7 +303,8 @@ impl Program {
         next.expect("the cache never gives up").is_match()
     }
 
-    /// What lies ahead of `state`, which stays valid. `None` where finding out would overflow the cache: then only further bytes will tell.
+    /// What lies ahead of `state`, which stays valid. `None` where finding out would overflow the cache: then only
+    /// further bytes will tell.
     pub(super) fn shape(&self, scratch: &mut Scratch, state: LazyStateID) -> Option<Shape> {
         if scratch.clears != scratch.forward.clear_count() {
             scratch.clears = scratch.forward.clear_count();
@@ -342,13 +356,14 @@ impl Program {
 
     /// Whether one more state fits without clearing the cache.
     fn has_room(&self, scratch: &Scratch) -> bool {
-        // The transitions of a state, its place in three tables, and the NFA states it stands for, at most five bytes each.
+        // The transitions of a state, its place in three tables, and the NFA states it stands for, at most five bytes
+        // each.
         let state = 4 * (1 << self.forward.byte_classes().stride2()) + 5 * self.forward.get_nfa().states().len() + 256;
         scratch.forward.memory_usage() + state <= self.forward.get_config().get_cache_capacity()
     }
 
-    /// The groups of the match that ends at `span.end` and starts at or after `span.start`, if one does. What surrounds the span is looked at
-    /// by assertions.
+    /// The groups of the match that ends at `span.end` and starts at or after `span.start`, if one does. What surrounds
+    /// the span is looked at by assertions.
     pub(super) fn resolve(&self, scratch: &mut Scratch, haystack: &[u8], span: Range<usize>) -> Option<Groups> {
         let input = Input::new(haystack).span(span.clone()).anchored(Anchored::Yes);
         let found = self
@@ -398,8 +413,8 @@ fn looks_ahead(looks: LookSet) -> bool {
     looks.iter().any(|look| !behind.contains(&look))
 }
 
-/// The same expression with the word boundaries of ASCII; see [`Needle::regex`](super::Needle::regex) for the reason. The depth of the recursion
-/// is bounded by the parser.
+/// The same expression with the word boundaries of ASCII; see [`Needle::regex`](super::Needle::regex) for the reason.
+/// The depth of the recursion is bounded by the parser.
 fn with_ascii_words(hir: Hir) -> Hir {
     if !hir.properties().look_set().contains_word() {
         return hir;

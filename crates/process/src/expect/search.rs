@@ -1,5 +1,5 @@
-//! The search for one needle in one stream, carried on from chunk to chunk. Says when the needle is decided, and for which match; whether
-//! that is what the user gets is decided above, among all needles.
+//! The search for one needle in one stream, carried on from chunk to chunk. Says when the needle is decided, and for
+//! which match; whether that is what the user gets is decided above, among all needles.
 //!
 //! The life of a search for a regular expression:
 //!
@@ -118,7 +118,8 @@ impl Search {
         end.saturating_sub(window)
     }
 
-    /// The groups of the match that ends at `end`, as positions in [`Received::all`]. `None` if it began further back than `floor`.
+    /// The groups of the match that ends at `end`, as positions in [`Received::all`]. `None` if it began further back
+    /// than `floor`.
     pub(super) fn resolve(&mut self, received: &Received, floor: u64, end: u64) -> Option<Groups> {
         let floor = floor.max(self.start);
         let end_index = received.index(end);
