@@ -26,13 +26,13 @@ pub fn run(_: &[String]) -> ExitCode {
         None => vec!["-R".into(), "exec".into()],
     };
     let shows = [
-        ("Sixteen nodes at once, every line with its node as it comes. One of them is in trouble.", None),
-        ("Identical output gathered under one header of folded nodes.", Some("-b")),
-        ("The report.", Some("--report")),
+        ("Sixteen nodes at once, every line with its node as it comes. One of them is in trouble.", &[][..]),
+        ("Identical output gathered under one header of folded nodes.", &["-b"]),
+        ("The same with the report at the end.", &["-b", "--report"]),
     ];
-    for (title, option) in shows {
+    for (title, options) in shows {
         let mut command = Command::new(&phalanx);
-        command.args(["run", "-w", "node[1-16]"]).args(&worker).args(option).args(["--", JOB]);
+        command.args(["run", "-w", "node[1-16]"]).args(&worker).args(options).args(["--", JOB]);
         // The demonstrated exit status is 1, for one node failed; anything else is a failure of the demonstration.
         if show(title, &mut command) != Some(1) {
             return ExitCode::FAILURE;
