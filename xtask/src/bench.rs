@@ -4,7 +4,7 @@
 //! each turn gives one ratio, and the median of those is what is said. The limits are small programs that do the bare
 //! minimum; other tools take part where they are installed and are left out by name where not.
 //!
-//! A topic is a file below; its rows are entered in [`ROWS`]. Deliberately not a test: a busy machine fails nobody.
+//! A topic is a file below; its rows are entered in `ROWS`. Deliberately not a test: a busy machine fails nobody.
 
 mod bytes;
 mod cold;

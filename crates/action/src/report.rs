@@ -130,6 +130,19 @@ impl Stats {
         sum
     }
 
+    /// Adds the figures of one more part, without keeping the part. As in [`Stats::sum`], there is an end only while
+    /// all parts have one: a part that never started takes it away.
+    pub fn absorb(&mut self, part: &Stats) {
+        let first = self.processes == 0;
+        self.add_counts(part);
+        self.start_date = [self.start_date, part.start_date].into_iter().flatten().min();
+        self.end_date = match (first, self.end_date, part.end_date) {
+            (true, _, end) => end,
+            (false, Some(one), Some(other)) => Some(one.max(other)),
+            (false, ..) => None,
+        };
+    }
+
     fn add_counts(&mut self, part: &Stats) {
         self.processes += part.processes;
         self.started += part.started;
@@ -313,7 +326,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     fn at(seconds: u64) -> Option<SystemTime> {
-        Some(UNIX_EPOCH + Duration::from_secs(1_795_245_691 + seconds))
+        Some(UNIX_EPOCH + Duration::from_secs(1_795_242_091 + seconds))
     }
 
     fn entry(name: &str, start: u64, end: Option<u64>, processes: usize, ok: usize) -> Stats {

@@ -39,7 +39,10 @@ pub(crate) fn fold_on_axes(space: &Space, chosen: &dyn Fn(usize) -> bool) -> Vec
     fold_with(space, |cells, axes| {
         let free: Vec<usize> = (0..axes).filter(|&axis| chosen(axis)).collect();
         let fixed: Vec<usize> = (0..axes).filter(|&axis| !chosen(axis)).collect();
-        sections(cells, axes, &fixed).iter().flat_map(|section| cover_along(section, axes, &free)).collect()
+        sections(cells, axes, &fixed)
+            .iter()
+            .flat_map(|section| cover_along(section, axes, &free))
+            .collect()
     })
     .into_iter()
     .flat_map(|axes| expand_axes(axes, chosen))
@@ -51,7 +54,10 @@ fn fold_with(space: &Space, cover: impl Fn(&[u32], usize) -> Vec<ClassBox>) -> V
     if boxes.len() > 1 {
         let axes = boxes[0].len();
         if let Some((classes, cells)) = cells_of(&boxes) {
-            boxes = cover(&cells, axes).iter().map(|class_box| classes.ranges(class_box)).collect();
+            boxes = cover(&cells, axes)
+                .iter()
+                .map(|class_box| classes.ranges(class_box))
+                .collect();
         }
         boxes.sort_by_cached_key(|axes| order_of_boxes(axes));
     }
@@ -63,7 +69,11 @@ fn order_of_boxes(axes: &[RangeSet]) -> (Reverse<u128>, Vec<(Reverse<u128>, Key,
     let size = axes.iter().map(RangeSet::len).fold(1, u128::saturating_mul);
     let ends = |axis: &RangeSet| {
         let spans = axis.spans();
-        (Reverse(axis.len()), spans[0].first, spans[spans.len() - 1].last)
+        (
+            Reverse(axis.len()),
+            spans[0].first,
+            spans[spans.len() - 1].last,
+        )
     };
     (Reverse(size), axes.iter().map(ends).collect())
 }
@@ -88,17 +98,37 @@ fn paths(space: &Space) -> Vec<Vec<RangeSet>> {
     out
 }
 
-fn expand_axes(axes: Vec<RangeSet>, chosen: &dyn Fn(usize) -> bool) -> Vec<Vec<RangeSet>> {
-    axes.into_iter().enumerate().fold(vec![Vec::new()], |boxes: Vec<Vec<RangeSet>>, (axis, set)| {
-        let choices: Vec<RangeSet> = if chosen(axis) { vec![set] } else { set.keys().map(RangeSet::of_key).collect() };
-        let extended = |start: Vec<RangeSet>| {
-            choices
-                .iter()
-                .map(move |choice| start.iter().chain([choice]).cloned().collect::<Vec<_>>())
-                .collect::<Vec<_>>()
-        };
-        boxes.into_iter().flat_map(extended).collect()
+fn expand_axes(axes: Vec<RangeSet>, chosen: &dyn Fn(usize) -> bool) -> impl Iterator<Item = Vec<RangeSet>> + use<> {
+    let choices = axes.into_iter().enumerate().map(|(axis, set)| {
+        if chosen(axis) { vec![set] } else { set.keys().map(RangeSet::of_key).collect() }
+    });
+    product(choices.collect())
+}
+
+/// Every combination of one choice for each axis, the last axis fastest.
+pub(crate) fn product(choices: Vec<Vec<RangeSet>>) -> impl Iterator<Item = Vec<RangeSet>> {
+    let mut odometer = vec![0; choices.len()];
+    let mut done = choices.iter().any(Vec::is_empty);
+    std::iter::from_fn(move || {
+        if done {
+            return None;
+        }
+        let combination = choices.iter().zip(&odometer).map(|(choices, &at)| choices[at].clone()).collect();
+        done = !turn(&mut odometer, |axis| choices[axis].len());
+        Some(combination)
     })
+}
+
+/// The next combination; false when that is the first again.
+fn turn(odometer: &mut [usize], size: impl Fn(usize) -> usize) -> bool {
+    for axis in (0..odometer.len()).rev() {
+        odometer[axis] += 1;
+        if odometer[axis] < size(axis) {
+            return true;
+        }
+        odometer[axis] = 0;
+    }
+    false
 }
 
 // Step 1: classes.
@@ -112,7 +142,10 @@ impl Classes {
     fn ranges(&self, class_box: &ClassBox) -> Vec<RangeSet> {
         let set = |(axis, classes): (usize, &Vec<u32>)| {
             RangeSet::from_spans(
-                classes.iter().flat_map(|&class| self.of_axis[axis][class as usize].iter().copied()).collect(),
+                classes
+                    .iter()
+                    .flat_map(|&class| self.of_axis[axis][class as usize].iter().copied())
+                    .collect(),
             )
         };
         class_box.iter().enumerate().map(set).collect()
@@ -122,7 +155,9 @@ impl Classes {
 /// The classes, and the cells of all boxes as one flat list of class numbers. `None` when there are too many.
 fn cells_of(boxes: &[Vec<RangeSet>]) -> Option<(Classes, Vec<u32>)> {
     let axes = boxes[0].len();
-    let mut classes = Classes { of_axis: Vec::with_capacity(axes) };
+    let mut classes = Classes {
+        of_axis: Vec::with_capacity(axes),
+    };
     let mut class_boxes: Vec<ClassBox> = vec![Vec::with_capacity(axes); boxes.len()];
     let mut listed = 0_usize;
     for axis in 0..axes {
@@ -136,7 +171,10 @@ fn cells_of(boxes: &[Vec<RangeSet>]) -> Option<(Classes, Vec<u32>)> {
     }
     let mut cells = Vec::new();
     for class_box in &class_boxes {
-        let count = class_box.iter().map(Vec::len).try_fold(1_usize, usize::checked_mul)?;
+        let count = class_box
+            .iter()
+            .map(Vec::len)
+            .try_fold(1_usize, usize::checked_mul)?;
         if count > MAX_CELLS - cells.len() / axes {
             return None;
         }
@@ -147,16 +185,11 @@ fn cells_of(boxes: &[Vec<RangeSet>]) -> Option<(Classes, Vec<u32>)> {
 
 fn push_cells(class_box: &ClassBox, cells: &mut Vec<u32>) {
     let mut odometer = vec![0; class_box.len()];
-    'cells: loop {
+    loop {
         cells.extend(class_box.iter().zip(&odometer).map(|(classes, &at)| classes[at]));
-        for axis in (0..odometer.len()).rev() {
-            odometer[axis] += 1;
-            if odometer[axis] < class_box[axis].len() {
-                continue 'cells;
-            }
-            odometer[axis] = 0;
+        if !turn(&mut odometer, |axis| class_box[axis].len()) {
+            return;
         }
-        return;
     }
 }
 
@@ -172,21 +205,41 @@ fn segments(boxes: &[Vec<RangeSet>], axis: usize) -> Segments {
     let mut edges: Vec<(Key, u128)> = Vec::new();
     for (number, ranges) in boxes.iter().enumerate() {
         let mark = scatter(number as u64);
-        edges.extend(ranges[axis].spans().iter().flat_map(|span| [(span.first, mark), (span.last + 1, mark)]));
+        edges.extend(
+            ranges[axis]
+                .spans()
+                .iter()
+                .flat_map(|span| [(span.first, mark), (span.last + 1, mark)]),
+        );
     }
     edges.sort_unstable();
     let mut class_of: HashMap<u128, u32> = HashMap::new();
     let mut list = Vec::new();
     let mut present = 0;
-    for here in edges.chunk_by(|left, right| left.0 == right.0).collect::<Vec<_>>().windows(2) {
-        present = here[0].iter().fold(present, |present, (_, mark)| present ^ mark);
+    for here in edges
+        .chunk_by(|left, right| left.0 == right.0)
+        .collect::<Vec<_>>()
+        .windows(2)
+    {
+        present = here[0]
+            .iter()
+            .fold(present, |present, (_, mark)| present ^ mark);
         if present != 0 {
             let next = class_of.len() as u32;
             let class = *class_of.entry(present).or_insert(next);
-            list.push((Span { first: here[0][0].0, last: here[1][0].0 - 1 }, class));
+            list.push((
+                Span {
+                    first: here[0][0].0,
+                    last: here[1][0].0 - 1,
+                },
+                class,
+            ));
         }
     }
-    Segments { list, classes: class_of.len() }
+    Segments {
+        list,
+        classes: class_of.len(),
+    }
 }
 
 /// 128 bits without a pattern, by SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
@@ -205,8 +258,12 @@ impl Segments {
     fn classes_in(&self, set: &RangeSet, most: usize) -> Option<Vec<u32>> {
         let mut classes = Vec::new();
         for span in set.spans() {
-            let from = self.list.partition_point(|(segment, _)| segment.last < span.first);
-            let inside = self.list[from..].iter().take_while(|(segment, _)| segment.first <= span.last);
+            let from = self
+                .list
+                .partition_point(|(segment, _)| segment.last < span.first);
+            let inside = self.list[from..]
+                .iter()
+                .take_while(|(segment, _)| segment.first <= span.last);
             classes.extend(inside.map(|&(_, class)| class).take(most + 1));
             if classes.len() > most {
                 return None;
@@ -219,7 +276,9 @@ impl Segments {
 
     fn into_classes(self) -> Vec<Vec<Span>> {
         let mut classes = vec![Vec::new(); self.classes];
-        self.list.into_iter().for_each(|(span, class)| classes[class as usize].push(span));
+        self.list
+            .into_iter()
+            .for_each(|(span, class)| classes[class as usize].push(span));
         classes
     }
 }
@@ -227,7 +286,10 @@ impl Segments {
 // Step 2: islands.
 
 fn cover(cells: &[u32], axes: usize) -> Vec<ClassBox> {
-    islands(cells, axes).iter().flat_map(|island| cover_island(island, axes)).collect()
+    islands(cells, axes)
+        .iter()
+        .flat_map(|island| cover_island(island, axes))
+        .collect()
 }
 
 /// Groups the cells, in order of each group's first cell.
@@ -290,13 +352,23 @@ fn cover_island(cells: &[u32], axes: usize) -> Vec<ClassBox> {
 
 /// The fewest boxes over all orders of the `free` axes; on the others all cells have the same coordinate.
 fn cover_along(cells: &[u32], axes: usize, free: &[usize]) -> Vec<ClassBox> {
-    let varies = |axis: usize| cells.chunks_exact(axes).any(|cell| cell[axis] != cells[axis]);
-    let (varying, constant): (Vec<usize>, Vec<usize>) = free.iter().partition(|&&axis| varies(axis));
-    let fixed: Vec<usize> = (0..axes).filter(|axis| !free.contains(axis)).chain(constant).collect();
-    let covers = orders(&varying, cells.len() / axes).into_iter().map(|order| {
-        let order: Vec<usize> = fixed.iter().chain(&order).copied().collect();
-        join_boxes(slice(cells, axes, &order), &varying)
-    });
+    let varies = |axis: usize| {
+        cells
+            .chunks_exact(axes)
+            .any(|cell| cell[axis] != cells[axis])
+    };
+    let (varying, constant): (Vec<usize>, Vec<usize>) =
+        free.iter().partition(|&&axis| varies(axis));
+    let fixed: Vec<usize> = (0..axes)
+        .filter(|axis| !free.contains(axis))
+        .chain(constant)
+        .collect();
+    let covers = orders(&varying, cells.len() / axes)
+        .into_iter()
+        .map(|order| {
+            let order: Vec<usize> = fixed.iter().chain(&order).copied().collect();
+            join_boxes(slice(cells, axes, &order), &varying)
+        });
     covers.min_by_key(Vec::len).unwrap_or_default()
 }
 
@@ -306,7 +378,9 @@ fn orders(axes: &[usize], cells: usize) -> Vec<Vec<usize>> {
         return permutations(axes);
     }
     let rotations = |axis| axes[axis..].iter().chain(&axes[..axis]).copied().collect();
-    (0..axes.len().min(MAX_CELLS / cells + 1)).map(rotations).collect()
+    (0..axes.len().min(MAX_CELLS / cells + 1))
+        .map(rotations)
+        .collect()
 }
 
 fn permutations(axes: &[usize]) -> Vec<Vec<usize>> {
@@ -314,7 +388,11 @@ fn permutations(axes: &[usize]) -> Vec<Vec<usize>> {
         return vec![Vec::new()];
     }
     let starting_with = |at: usize| {
-        let rest: Vec<usize> = axes.iter().copied().filter(|&axis| axis != axes[at]).collect();
+        let rest: Vec<usize> = axes
+            .iter()
+            .copied()
+            .filter(|&axis| axis != axes[at])
+            .collect();
         permutations(&rest)
             .into_iter()
             .map(move |order| [axes[at]].into_iter().chain(order).collect())
@@ -333,7 +411,11 @@ fn slice(cells: &[u32], axes: usize, order: &[usize]) -> Vec<ClassBox> {
             .find(|order| order.is_ne())
             .unwrap_or(std::cmp::Ordering::Equal)
     });
-    let mut tree = Tree { order, layers: Vec::new(), number_of: HashMap::new() };
+    let mut tree = Tree {
+        order,
+        layers: Vec::new(),
+        number_of: HashMap::new(),
+    };
     let root = tree.grow(&sorted, 0);
     let mut boxes = Vec::new();
     tree.paths(root, &mut vec![Vec::new(); axes], 0, &mut boxes);
@@ -393,10 +475,12 @@ fn sections(cells: &[u32], axes: usize, fixed: &[usize]) -> Vec<Vec<u32>> {
     let mut section_of: HashMap<Vec<u32>, usize> = HashMap::new();
     let mut sections: Vec<Vec<u32>> = Vec::new();
     for cell in cells.chunks_exact(axes) {
-        let at = *section_of.entry(fixed.iter().map(|&axis| cell[axis]).collect()).or_insert_with(|| {
-            sections.push(Vec::new());
-            sections.len() - 1
-        });
+        let at = *section_of
+            .entry(fixed.iter().map(|&axis| cell[axis]).collect())
+            .or_insert_with(|| {
+                sections.push(Vec::new());
+                sections.len() - 1
+            });
         sections[at].extend_from_slice(cell);
     }
     sections
@@ -430,12 +514,20 @@ fn join_along(boxes: Vec<ClassBox>, axis: usize) -> Vec<ClassBox> {
             }
         }
     }
-    let mut boxes: Vec<(usize, ClassBox)> = at_of.into_iter().map(|(class_box, at)| (at, class_box)).collect();
+    let mut boxes: Vec<(usize, ClassBox)> = at_of
+        .into_iter()
+        .map(|(class_box, at)| (at, class_box))
+        .collect();
     boxes.sort_unstable_by_key(|(at, _)| *at);
     let with_axis = |(mut class_box, mut coordinates): (ClassBox, Vec<u32>)| {
         coordinates.sort_unstable();
         class_box[axis] = coordinates;
         class_box
     };
-    boxes.into_iter().map(|(_, class_box)| class_box).zip(joined).map(with_axis).collect()
+    boxes
+        .into_iter()
+        .map(|(_, class_box)| class_box)
+        .zip(joined)
+        .map(with_axis)
+        .collect()
 }

@@ -31,15 +31,23 @@ pub struct InputOrder {
 /// When the text is no node set, as for [`NodeSet::parse`].
 pub fn expand_in_input_order(text: &str) -> Result<InputOrder, ParseError> {
     let set: NodeSet = text.parse()?;
-    let operands = operands(text, Dialect::Phalanx)?.into_iter().map(|operand| {
-        tokens(operand.text, operand.offset, text, Dialect::Phalanx).map(|tokens| OperandNames::new(&tokens))
-    });
+    let operands = operands(text, Dialect::Phalanx)?
+        .into_iter()
+        .map(|operand| {
+            tokens(operand.text, operand.offset, text, Dialect::Phalanx)
+                .map(|tokens| OperandNames::new(&tokens))
+        });
     Ok(InputOrder::new(operands.collect::<Result<_, _>>()?, set))
 }
 
 impl InputOrder {
     pub(crate) fn new(operands: Vec<OperandNames>, set: NodeSet) -> Self {
-        InputOrder { operands: operands.into_iter(), current: None, set, seen: HashSet::new() }
+        InputOrder {
+            operands: operands.into_iter(),
+            current: None,
+            set,
+            seen: HashSet::new(),
+        }
     }
 }
 
@@ -61,7 +69,36 @@ impl Iterator for InputOrder {
 
 /// The names of one operand as typed, the last axis fastest.
 #[derive(Debug)]
-pub(crate) struct OperandNames {
+pub(crate) enum OperandNames {
+    Typed(TypedNames),
+    /// A group's nodes, in the order of their set.
+    Listed(std::vec::IntoIter<String>),
+}
+
+impl OperandNames {
+    pub(crate) fn new(tokens: &[Token<'_>]) -> Self {
+        OperandNames::Typed(TypedNames::new(tokens))
+    }
+
+    pub(crate) fn of_set(set: &NodeSet) -> Self {
+        OperandNames::Listed(set.iter().collect::<Vec<_>>().into_iter())
+    }
+}
+
+impl Iterator for OperandNames {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        match self {
+            OperandNames::Typed(names) => names.next(),
+            OperandNames::Listed(names) => names.next(),
+        }
+    }
+}
+
+/// An odometer over the axes of an operand.
+#[derive(Debug)]
+pub(crate) struct TypedNames {
     pieces: Vec<Piece>,
     done: bool,
 }
@@ -72,13 +109,19 @@ enum Piece {
     Axis { indices: AsTyped, at: u128 },
 }
 
-impl OperandNames {
-    pub(crate) fn new(tokens: &[Token<'_>]) -> Self {
+impl TypedNames {
+    fn new(tokens: &[Token<'_>]) -> Self {
         let piece = |token: &Token<'_>| match token {
             Token::Text(text) => Piece::Text((*text).to_owned()),
-            Token::Axis(axis) => Piece::Axis { indices: axis.as_typed.clone(), at: 0 },
+            Token::Axis(axis) => Piece::Axis {
+                indices: axis.as_typed.clone(),
+                at: 0,
+            },
         };
-        OperandNames { pieces: tokens.iter().map(piece).collect(), done: false }
+        TypedNames {
+            pieces: tokens.iter().map(piece).collect(),
+            done: false,
+        }
     }
 
     fn name(&self) -> String {
@@ -107,7 +150,7 @@ impl OperandNames {
     }
 }
 
-impl Iterator for OperandNames {
+impl Iterator for TypedNames {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
@@ -130,7 +173,11 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, names: &[&str]) {
-        assert_eq!(expand_in_input_order(text).unwrap().collect::<Vec<_>>(), names, "{text}");
+        assert_eq!(
+            expand_in_input_order(text).unwrap().collect::<Vec<_>>(),
+            names,
+            "{text}"
+        );
     }
 
     #[test]

@@ -108,6 +108,46 @@ fn missing_operand(whole: &str, operator: u8, operand: Option<&str>, at: usize) 
     ParseError::new(kind, whole, at)
 }
 
+/// Cuts a text at white space into node sets that are all meant, as the lines of a file or the output of an upcall are. White space inside
+/// of brackets and beside an operator cuts nothing.
+///
+/// ```
+/// let words: Vec<&str> = phalanx_nodeset::words("n[1, 2] n3\nlogin , gw").collect();
+/// assert_eq!(words, ["n[1, 2]", "n3", "login , gw"]);
+/// ```
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text.trim();
+    std::iter::from_fn(move || {
+        let end = end_of_word(rest)?;
+        let word = &rest[..end];
+        rest = rest[end..].trim_start();
+        Some(word)
+    })
+}
+
+fn end_of_word(text: &str) -> Option<usize> {
+    let mut in_bracket = false;
+    let mut after_operator = false;
+    for (at, character) in text.char_indices() {
+        let operator = u8::try_from(character).is_ok_and(|byte| Operator::of(byte).is_some());
+        match character {
+            '[' => in_bracket = true,
+            ']' => in_bracket = false,
+            _ if character.is_whitespace() && !in_bracket => {
+                let next = text[at..].trim_start().bytes().next();
+                if !after_operator && !next.is_some_and(|byte| Operator::of(byte).is_some()) {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+        if !character.is_whitespace() {
+            after_operator = operator;
+        }
+    }
+    (!text.is_empty()).then_some(text.len())
+}
+
 /// Where the text goes on after the bracket that opens at `at`.
 fn skip_bracket(text: &str, at: usize, dialect: Dialect) -> Result<usize, ParseError> {
     if dialect == Dialect::Phalanx && opens_address(&text[at + 1..]) {
