@@ -1,1 +1,3 @@
-//! Placeholder until the first capability lands.
+//! Many processes as one thing.
+
+pub mod groups;

@@ -211,6 +211,12 @@ impl RangeSet {
         self.combine(other, |left, right| left || right)
     }
 
+    /// The elements of all sets, in one go.
+    #[must_use]
+    pub fn union_of<'a>(sets: impl IntoIterator<Item = &'a RangeSet>) -> RangeSet {
+        RangeSet::from_spans(sets.into_iter().flat_map(|set| set.spans.iter().copied()).collect())
+    }
+
     /// The elements of this set that the other lacks.
     #[must_use]
     pub fn difference(&self, other: &RangeSet) -> RangeSet {
