@@ -62,15 +62,14 @@ impl Context<'_> {
             return self.list_groups_of(source, nodes, detail, out);
         }
         for group in self.parser.list_groups(source).map_err(Complaint::Listing)? {
-            write!(out, "{}", self.group_label(source.name(), &group))?;
-            if detail > 1 {
-                let members = self.parser.nodes_of_group(source, &group)?;
-                write!(out, " {members}")?;
-                if detail > 2 {
-                    write!(out, " {}", members.count())?;
-                }
+            let label = self.group_label(source.name(), &group);
+            // Asked before anything of the line is written: the answer may be an error.
+            let members = if detail > 1 { self.parser.nodes_of_group(source, &group)? } else { NodeSet::new() };
+            match detail {
+                1 => writeln!(out, "{label}")?,
+                2 => writeln!(out, "{label} {members}")?,
+                _ => writeln!(out, "{label} {members} {}", members.count())?,
             }
-            writeln!(out)?;
         }
         Ok(())
     }
@@ -78,15 +77,13 @@ impl Context<'_> {
     /// The groups that these nodes are in, and which of them.
     fn list_groups_of(&self, source: &dyn GroupSource, nodes: &NodeSet, detail: u8, out: &mut impl Write) -> Result<(), Complaint> {
         for (group, members) in self.parser.groups_meeting(nodes, source)? {
-            write!(out, "{}", self.group_label(source.name(), &group))?;
-            if detail > 1 {
-                let common = members.intersection(nodes);
-                write!(out, " {common}")?;
-                if detail > 2 {
-                    write!(out, " {}/{}", common.count(), members.count())?;
-                }
+            let label = self.group_label(source.name(), &group);
+            let common = members.intersection(nodes);
+            match detail {
+                1 => writeln!(out, "{label}")?,
+                2 => writeln!(out, "{label} {common}")?,
+                _ => writeln!(out, "{label} {common} {}/{}", common.count(), members.count())?,
             }
-            writeln!(out)?;
         }
         Ok(())
     }
