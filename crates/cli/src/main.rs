@@ -7,7 +7,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    let called = arguments.first().map(std::path::Path::new).and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+    let called = arguments
+        .first()
+        .map(std::path::Path::new)
+        .and_then(|path| path.file_name())
+        .map(|name| name.to_string_lossy());
     let program = called.map(|name| name.into_owned()).unwrap_or_default();
     if program == "nodeset" || program == "cluset" {
         return nodeset::run(&program, arguments.split_off(1));

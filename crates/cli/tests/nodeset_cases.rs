@@ -94,7 +94,11 @@ impl Case {
         }
         let here = home.to_string_lossy();
         let mut command = Command::new(env!("CARGO_BIN_EXE_phalanx"));
-        command.arg0(&self.prog).args(self.args.iter().map(|word| word.replace("{D}", &here))).current_dir(home).env_clear();
+        command
+            .arg0(&self.prog)
+            .args(self.args.iter().map(|word| word.replace("{D}", &here)))
+            .current_dir(home)
+            .env_clear();
         command.env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8").env("LC_ALL", "C.UTF-8");
         command.env("HOME", home).env("CLUSTERSHELL_CFGDIR", home).env("PHALANX_CLUSTERSHELL_ETC", home.join("none"));
         command.envs(self.env.iter().map(|(name, value)| (name, value.replace("{D}", &here))));
@@ -121,13 +125,20 @@ impl Case {
     }
 
     fn same_set_in_no_more_boxes(&self, got: &str, want: &str) -> bool {
-        let set = |text: &str| -> NodeSet { text.lines().map(|line| line.parse().expect(line)).fold(NodeSet::new(), |all: NodeSet, set: NodeSet| all.union(&set)) };
+        let set = |text: &str| -> NodeSet {
+            text.lines()
+                .map(|line| line.parse().expect(line))
+                .fold(NodeSet::new(), |all: NodeSet, set: NodeSet| all.union(&set))
+        };
         let boxes = |text: &str| text.lines().map(|line| pieces(line)).sum::<usize>();
         let folded_again = got.lines().all(|line| {
             let stepped = self.args.iter().any(|word| word.starts_with("--axis") || word.starts_with("--autostep"));
             stepped || !self.files.is_empty() || line.parse::<NodeSet>().expect(line).to_string() == line
         });
-        set(got) == set(want) && boxes(got) <= boxes(want) && got.lines().count() == want.lines().count() && folded_again
+        set(got) == set(want)
+            && boxes(got) <= boxes(want)
+            && got.lines().count() == want.lines().count()
+            && folded_again
     }
 }
 

@@ -5,7 +5,8 @@ use crate::nodeset::NodeSet;
 use crate::pattern::{Pattern, split_name};
 use crate::rangeset::{RangeSet, Span};
 use crate::space::{Budget, Keep, Space, TooFragmented};
-use std::collections::{BTreeMap, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
@@ -53,10 +54,7 @@ impl Builder {
         split_name(name, &mut pattern, &mut indices);
         let heap = self.heap(&pattern, indices.len());
         match indices[..] {
-            [key] => heap.spans.push(Span {
-                first: key,
-                last: key,
-            }),
+            [key] => heap.spans.push(Span { first: key, last: key }),
             _ => heap.points.extend_from_slice(&indices),
         }
         self.indices = indices;
@@ -87,10 +85,7 @@ impl Builder {
     }
 
     fn heap(&mut self, pattern: &str, axes: usize) -> &mut Heap {
-        let is_last = self
-            .heaps
-            .get(self.last)
-            .is_some_and(|heap| *heap.pattern == *pattern);
+        let is_last = self.heaps.get(self.last).is_some_and(|heap| *heap.pattern == *pattern);
         if !is_last {
             self.last = match self.heap_of.get(pattern) {
                 Some(&at) => at,
@@ -112,21 +107,15 @@ impl Builder {
     }
 
     pub(crate) fn finish_unbounded(self) -> NodeSet {
-        self.finish(&mut Budget::unlimited())
-            .expect("an unlimited budget is never spent")
+        self.finish(&mut Budget::unlimited()).expect("an unlimited budget is never spent")
     }
 
     pub(crate) fn finish(self, budget: &mut Budget) -> Result<NodeSet, TooFragmented> {
         let negative_notation = self.negative_notation;
         let mut heaps = self.heaps;
         heaps.sort_unstable_by(|left, right| left.pattern.cmp(&right.pattern));
-        let spaces = heaps
-            .into_iter()
-            .map(|heap| Ok((Pattern::new(&heap.pattern), heap.into_space(budget)?)));
-        Ok(NodeSet::from_parts(
-            spaces.collect::<Result<BTreeMap<_, _>, TooFragmented>>()?,
-            negative_notation,
-        ))
+        let spaces = heaps.into_iter().map(|heap| Ok((Pattern::new(&heap.pattern), heap.into_space(budget)?)));
+        Ok(NodeSet::from_parts(spaces.collect::<Result<BTreeMap<_, _>, TooFragmented>>()?, negative_notation))
     }
 }
 
@@ -165,7 +154,5 @@ fn union_of(mut spaces: Vec<Space>, budget: &mut Budget) -> Result<Space, TooFra
         }
         spaces = halves;
     }
-    Ok(spaces
-        .pop()
-        .expect("a heap is made when something is put on it"))
+    Ok(spaces.pop().expect("a heap is made when something is put on it"))
 }

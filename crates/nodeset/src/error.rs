@@ -98,23 +98,13 @@ pub enum RangeErrorKind {
 }
 
 fn near(operand: &Option<String>) -> String {
-    operand
-        .as_ref()
-        .map(|operand| format!(": \"{operand}\""))
-        .unwrap_or_default()
+    operand.as_ref().map(|operand| format!(": \"{operand}\"")).unwrap_or_default()
 }
 
 impl ParseError {
     pub(crate) fn new(kind: ParseErrorKind, text: &str, offset: usize) -> Self {
-        let offset = (0..=offset.min(text.len()))
-            .rev()
-            .find(|&at| text.is_char_boundary(at))
-            .unwrap_or(0);
-        ParseError {
-            kind,
-            text: text.to_owned(),
-            offset,
-        }
+        let offset = (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        ParseError { kind, text: text.to_owned(), offset }
     }
 
     /// What is wrong.
@@ -138,12 +128,8 @@ impl ParseError {
     /// The line of the text that is wrong, and under it a `^` below the character.
     #[must_use]
     pub fn caret(&self) -> String {
-        let start = self.text[..self.offset]
-            .rfind('\n')
-            .map_or(0, |newline| newline + 1);
-        let end = self.text[self.offset..]
-            .find('\n')
-            .map_or(self.text.len(), |newline| self.offset + newline);
+        let start = self.text[..self.offset].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = self.text[self.offset..].find('\n').map_or(self.text.len(), |newline| self.offset + newline);
         let column = self.text[start..self.offset].chars().count();
         format!("{}\n{}^", &self.text[start..end], " ".repeat(column))
     }

@@ -63,11 +63,7 @@ impl NodeSet {
     /// The folded text, with choices; `to_string()` is this without any.
     #[must_use]
     pub fn folded(&self) -> FoldedSet<'_> {
-        FoldedSet {
-            set: self,
-            autostep: Autostep::Never,
-            axes: FoldAxes::All,
-        }
+        FoldedSet { set: self, autostep: Autostep::Never, axes: FoldAxes::All }
     }
 }
 

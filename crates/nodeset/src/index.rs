@@ -61,18 +61,12 @@ pub(crate) fn last_key(width: usize) -> Key {
 
 /// The key of a number written without padding; negative numbers are their own keys.
 pub(crate) fn key_of_number(number: Key) -> Key {
-    if number < 0 {
-        number
-    } else {
-        key(natural_width(number), number)
-    }
+    if number < 0 { number } else { key(natural_width(number), number) }
 }
 
 /// How many digits the number has when nothing pads it.
 pub(crate) fn natural_width(number: Key) -> usize {
-    (1..MAX_DIGITS)
-        .find(|&width| number < POWERS[width])
-        .unwrap_or(MAX_DIGITS)
+    (1..MAX_DIGITS).find(|&width| number < POWERS[width]).unwrap_or(MAX_DIGITS)
 }
 
 /// The key of a string of digits. `None` when it is empty, too long or holds anything else.
@@ -87,25 +81,15 @@ pub(crate) fn value_of_digits(digits: &[u8]) -> Option<Key> {
     }
     // Eighteen digits fit in 64 bits, whose multiplication is several times faster.
     if digits.len() <= 18 {
-        return Some(Key::from(
-            digits
-                .iter()
-                .fold(0_i64, |value, digit| value * 10 + i64::from(digit - b'0')),
-        ));
+        return Some(Key::from(digits.iter().fold(0_i64, |value, digit| value * 10 + i64::from(digit - b'0'))));
     }
-    Some(
-        digits
-            .iter()
-            .fold(0, |value, digit| value * 10 + Key::from(digit - b'0')),
-    )
+    Some(digits.iter().fold(0, |value, digit| value * 10 + Key::from(digit - b'0')))
 }
 
 /// The width and value of the string of digits behind a key that is not negative.
 pub(crate) fn width_and_value(key: Key) -> (usize, Key) {
     debug_assert!(key >= 0);
-    let width = (1..MAX_DIGITS)
-        .find(|&width| key < FIRST[width + 1])
-        .unwrap_or(MAX_DIGITS);
+    let width = (1..MAX_DIGITS).find(|&width| key < FIRST[width + 1]).unwrap_or(MAX_DIGITS);
     (width, key - FIRST[width])
 }
 
@@ -121,11 +105,7 @@ pub(crate) fn is_padded(key: Key) -> bool {
 /// The first key of the same width that no zero pads.
 pub(crate) fn first_unpadded(key: Key) -> Key {
     let (width, _) = width_and_value(key);
-    if width == 1 {
-        0
-    } else {
-        FIRST[width] + POWERS[width - 1]
-    }
+    if width == 1 { 0 } else { FIRST[width] + POWERS[width - 1] }
 }
 
 /// Writes the string behind a key.
@@ -165,26 +145,17 @@ mod tests {
     #[test]
     fn keys_order_strings_by_length_then_value() {
         let sorted = ["0", "1", "9", "00", "01", "10", "99", "000", "999", "0000"];
-        let keys: Vec<Key> = sorted
-            .iter()
-            .map(|digits| key_of_digits(digits.as_bytes()).unwrap())
-            .collect();
+        let keys: Vec<Key> = sorted.iter().map(|digits| key_of_digits(digits.as_bytes()).unwrap()).collect();
         assert!(keys.is_sorted());
         assert!(keys.windows(2).all(|pair| pair[0] != pair[1]));
-        assert_eq!(
-            keys.iter().map(|&key| text(key)).collect::<Vec<_>>(),
-            sorted
-        );
+        assert_eq!(keys.iter().map(|&key| text(key)).collect::<Vec<_>>(), sorted);
     }
 
     #[test]
     fn the_widest_index_survives_and_a_wider_one_is_refused() {
         let widest = "9".repeat(MAX_DIGITS);
         assert_eq!(text(key_of_digits(widest.as_bytes()).unwrap()), widest);
-        assert_eq!(
-            last_key(MAX_DIGITS),
-            key_of_digits(widest.as_bytes()).unwrap()
-        );
+        assert_eq!(last_key(MAX_DIGITS), key_of_digits(widest.as_bytes()).unwrap());
         assert_eq!(key_of_digits("9".repeat(MAX_DIGITS + 1).as_bytes()), None);
     }
 

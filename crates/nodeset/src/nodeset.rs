@@ -58,14 +58,7 @@ impl NodeSet {
     }
 
     pub(crate) fn from_parts(patterns: BTreeMap<Pattern, Space>, negative_notation: bool) -> Self {
-        NodeSet {
-            patterns,
-            negative_notation,
-        }
-    }
-
-    pub(crate) fn patterns(&self) -> &BTreeMap<Pattern, Space> {
-        &self.patterns
+        NodeSet { patterns, negative_notation }
     }
 
     pub(crate) fn negative_notation(&self) -> bool {
@@ -80,9 +73,7 @@ impl NodeSet {
     /// ```
     pub fn from_names(names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let mut builder = Builder::default();
-        names
-            .into_iter()
-            .for_each(|name| builder.push_name(name.as_ref()));
+        names.into_iter().for_each(|name| builder.push_name(name.as_ref()));
         builder.finish_unbounded()
     }
 
@@ -100,10 +91,7 @@ impl NodeSet {
     /// How many names, as far as a `u128` reaches: `a[1-1000000]b[1-1000000]` is counted without being expanded.
     #[must_use]
     pub fn count(&self) -> u128 {
-        self.patterns
-            .values()
-            .map(Space::len)
-            .fold(0, u128::saturating_add)
+        self.patterns.values().map(Space::len).fold(0, u128::saturating_add)
     }
 
     /// Whether there is no name.
@@ -117,9 +105,7 @@ impl NodeSet {
     pub fn contains(&self, name: &str) -> bool {
         let (mut pattern, mut indices) = (String::new(), Vec::new());
         split_name(name, &mut pattern, &mut indices);
-        self.patterns
-            .get(&Pattern::new(&pattern))
-            .is_some_and(|space| space.contains(&indices))
+        self.patterns.get(&Pattern::new(&pattern)).is_some_and(|space| space.contains(&indices))
     }
 
     /// Whether every name of the other set is in this one.
@@ -159,22 +145,17 @@ impl NodeSet {
     }
 
     fn combine_unbounded(&self, other: &NodeSet, keep: Keep) -> NodeSet {
-        self.combine(other, keep, &mut Budget::unlimited())
-            .expect("an unlimited budget is never spent")
+        self.combine(other, keep, &mut Budget::unlimited()).expect("an unlimited budget is never spent")
     }
 
-    pub(crate) fn combine(
-        &self,
-        other: &NodeSet,
-        keep: Keep,
-        budget: &mut Budget,
-    ) -> Result<NodeSet, TooFragmented> {
+    pub(crate) fn combine(&self, other: &NodeSet, keep: Keep, budget: &mut Budget) -> Result<NodeSet, TooFragmented> {
         let mut result = self.clone();
         result.negative_notation |= other.negative_notation;
         if !keep.only_left {
-            result
-                .patterns
-                .retain(|pattern, _| other.patterns.contains_key(pattern));
+            result.patterns.retain(|pattern, _| other.patterns.contains_key(pattern));
+        }
+        if result.patterns.is_empty() && keep.only_right {
+            return Ok(NodeSet { patterns: other.patterns.clone(), ..result });
         }
         for (pattern, right) in &other.patterns {
             match result.patterns.entry(pattern.clone()) {
@@ -221,13 +202,7 @@ impl NodeSet {
     pub(crate) fn pieces_with(&self, fold: &dyn Fn(&Space) -> Vec<Vec<RangeSet>>) -> Vec<Piece> {
         let pieces = |(pattern, space): (&Pattern, &Space)| {
             let pattern = pattern.clone();
-            fold(space)
-                .into_iter()
-                .map(move |axes| Piece {
-                    pattern: pattern.clone(),
-                    axes,
-                })
-                .collect::<Vec<_>>()
+            fold(space).into_iter().map(move |axes| Piece { pattern: pattern.clone(), axes }).collect::<Vec<_>>()
         };
         self.shown_patterns().iter().flat_map(pieces).collect()
     }
@@ -247,24 +222,15 @@ fn with_negative_indices(pattern: &Pattern, space: &Space) -> Vec<(Pattern, Spac
     };
     let (mut negative, mut rest) = (Vec::new(), Vec::new());
     for span in set.by_width() {
-        let unpadded = Span {
-            first: span.first.max(index::first_unpadded(span.first)).max(1),
-            last: span.last,
-        };
+        let unpadded = Span { first: span.first.max(index::first_unpadded(span.first)).max(1), last: span.last };
         if unpadded.first > unpadded.last {
             rest.push(span);
             continue;
         }
         let value = |key: Key| index::width_and_value(key).1;
-        negative.push(Span {
-            first: -value(unpadded.last),
-            last: -value(unpadded.first),
-        });
+        negative.push(Span { first: -value(unpadded.last), last: -value(unpadded.first) });
         if span.first < unpadded.first {
-            rest.push(Span {
-                first: span.first,
-                last: unpadded.first - 1,
-            });
+            rest.push(Span { first: span.first, last: unpadded.first - 1 });
         }
     }
     let parts = [(bare, negative), (pattern.clone(), rest)];
@@ -278,15 +244,11 @@ fn with_negative_indices(pattern: &Pattern, space: &Space) -> Vec<(Pattern, Spac
 impl Piece {
     /// How many names, or `u128::MAX` when there are more.
     pub(crate) fn len(&self) -> u128 {
-        self.axes
-            .iter()
-            .map(RangeSet::len)
-            .fold(1, u128::saturating_mul)
+        self.axes.iter().map(RangeSet::len).fold(1, u128::saturating_mul)
     }
 
     pub(crate) fn write(&self, out: &mut impl fmt::Write, autostep: Autostep) -> fmt::Result {
-        self.pattern
-            .write(out, |out, axis| write_axis(out, &self.axes[axis], autostep))
+        self.pattern.write(out, |out, axis| write_axis(out, &self.axes[axis], autostep))
     }
 
     /// The names, the last axis fastest.
@@ -370,7 +332,7 @@ macro_rules! operator {
             type Output = NodeSet;
 
             fn $method(self, other: NodeSet) -> NodeSet {
-                self.$operation(&other)
+                (&self).$method(&other)
             }
         }
     };
@@ -379,12 +341,7 @@ macro_rules! operator {
 operator!(BitOr, bitor, union, "`a | b` is the union.");
 operator!(Sub, sub, difference, "`a - b` is the difference.");
 operator!(BitAnd, bitand, intersection, "`a & b` is the intersection.");
-operator!(
-    BitXor,
-    bitxor,
-    symmetric_difference,
-    "`a ^ b` is the symmetric difference."
-);
+operator!(BitXor, bitxor, symmetric_difference, "`a ^ b` is the symmetric difference.");
 
 impl IntoIterator for &NodeSet {
     type Item = String;

@@ -10,8 +10,8 @@ use crate::pattern::push_text;
 use crate::rangeset::{MAX_PIECES, RangeSet};
 use crate::space::{Budget, Keep, TooFragmented};
 use crate::syntax::{Dialect, Operand, Operator, Token, operands, tokens, words};
+use foldhash::HashMap;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -149,7 +149,8 @@ impl<'g> Parser<'g> {
         for operand in operands(text, self.dialect)? {
             let fragmented = |TooFragmented| too_fragmented(text, operand.offset);
             let is_group = operand.text.starts_with('@');
-            if is_group || (glob::is_mask(operand.text) && self.groups.is_some()) || operand.operator != Operator::Union {
+            if is_group || (glob::is_mask(operand.text) && self.groups.is_some()) || operand.operator != Operator::Union
+            {
                 let right = self.operand(operand, text, source)?;
                 evaluation.apply(operand.operator, &right).map_err(fragmented)?;
             } else {
@@ -334,7 +335,8 @@ fn too_fragmented(text: &str, offset: usize) -> ParseError {
 
 /// Whether nothing in the text is special, as in most lines of most lists of hosts.
 fn is_plain_name(text: &str) -> bool {
-    text.bytes().all(|byte| !matches!(byte, b'[' | b']' | b',' | b'!' | b'&' | b'^' | b'@' | b'*' | b'?' | b' ' | b'\t'))
+    text.bytes()
+        .all(|byte| !matches!(byte, b'[' | b']' | b',' | b'!' | b'&' | b'^' | b'@' | b'*' | b'?' | b' ' | b'\t'))
 }
 
 fn plain_set(tokens: &[Token<'_>]) -> Result<NodeSet, TooFragmented> {
@@ -366,14 +368,17 @@ impl Evaluation {
             Operator::Intersection => Keep::INTERSECTION,
             Operator::SymmetricDifference => Keep::SYMMETRIC_DIFFERENCE,
         };
-        self.value = self.value.combine(right, keep, &mut self.budget)?;
+        self.value = std::mem::take(&mut self.value).combine(right, keep, &mut self.budget)?;
         Ok(())
     }
 
     fn settle(&mut self) -> Result<(), TooFragmented> {
         if !self.heap.is_empty() {
             let added = std::mem::take(&mut self.heap).finish(&mut self.budget)?;
-            self.value = self.value.combine(&added, Keep::UNION, &mut self.budget)?;
+            self.value = match std::mem::take(&mut self.value) {
+                empty if empty.is_empty() => added,
+                value => value.combine(&added, Keep::UNION, &mut self.budget)?,
+            };
         }
         Ok(())
     }
@@ -384,13 +389,8 @@ impl Evaluation {
     }
 }
 /// Adds what an operand says to a heap.
-fn push_operand(
-    tokens: &[Token<'_>],
-    heap: &mut Builder,
-    budget: &mut Budget,
-) -> Result<(), TooFragmented> {
-    let negative =
-        |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());
+fn push_operand(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
+    let negative = |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());
     if tokens.iter().any(negative) {
         heap.note_negative_notation();
         return push_with_negatives(tokens, heap, budget);
@@ -411,36 +411,22 @@ fn push_operand(
 
 /// An element is its string, so `foo[-1]` is the same as `foo-1`: the hyphen becomes text, and an axis with numbers of both signs becomes
 /// two patterns.
-fn push_with_negatives(
-    tokens: &[Token<'_>],
-    heap: &mut Builder,
-    budget: &mut Budget,
-) -> Result<(), TooFragmented> {
+fn push_with_negatives(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
     let mut boxes: Vec<(String, Vec<RangeSet>)> = vec![(String::new(), Vec::new())];
     for token in tokens {
         match token {
-            Token::Text(text) => boxes
-                .iter_mut()
-                .for_each(|(pattern, _)| push_text(pattern, text)),
+            Token::Text(text) => boxes.iter_mut().for_each(|(pattern, _)| push_text(pattern, text)),
             Token::Axis(axis) => {
                 let (negated, rest) = axis.set.split_negative();
                 budget.spend(boxes.len())?;
                 let choices = [("-%s", negated), ("%s", rest)];
                 let choices = choices.iter().filter(|(_, set)| !set.is_empty());
-                let with = |(pattern, axes): (&String, &Vec<RangeSet>),
-                            (text, set): &(&str, RangeSet)| {
-                    (
-                        format!("{pattern}{text}"),
-                        axes.iter().chain([set]).cloned().collect::<Vec<_>>(),
-                    )
+                let with = |(pattern, axes): (&String, &Vec<RangeSet>), (text, set): &(&str, RangeSet)| {
+                    (format!("{pattern}{text}"), axes.iter().chain([set]).cloned().collect::<Vec<_>>())
                 };
-                boxes = choices
-                    .flat_map(|choice| boxes.iter().map(move |(p, a)| with((p, a), choice)))
-                    .collect();
+                boxes = choices.flat_map(|choice| boxes.iter().map(move |(p, a)| with((p, a), choice))).collect();
             }
         }
     }
-    boxes
-        .iter()
-        .try_for_each(|(pattern, axes)| heap.push_box(pattern, axes, budget))
+    boxes.iter().try_for_each(|(pattern, axes)| heap.push_box(pattern, axes, budget))
 }

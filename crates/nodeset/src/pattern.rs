@@ -46,12 +46,11 @@ impl Pattern {
 
     /// The pattern without the hyphen directly before its only axis, when there is one: what a negative index would have been typed with.
     pub(crate) fn without_hyphen_before_its_axis(&self) -> Option<Pattern> {
-        let at = self.0.find("%s").filter(|&at| {
-            self.0[..at].ends_with('-') && self.0[..at].matches('%').count() % 2 == 0
-        })?;
-        Some(Pattern(
-            format!("{}{}", &self.0[..at - 1], &self.0[at..]).into(),
-        ))
+        let at = self
+            .0
+            .find("%s")
+            .filter(|&at| self.0[..at].ends_with('-') && self.0[..at].matches('%').count() % 2 == 0)?;
+        Some(Pattern(format!("{}{}", &self.0[..at - 1], &self.0[at..]).into()))
     }
 }
 
@@ -94,10 +93,7 @@ mod tests {
     fn split(name: &str) -> (String, Vec<String>) {
         let (mut pattern, mut indices) = (String::new(), Vec::new());
         split_name(name, &mut pattern, &mut indices);
-        (
-            pattern,
-            indices.into_iter().map(crate::rangeset::key_text).collect(),
-        )
+        (pattern, indices.into_iter().map(crate::rangeset::key_text).collect())
     }
 
     #[test]
@@ -113,9 +109,7 @@ mod tests {
         let (pattern, _) = split("a%s1%");
         assert_eq!(pattern, "a%%s%s%%");
         let mut name = String::new();
-        Pattern::new(&pattern)
-            .write(&mut name, |out, _| fmt::Write::write_char(out, '1'))
-            .unwrap();
+        Pattern::new(&pattern).write(&mut name, |out, _| fmt::Write::write_char(out, '1')).unwrap();
         assert_eq!(name, "a%s1%");
     }
 

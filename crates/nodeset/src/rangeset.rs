@@ -7,6 +7,7 @@ mod fold;
 mod parse;
 
 use crate::index::{self, Key};
+use smallvec::SmallVec;
 use std::fmt;
 
 pub use fold::{Autostep, Folded};
@@ -41,8 +42,11 @@ impl Span {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct RangeSet {
     /// Sorted, disjoint, and never touching: the canonical form, so that equality is equality of lists.
-    spans: Vec<Span>,
+    spans: Spans,
 }
+
+/// Most sets are one span: an index, or a range. Those need no memory of their own.
+pub(crate) type Spans = SmallVec<[Span; 1]>;
 
 impl RangeSet {
     /// The set without elements.
@@ -52,16 +56,12 @@ impl RangeSet {
     }
 
     pub(crate) fn of_key(key: Key) -> Self {
-        RangeSet {
-            spans: vec![Span {
-                first: key,
-                last: key,
-            }],
-        }
+        RangeSet { spans: Spans::from_buf([Span { first: key, last: key }]) }
     }
 
     /// From intervals in any order, overlapping or not.
-    pub(crate) fn from_spans(mut spans: Vec<Span>) -> Self {
+    pub(crate) fn from_spans(spans: impl Into<Spans>) -> Self {
+        let mut spans = spans.into();
         if !spans.is_sorted() {
             spans.sort_unstable();
         }
@@ -76,14 +76,7 @@ impl RangeSet {
     }
 
     pub(crate) fn from_keys(keys: impl IntoIterator<Item = Key>) -> Self {
-        RangeSet::from_spans(
-            keys.into_iter()
-                .map(|key| Span {
-                    first: key,
-                    last: key,
-                })
-                .collect(),
-        )
+        RangeSet::from_spans(keys.into_iter().map(|key| Span { first: key, last: key }).collect::<Spans>())
     }
 
     pub(crate) fn spans(&self) -> &[Span] {
@@ -124,22 +117,13 @@ impl RangeSet {
 
     /// The spans, cut where the width of the strings changes. Negative numbers are of one width here.
     pub(crate) fn by_width(&self) -> Vec<Span> {
-        self.spans
-            .iter()
-            .copied()
-            .flat_map(fold::pieces_of_one_kind)
-            .collect()
+        self.spans.iter().copied().flat_map(fold::pieces_of_one_kind).collect()
     }
 
     /// The values of the indices as half-open intervals, without the negative ones.
     pub(crate) fn by_value(&self) -> impl Iterator<Item = (u128, u128)> + '_ {
         let value = |key: Key| index::width_and_value(key).1.unsigned_abs();
-        let counted = self
-            .spans
-            .iter()
-            .copied()
-            .flat_map(fold::pieces_of_one_kind)
-            .filter(|span| span.first >= 0);
+        let counted = self.spans.iter().copied().flat_map(fold::pieces_of_one_kind).filter(|span| span.first >= 0);
         counted.map(move |span| (value(span.first), value(span.last) + 1))
     }
 
@@ -149,8 +133,7 @@ impl RangeSet {
 
     /// The negative numbers without their sign, and the rest.
     pub(crate) fn split_negative(&self) -> (RangeSet, RangeSet) {
-        let (negative, rest): (Vec<Span>, Vec<Span>) =
-            self.by_width().into_iter().partition(|span| span.first < 0);
+        let (negative, rest): (Vec<Span>, Vec<Span>) = self.by_width().into_iter().partition(|span| span.first < 0);
         let mut negated = RangeSet::new();
         for span in negative {
             negated = negated.union(&RangeSet::of_numbers(-span.last, -span.first));
@@ -177,7 +160,7 @@ impl RangeSet {
 
     /// The elements at positions `from..to` of the order.
     pub(crate) fn at_positions(&self, from: u128, to: u128) -> RangeSet {
-        let mut spans = Vec::new();
+        let mut spans = Spans::new();
         let mut before = 0;
         for span in &self.spans {
             let (low, high) = (from.max(before), to.min(before + span.len()));
@@ -201,7 +184,7 @@ impl RangeSet {
         RangeSet::from_spans(
             crate::select::position_runs(positions)
                 .flat_map(|(from, to)| self.at_positions(from, to).spans)
-                .collect(),
+                .collect::<Spans>(),
         )
     }
 
@@ -214,7 +197,7 @@ impl RangeSet {
     /// The elements of all sets, in one go.
     #[must_use]
     pub fn union_of<'a>(sets: impl IntoIterator<Item = &'a RangeSet>) -> RangeSet {
-        RangeSet::from_spans(sets.into_iter().flat_map(|set| set.spans.iter().copied()).collect())
+        RangeSet::from_spans(sets.into_iter().flat_map(|set| set.spans.iter().copied()).collect::<Spans>())
     }
 
     /// The elements of this set that the other lacks.
@@ -237,7 +220,7 @@ impl RangeSet {
 
     /// One sweep over the ends of all spans of both sets; `keep` says which side's presence makes an element of the result.
     pub(crate) fn combine(&self, other: &RangeSet, keep: impl Fn(bool, bool) -> bool) -> RangeSet {
-        let mut spans = Vec::new();
+        let mut spans = Spans::new();
         let mut open: Option<Key> = None;
         let (mut left, mut right) = (Edges::new(&self.spans), Edges::new(&other.spans));
         while let Some(at) = left.next_edge().into_iter().chain(right.next_edge()).min() {
@@ -246,10 +229,7 @@ impl RangeSet {
             match (open, keep(left.inside, right.inside)) {
                 (None, true) => open = Some(at),
                 (Some(first), false) => {
-                    spans.push(Span {
-                        first,
-                        last: at - 1,
-                    });
+                    spans.push(Span { first, last: at - 1 });
                     open = None;
                 }
                 _ => {}
@@ -267,19 +247,12 @@ struct Edges<'a> {
 
 impl<'a> Edges<'a> {
     fn new(spans: &'a [Span]) -> Self {
-        Edges {
-            spans,
-            inside: false,
-        }
+        Edges { spans, inside: false }
     }
 
     fn next_edge(&self) -> Option<Key> {
         let span = self.spans.first()?;
-        Some(if self.inside {
-            span.last + 1
-        } else {
-            span.first
-        })
+        Some(if self.inside { span.last + 1 } else { span.first })
     }
 
     fn pass(&mut self, at: Key) {
@@ -314,10 +287,6 @@ impl fmt::Display for RangeSet {
 
 impl FromIterator<u64> for RangeSet {
     fn from_iter<I: IntoIterator<Item = u64>>(numbers: I) -> Self {
-        RangeSet::from_keys(
-            numbers
-                .into_iter()
-                .map(|number| index::key_of_number(Key::from(number))),
-        )
+        RangeSet::from_keys(numbers.into_iter().map(|number| index::key_of_number(Key::from(number))))
     }
 }

@@ -14,7 +14,7 @@
 
 use crate::index::Key;
 use crate::rangeset::{RangeSet, Span};
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 use std::sync::Arc;
 
 /// The points of one pattern. All spaces of one pattern have the same number of axes.
@@ -44,26 +44,10 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    pub(crate) const UNION: Keep = Keep {
-        only_left: true,
-        only_right: true,
-        both: true,
-    };
-    pub(crate) const DIFFERENCE: Keep = Keep {
-        only_left: true,
-        only_right: false,
-        both: false,
-    };
-    pub(crate) const INTERSECTION: Keep = Keep {
-        only_left: false,
-        only_right: false,
-        both: true,
-    };
-    pub(crate) const SYMMETRIC_DIFFERENCE: Keep = Keep {
-        only_left: true,
-        only_right: true,
-        both: false,
-    };
+    pub(crate) const UNION: Keep = Keep { only_left: true, only_right: true, both: true };
+    pub(crate) const DIFFERENCE: Keep = Keep { only_left: true, only_right: false, both: false };
+    pub(crate) const INTERSECTION: Keep = Keep { only_left: false, only_right: false, both: true };
+    pub(crate) const SYMMETRIC_DIFFERENCE: Keep = Keep { only_left: true, only_right: true, both: false };
 
     fn keeps(self, left: bool, right: bool) -> bool {
         match (left, right) {
@@ -104,10 +88,9 @@ impl Space {
         match axes {
             [] => Space::Point,
             [axis] => Space::Line(axis.clone()),
-            [axis, below @ ..] => Space::Layers(vec![Layer {
-                at: axis.clone(),
-                below: Arc::new(Space::of_axes(below)),
-            }]),
+            [axis, below @ ..] => {
+                Space::Layers(vec![Layer { at: axis.clone(), below: Arc::new(Space::of_axes(below)) }])
+            }
         }
     }
 
@@ -149,41 +132,22 @@ impl Space {
         match (self, point) {
             (Space::Point, []) => true,
             (Space::Line(set), [key]) => set.contains_key(*key),
-            (Space::Layers(layers), [key, rest @ ..]) => layers
-                .iter()
-                .any(|layer| layer.at.contains_key(*key) && layer.below.contains(rest)),
+            (Space::Layers(layers), [key, rest @ ..]) => {
+                layers.iter().any(|layer| layer.at.contains_key(*key) && layer.below.contains(rest))
+            }
             _ => false,
         }
     }
 
-    /// How many spans and layers the set is made of.
-    pub(crate) fn pieces(&self) -> usize {
-        match self {
-            Space::Point => 1,
-            Space::Line(set) => set.spans().len(),
-            Space::Layers(layers) => layers
-                .iter()
-                .map(|layer| layer.at.spans().len() + layer.below.pieces())
-                .sum(),
-        }
-    }
-
     /// The set operation that `keep` describes. Both spaces have the same number of axes.
-    pub(crate) fn combine(
-        &self,
-        other: &Space,
-        keep: Keep,
-        budget: &mut Budget,
-    ) -> Result<Space, TooFragmented> {
+    pub(crate) fn combine(&self, other: &Space, keep: Keep, budget: &mut Budget) -> Result<Space, TooFragmented> {
         match (self, other) {
             (Space::Line(left), Space::Line(right)) => {
                 let set = left.combine(right, |left, right| keep.keeps(left, right));
                 budget.spend(set.spans().len())?;
                 Ok(Space::Line(set))
             }
-            (Space::Layers(left), Space::Layers(right)) => {
-                combine_layers(left, right, keep, budget)
-            }
+            (Space::Layers(left), Space::Layers(right)) => combine_layers(left, right, keep, budget),
             _ if keep.both => Ok(Space::Point),
             // A point less itself: the only empty space without axes is one that has lost its axes.
             _ => Ok(Space::Layers(Vec::new())),
@@ -195,17 +159,9 @@ fn of_sorted_points(points: &[&[Key]], axis: usize) -> Space {
     if axis + 1 == points[0].len() {
         return Space::Line(RangeSet::from_keys(points.iter().map(|point| point[axis])));
     }
-    let layers = points
-        .chunk_by(|left, right| left[axis] == right[axis])
-        .map(|group| {
-            (
-                Span {
-                    first: group[0][axis],
-                    last: group[0][axis],
-                },
-                Arc::new(of_sorted_points(group, axis + 1)),
-            )
-        });
+    let layers = points.chunk_by(|left, right| left[axis] == right[axis]).map(|group| {
+        (Span { first: group[0][axis], last: group[0][axis] }, Arc::new(of_sorted_points(group, axis + 1)))
+    });
     Space::Layers(merge_equal(layers))
 }
 
@@ -220,23 +176,13 @@ fn merge_equal(parts: impl IntoIterator<Item = (Span, Arc<Space>)>) -> Vec<Layer
         });
         layers[at].0.push(span);
     }
-    let mut layers: Vec<Layer> = layers
-        .into_iter()
-        .map(|(spans, below)| Layer {
-            at: RangeSet::from_spans(spans),
-            below,
-        })
-        .collect();
+    let mut layers: Vec<Layer> =
+        layers.into_iter().map(|(spans, below)| Layer { at: RangeSet::from_spans(spans), below }).collect();
     layers.sort_unstable_by_key(|layer| layer.at.spans()[0].first);
     layers
 }
 
-fn combine_layers(
-    left: &[Layer],
-    right: &[Layer],
-    keep: Keep,
-    budget: &mut Budget,
-) -> Result<Space, TooFragmented> {
+fn combine_layers(left: &[Layer], right: &[Layer], keep: Keep, budget: &mut Budget) -> Result<Space, TooFragmented> {
     let mut parts = Vec::new();
     // What is below a pair of layers is the same wherever the pair meets.
     let mut done: HashMap<(Option<usize>, Option<usize>), Option<Arc<Space>>> = HashMap::new();
@@ -301,14 +247,7 @@ fn meetings(left: &[Layer], right: &[Layer]) -> Vec<Meeting> {
             return meetings;
         };
         if left_at.is_some() || right_at.is_some() {
-            meetings.push(Meeting {
-                span: Span {
-                    first: from,
-                    last: edge - 1,
-                },
-                left: left_at,
-                right: right_at,
-            });
+            meetings.push(Meeting { span: Span { first: from, last: edge - 1 }, left: left_at, right: right_at });
         }
         from = edge;
         left = skip_ended(left, from);

@@ -91,40 +91,25 @@ fn operand<'a>(
     let trimmed = raw.trim_start();
     if trimmed.is_empty() {
         let rest = &text[at + 1..];
-        return Err(missing_operand(
-            whole,
-            text.as_bytes()[at],
-            (!rest.is_empty()).then_some(rest),
-            at,
-        ));
+        return Err(missing_operand(whole, text.as_bytes()[at], (!rest.is_empty()).then_some(rest), at));
     }
-    Ok(Operand {
-        operator,
-        text: trimmed.trim_end(),
-        offset: range.start + (raw.len() - trimmed.len()),
-    })
+    Ok(Operand { operator, text: trimmed.trim_end(), offset: range.start + (raw.len() - trimmed.len()) })
 }
 
 /// The operator at the very end has nothing on its right. ClusterShell names the operand on its left unless that ends with a bracket.
 fn missing_last(whole: &str, text: &str, operands: &[Operand<'_>]) -> ParseError {
     let at = text.len() - 1;
-    let left = operands
-        .last()
-        .map(|operand| &text[operand.offset..at])
-        .filter(|left| !left.contains('['));
+    let left = operands.last().map(|operand| &text[operand.offset..at]).filter(|left| !left.contains('['));
     missing_operand(whole, text.as_bytes()[at], left, at)
 }
 
 fn missing_operand(whole: &str, operator: u8, operand: Option<&str>, at: usize) -> ParseError {
-    let kind = ParseErrorKind::MissingOperand {
-        operator: char::from(operator),
-        operand: operand.map(str::to_owned),
-    };
+    let kind = ParseErrorKind::MissingOperand { operator: char::from(operator), operand: operand.map(str::to_owned) };
     ParseError::new(kind, whole, at)
 }
 
 /// Cuts a text at white space into node sets that are all meant, as the lines of a file or the output of an upcall are. White space inside
-/// of brackets and beside an operator cuts nothing.
+/// of brackets and beside an operator cuts nothing; only ASCII's counts.
 ///
 /// ```
 /// let words: Vec<&str> = phalanx_nodeset::words("n[1, 2] n3\nlogin , gw").collect();
@@ -141,24 +126,26 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn end_of_word(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
     let mut in_bracket = false;
-    let mut after_operator = false;
-    for (at, character) in text.char_indices() {
-        let operator = u8::try_from(character).is_ok_and(|byte| Operator::of(byte).is_some());
-        match character {
-            '[' => in_bracket = true,
-            ']' => in_bracket = false,
-            _ if character.is_whitespace() && !in_bracket => {
-                let next = text[at..].trim_start().bytes().next();
-                if !after_operator && !next.is_some_and(|byte| Operator::of(byte).is_some()) {
+    // The last byte that is no white space.
+    let mut last = b' ';
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'[' => in_bracket = true,
+            b']' => in_bracket = false,
+            _ if byte.is_ascii_whitespace() => {
+                let next = bytes[at..].iter().find(|byte| !byte.is_ascii_whitespace());
+                let beside_operator =
+                    Operator::of(last).is_some() || next.is_some_and(|&next| Operator::of(next).is_some());
+                if !in_bracket && !beside_operator {
                     return Some(at);
                 }
+                continue;
             }
             _ => {}
         }
-        if !character.is_whitespace() {
-            after_operator = operator;
-        }
+        last = byte;
     }
     (!text.is_empty()).then_some(text.len())
 }
@@ -170,11 +157,7 @@ fn skip_bracket(text: &str, at: usize, dialect: Dialect) -> Result<usize, ParseE
     }
     match text[at..].find(']') {
         Some(length) => Ok(at + length + 1),
-        None => Err(ParseError::new(
-            ParseErrorKind::MissingBracket(text.trim_start().to_owned()),
-            text,
-            at,
-        )),
+        None => Err(ParseError::new(ParseErrorKind::MissingBracket(text.trim_start().to_owned()), text, at)),
     }
 }
 
@@ -206,10 +189,7 @@ pub(crate) struct AsTyped(Vec<Vec<TypedRange>>);
 
 impl AsTyped {
     pub(crate) fn len(&self) -> u128 {
-        self.0
-            .iter()
-            .map(|part| part_len(part))
-            .fold(1, u128::saturating_mul)
+        self.0.iter().map(|part| part_len(part)).fold(1, u128::saturating_mul)
     }
 
     /// The index at a position below [`len`](Self::len); the last part turns fastest.
@@ -244,10 +224,7 @@ fn key_in_part(part: &[TypedRange], mut position: u128) -> Key {
 fn join(left: Key, right: Key) -> Key {
     let (left_width, left_value) = index::width_and_value(left);
     let (right_width, right_value) = index::width_and_value(right);
-    index::key(
-        left_width + right_width,
-        left_value * index::power_of_ten(right_width) + right_value,
-    )
+    index::key(left_width + right_width, left_value * index::power_of_ten(right_width) + right_value)
 }
 
 /// Reads one operand, which is neither empty nor a group. `offset` is where it is in `whole`, for errors.
@@ -257,17 +234,7 @@ pub(crate) fn tokens<'a>(
     whole: &str,
     dialect: Dialect,
 ) -> Result<Vec<Token<'a>>, ParseError> {
-    Tokens {
-        text,
-        offset,
-        whole,
-        dialect,
-        at: 0,
-        tokens: Vec::new(),
-        axes: 0,
-        ranges: 0,
-    }
-    .read()
+    Tokens { text, offset, whole, dialect, at: 0, tokens: Vec::new(), axes: 0, ranges: 0 }.read()
 }
 
 struct Tokens<'a, 'w> {
@@ -319,9 +286,7 @@ impl<'a> Tokens<'a, '_> {
             match byte {
                 b'[' if self.at_range() => break,
                 b'[' => addresses += 1,
-                b']' if addresses > 0 || self.closes_address() => {
-                    addresses -= i32::from(addresses > 0)
-                }
+                b']' if addresses > 0 || self.closes_address() => addresses -= i32::from(addresses > 0),
                 b']' => return Err(self.closing_bracket(start)),
                 digit if digit.is_ascii_digit() => break,
                 _ => {}
@@ -335,11 +300,9 @@ impl<'a> Tokens<'a, '_> {
     /// Whether an address that was opened in an earlier piece of text is still open: digits come between.
     fn closes_address(&self) -> bool {
         let opened = self.tokens.iter().filter_map(|token| match token {
-            Token::Text(text) => Some(
-                text.bytes()
-                    .map(|byte| i32::from(byte == b'[') - i32::from(byte == b']'))
-                    .sum::<i32>(),
-            ),
+            Token::Text(text) => {
+                Some(text.bytes().map(|byte| i32::from(byte == b'[') - i32::from(byte == b']')).sum::<i32>())
+            }
             Token::Axis(_) => None,
         });
         opened.sum::<i32>() > 0
@@ -347,15 +310,9 @@ impl<'a> Tokens<'a, '_> {
 
     fn closing_bracket(&self, start: usize) -> ParseError {
         // Digits before the text are a token of their own, but belong to what the message quotes.
-        let start = self.text[..start]
-            .rfind(']')
-            .map_or(0, |bracket| bracket + 1);
-        let end = self.text[start..]
-            .find('[')
-            .map_or(self.text.len(), |bracket| start + bracket);
-        self.error(ParseErrorKind::ClosingBracket(
-            self.text[start..end].to_owned(),
-        ))
+        let start = self.text[..start].rfind(']').map_or(0, |bracket| bracket + 1);
+        let end = self.text[start..].find('[').map_or(self.text.len(), |bracket| start + bracket);
+        self.error(ParseErrorKind::ClosingBracket(self.text[start..end].to_owned()))
     }
 
     fn axis(&mut self) -> Result<(), ParseError> {
@@ -370,28 +327,19 @@ impl<'a> Tokens<'a, '_> {
         }
         let first = self.bracket(prefix)?;
         let stepped = first.iter().any(|range| range.stepped);
-        let mut axis = Axis {
-            set: self.set(&first, start)?,
-            as_typed: AsTyped(vec![first]),
-        };
+        let mut axis = Axis { set: self.set(&first, start)?, as_typed: AsTyped(vec![first]) };
         loop {
             let part_start = self.at;
             let digits = self.digits();
             let part = if !digits.is_empty() {
                 if stepped && self.dialect == Dialect::ClusterShell {
                     self.at = part_start;
-                    return Err(self.error(ParseErrorKind::DigitsAfterStep(
-                        self.whole_rest().to_owned(),
-                    )));
+                    return Err(self.error(ParseErrorKind::DigitsAfterStep(self.whole_rest().to_owned())));
                 }
-                TypedRange::of_digits(digits)
-                    .map(|range| vec![range])
-                    .ok_or_else(|| self.too_many_digits(digits))?
+                TypedRange::of_digits(digits).map(|range| vec![range]).ok_or_else(|| self.too_many_digits(digits))?
             } else if self.at_range() {
                 if self.dialect == Dialect::ClusterShell {
-                    return Err(self.error(ParseErrorKind::ReopeningBracket(
-                        self.whole_rest().to_owned(),
-                    )));
+                    return Err(self.error(ParseErrorKind::ReopeningBracket(self.whole_rest().to_owned())));
                 }
                 self.bracket("")?
             } else {
@@ -411,10 +359,7 @@ impl<'a> Tokens<'a, '_> {
             Some(range) => {
                 let set = self.set(&[range], start)?;
                 self.axes += 1;
-                self.tokens.push(Token::Axis(Axis {
-                    as_typed: AsTyped(vec![vec![range]]),
-                    set,
-                }));
+                self.tokens.push(Token::Axis(Axis { as_typed: AsTyped(vec![vec![range]]), set }));
             }
             None => self.tokens.push(Token::Text(digits)),
         }
@@ -431,20 +376,14 @@ impl<'a> Tokens<'a, '_> {
     fn bracket(&mut self, prefix: &str) -> Result<Vec<TypedRange>, ParseError> {
         let open = self.at;
         let inside = &self.rest()[1..];
-        let length = inside
-            .find(']')
-            .ok_or_else(|| self.error(ParseErrorKind::MissingBracket(self.text.to_owned())))?;
+        let length =
+            inside.find(']').ok_or_else(|| self.error(ParseErrorKind::MissingBracket(self.text.to_owned())))?;
         if let Some(kind) = self.nested_bracket(inside, length) {
             return Err(self.error(kind));
         }
         self.at += length + 2;
-        parse_ranges(&inside[..length], prefix).map_err(|(kind, at)| {
-            ParseError::new(
-                ParseErrorKind::Range(kind),
-                self.whole,
-                self.offset + open + 1 + at,
-            )
-        })
+        parse_ranges(&inside[..length], prefix)
+            .map_err(|(kind, at)| ParseError::new(ParseErrorKind::Range(kind), self.whole, self.offset + open + 1 + at))
     }
 
     /// `foo[[1-2]]`: what ClusterShell complains about is the bracket that closes once too often.
@@ -460,51 +399,30 @@ impl<'a> Tokens<'a, '_> {
     }
 
     fn set(&self, ranges: &[TypedRange], at: usize) -> Result<RangeSet, ParseError> {
-        set_of(ranges).map_err(|kind| {
-            ParseError::new(ParseErrorKind::Range(kind), self.whole, self.offset + at)
-        })
+        set_of(ranges).map_err(|kind| ParseError::new(ParseErrorKind::Range(kind), self.whole, self.offset + at))
     }
 
     fn too_many_digits(&self, digits: &str) -> ParseError {
-        self.error(ParseErrorKind::Range(RangeErrorKind::TooManyDigits(
-            digits.to_owned(),
-        )))
+        self.error(ParseErrorKind::Range(RangeErrorKind::TooManyDigits(digits.to_owned())))
     }
 }
 
 /// Every string of the one set followed by every string of the other.
 fn join_sets(left: &RangeSet, right: &RangeSet) -> Result<RangeSet, ParseErrorKind> {
     let beside = |text: String| ParseErrorKind::Range(RangeErrorKind::NegativeBesideDigits(text));
-    if let Some(negative) = left
-        .keys()
-        .next()
-        .into_iter()
-        .chain(right.keys().next())
-        .find(|&key| key < 0)
-    {
+    if let Some(negative) = left.keys().next().into_iter().chain(right.keys().next()).find(|&key| key < 0) {
         return Err(beside(negative.to_string()));
     }
     if left.len().saturating_mul(right.spans().len() as u128) > MAX_PIECES as u128 {
         return Err(ParseErrorKind::TooFragmented);
     }
-    let widest = |set: &RangeSet| {
-        set.spans()
-            .last()
-            .map_or(0, |span| index::width_and_value(span.last).0)
-    };
+    let widest = |set: &RangeSet| set.spans().last().map_or(0, |span| index::width_and_value(span.last).0);
     if widest(left) + widest(right) > MAX_DIGITS {
-        return Err(ParseErrorKind::Range(RangeErrorKind::TooManyDigits(
-            format!("{left}{right}"),
-        )));
+        return Err(ParseErrorKind::Range(RangeErrorKind::TooManyDigits(format!("{left}{right}"))));
     }
     let right = right.by_width();
-    let joined = |key| {
-        right.iter().map(move |span| Span {
-            first: join(key, span.first),
-            last: join(key, span.last),
-        })
-    };
-    Ok(RangeSet::from_spans(left.keys().flat_map(joined).collect()))
+    let joined = |key| right.iter().map(move |span| Span { first: join(key, span.first), last: join(key, span.last) });
+    Ok(RangeSet::from_spans(left.keys().flat_map(joined).collect::<Vec<_>>()))
 }
 
 #[cfg(test)]
@@ -514,10 +432,7 @@ mod tests {
     #[track_caller]
     fn cut(text: &str) -> Vec<(Operator, &str, usize)> {
         let operands = operands(text, Dialect::Phalanx).unwrap();
-        operands
-            .into_iter()
-            .map(|operand| (operand.operator, operand.text, operand.offset))
-            .collect()
+        operands.into_iter().map(|operand| (operand.operator, operand.text, operand.offset)).collect()
     }
 
     #[test]
@@ -538,9 +453,7 @@ mod tests {
 
     #[test]
     fn an_address_in_brackets_is_text() {
-        assert!(
-            opens_address("fe80::1]") && opens_address("::1]") && opens_address("2001:db8::[1-4]]")
-        );
+        assert!(opens_address("fe80::1]") && opens_address("::1]") && opens_address("2001:db8::[1-4]]"));
         assert!(!opens_address("1-4]") && !opens_address("12]") && !opens_address("a"));
     }
 }

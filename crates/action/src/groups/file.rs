@@ -48,7 +48,8 @@ fn parse(path: &Path, text: &str) -> Result<Vec<(String, GroupList)>, GroupError
         let Yaml::Mapping(groups) = groups else {
             return Err(wrong(path, &format!("invalid content (group source '{name}' is not a dict)")));
         };
-        let groups: Result<GroupList, GroupError> = groups.iter().map(|(group, nodes)| entry(path, name, group, nodes)).collect();
+        let groups: Result<GroupList, GroupError> =
+            groups.iter().map(|(group, nodes)| entry(path, name, group, nodes)).collect();
         Ok((name.to_owned(), groups?))
     };
     sources.iter().map(source).collect()

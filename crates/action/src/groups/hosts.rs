@@ -10,9 +10,9 @@
 use super::upcall::RunUpcall;
 use super::{GroupResolver, job};
 use phalanx_nodeset::{Error, InputOrder, NodeSet, Parser, words};
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
-use std::fs;
 
 /// Why a host list is none.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,10 @@ impl NodeList {
     /// # Errors
     /// When the job's file cannot be read.
     pub fn of_job() -> Result<Option<Self>, HostListError> {
-        job::nodes().transpose().map(|text| text.map(|text| NodeList::from_text(&text, "the job's nodes"))).map_err(Into::into)
+        job::nodes()
+            .transpose()
+            .map(|text| text.map(|text| NodeList::from_text(&text, "the job's nodes")))
+            .map_err(Into::into)
     }
 
     /// Node sets between blanks and line ends; `#` starts a comment.
@@ -122,7 +125,8 @@ impl NodeList {
         let whole: Vec<&str> = self.lines.iter().map(|(_, text)| text.as_str()).collect();
         parser.parse_words(&whole.join("\n")).map_err(|error| {
             // Which line it was is looked for only now, so that a list without mistakes is read in one go.
-            let wrong = self.lines.iter().find_map(|(origin, text)| Some((origin.clone(), parser.parse_words(text).err()?)));
+            let wrong =
+                self.lines.iter().find_map(|(origin, text)| Some((origin.clone(), parser.parse_words(text).err()?)));
             let (origin, error) = wrong.unwrap_or((String::new(), error));
             HostListError::NodeSet { origin, error }
         })

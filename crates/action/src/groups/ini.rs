@@ -107,7 +107,8 @@ fn read(text: &str) -> Result<Ini, IniError> {
             indent_of_option = indent;
         } else {
             let section = current.as_mut().ok_or_else(|| error(format!("no section header before: {line}")))?;
-            let (name, value) = option(line).ok_or_else(|| error(format!("neither a section nor an option: {line}")))?;
+            let (name, value) =
+                option(line).ok_or_else(|| error(format!("neither a section nor an option: {line}")))?;
             if section.get(&name).is_some() {
                 return Err(error(format!("option '{name}' in section '{}' already exists", section.name)));
             }

@@ -99,7 +99,13 @@ impl UpcallSource {
         UpcallSource { name, commands, directory, cache_time, upcalls, cache: Mutex::default() }
     }
 
-    fn ask(&self, upcall: &'static str, template: Option<&str>, variable: &str, value: &str) -> Result<String, GroupError> {
+    fn ask(
+        &self,
+        upcall: &'static str,
+        template: Option<&str>,
+        variable: &str,
+        value: &str,
+    ) -> Result<String, GroupError> {
         let Some(template) = template else {
             return Err(GroupError::NoUpcall { upcall, source_name: self.name.clone() });
         };
@@ -135,7 +141,9 @@ impl UpcallSource {
         let mut groups: Vec<(String, String)> = Vec::new();
         for line in answer.lines().filter(|line| !line.trim().is_empty()) {
             let entry = line.split_once(':').map(|(group, nodes)| (group.trim(), nodes.trim()));
-            let Some((group, nodes)) = entry.filter(|(group, _)| !group.is_empty() && !group.contains(char::is_whitespace)) else {
+            let Some((group, nodes)) =
+                entry.filter(|(group, _)| !group.is_empty() && !group.contains(char::is_whitespace))
+            else {
                 let what = format!("mapall: invalid line '{line}' (expected 'group: nodes')");
                 return Err(GroupError::QueryFailed(what));
             };
@@ -189,7 +197,9 @@ fn variable_name(text: &str) -> (Option<&str>, &str) {
 /// hyphen is not the shell's business, but would still be the command's.
 fn dangerous(name: &str) -> Option<char> {
     let harmless = |character: char| {
-        character.is_alphanumeric() || !character.is_ascii() || matches!(character, '_' | '-' | '.' | ':' | '/' | '@' | '%' | '+' | ',' | '=')
+        character.is_alphanumeric()
+            || !character.is_ascii()
+            || matches!(character, '_' | '-' | '.' | ':' | '/' | '@' | '%' | '+' | ',' | '=')
     };
     match name.chars().next() {
         Some('-') => Some('-'),
@@ -249,7 +259,10 @@ mod tests {
 
     #[test]
     fn names_that_a_shell_would_read_are_dangerous() {
-        for name in ["a;b", "$(x)", "`x`", "a b", "a'b", "a\"b", "a|b", "a&b", "a>b", "a\nb", "a\\b", "a*", "-rf", "a#b", "~a", "{a}"] {
+        for name in [
+            "a;b", "$(x)", "`x`", "a b", "a'b", "a\"b", "a|b", "a&b", "a>b", "a\nb", "a\\b", "a*", "-rf", "a#b", "~a",
+            "{a}",
+        ] {
             assert!(dangerous(name).is_some(), "{name}");
         }
         for name in ["", "compute", "K-10", "fe80::1", "rack1.site", "noeud-é", "a@b", "10%"] {

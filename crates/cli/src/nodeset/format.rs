@@ -188,7 +188,12 @@ pub(super) fn separator(text: &str) -> Option<String> {
     Some(out)
 }
 
-fn code(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, radix: u32, least: usize, most: usize) -> Option<char> {
+fn code(
+    characters: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    radix: u32,
+    least: usize,
+    most: usize,
+) -> Option<char> {
     let mut value = 0_u32;
     let mut read = 0;
     while read < most

@@ -57,7 +57,13 @@ impl Context<'_> {
         Ok(())
     }
 
-    fn list_source(&self, source: &dyn GroupSource, nodes: &NodeSet, detail: u8, out: &mut impl Write) -> Result<(), Complaint> {
+    fn list_source(
+        &self,
+        source: &dyn GroupSource,
+        nodes: &NodeSet,
+        detail: u8,
+        out: &mut impl Write,
+    ) -> Result<(), Complaint> {
         if !nodes.is_empty() {
             return self.list_groups_of(source, nodes, detail, out);
         }
@@ -75,7 +81,13 @@ impl Context<'_> {
     }
 
     /// The groups that these nodes are in, and which of them.
-    fn list_groups_of(&self, source: &dyn GroupSource, nodes: &NodeSet, detail: u8, out: &mut impl Write) -> Result<(), Complaint> {
+    fn list_groups_of(
+        &self,
+        source: &dyn GroupSource,
+        nodes: &NodeSet,
+        detail: u8,
+        out: &mut impl Write,
+    ) -> Result<(), Complaint> {
         for (group, members) in self.parser.groups_meeting(nodes, source)? {
             let label = self.group_label(source.name(), &group);
             let common = members.intersection(nodes);

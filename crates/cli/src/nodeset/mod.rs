@@ -51,7 +51,8 @@ fn answer(arguments: Vec<OsString>, out: &mut impl Write) -> Result<u8, Complain
     };
     let equal = matches!(options.command, Some(Command::Equal(_)));
     // A mistake must not look like a difference.
-    obey(&options, out).map_err(|complaint| if equal { Complaint::WhileComparing(Box::new(complaint)) } else { complaint })
+    obey(&options, out)
+        .map_err(|complaint| if equal { Complaint::WhileComparing(Box::new(complaint)) } else { complaint })
 }
 
 fn obey(options: &Options, out: &mut impl Write) -> Result<u8, Complaint> {

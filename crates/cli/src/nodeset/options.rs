@@ -39,7 +39,10 @@ pub(super) enum Command {
     Fold,
     Regroup,
     /// Groups of one source, or of all; how much of each.
-    List { all_sources: bool, detail: u8 },
+    List {
+        all_sources: bool,
+        detail: u8,
+    },
     ListSources,
     Index(String),
     Equal(String),
@@ -97,7 +100,12 @@ const fn flag(short: Option<char>, long: &'static [&'static str], help: &'static
     Definition { short, long, value: None, help }
 }
 
-const fn valued(short: Option<char>, long: &'static [&'static str], value: &'static str, help: &'static str) -> Definition {
+const fn valued(
+    short: Option<char>,
+    long: &'static [&'static str],
+    value: &'static str,
+    help: &'static str,
+) -> Definition {
     Definition { short, long, value: Some(value), help }
 }
 
@@ -107,11 +115,20 @@ const DEFINITIONS: &[Definition] = &[
     flag(Some('e'), &["--expand"], "show the nodes one by one"),
     flag(Some('f'), &["--fold"], "show the nodes folded"),
     flag(Some('r'), &["--regroup"], "show the nodes folded with groups (see -s)"),
-    flag(Some('l'), &["--list"], "list the groups of one source (-ll: with nodes, -lll: with counts), or those of the given nodes"),
+    flag(
+        Some('l'),
+        &["--list"],
+        "list the groups of one source (-ll: with nodes, -lll: with counts), or those of the given nodes",
+    ),
     flag(Some('L'), &["--list-all"], "list the groups of all sources (-LL, -LLL: as -ll, -lll)"),
     flag(None, &["--list-sources", "--groupsources"], "list the group sources, the default first"),
     valued(None, &["--index"], "NODE", "show the position of a node, from 0"),
-    valued(None, &["--equal"], "NODES", "exit with 0 when the nodes are the same set, with 1 when not, with 2 on errors"),
+    valued(
+        None,
+        &["--equal"],
+        "NODES",
+        "exit with 0 when the nodes are the same set, with 1 when not, with 2 on errors",
+    ),
     flag(None, &["--completion"], ""),
     valued(Some('x'), &["--exclude"], "NODES", "exclude nodes"),
     valued(Some('i'), &["--intersection"], "NODES", "keep only nodes that are also among these"),
@@ -338,7 +355,9 @@ fn integer(name: &str, value: &str) -> Result<i64, NoRequest> {
 fn autostep(value: &str) -> Result<AutostepChoice, NoRequest> {
     let choice = match value.strip_suffix('%') {
         _ if value == "auto" => Some(AutostepChoice::Auto),
-        Some(percent) => percent.trim().parse().ok().filter(|percent: &f64| percent.is_finite()).map(AutostepChoice::Percent),
+        Some(percent) => {
+            percent.trim().parse().ok().filter(|percent: &f64| percent.is_finite()).map(AutostepChoice::Percent)
+        }
         None => value.trim().parse().ok().map(AutostepChoice::Count),
     };
     choice.ok_or_else(|| {

@@ -35,8 +35,11 @@ impl Operation {
 }
 
 impl Set {
-    fn apply(self, operation: Operation, right: &Set) -> Set {
-        match (self, right) {
+    fn apply(self, operation: Operation, right: Set) -> Set {
+        if matches!(operation, Operation::Add) && self.is_empty() {
+            return right;
+        }
+        match (self, &right) {
             (Set::Nodes(left), Set::Nodes(right)) => Set::Nodes(match operation {
                 Operation::Add => left.union(right),
                 Operation::Exclude => left.difference(right),
@@ -94,11 +97,11 @@ impl<'a> Operands<'a> {
         }
         for (operation, operands) in before {
             for operand in operands {
-                set = set.apply(operation, &self.one(operand)?);
+                set = set.apply(operation, self.one(operand)?);
             }
         }
         if options.operands.is_empty() && !self.is_about_no_nodes() {
-            return Ok(set.apply(Operation::Add, &self.one("-")?));
+            return Ok(set.apply(Operation::Add, self.one("-")?));
         }
         self.operands(set)
     }
@@ -119,14 +122,14 @@ impl<'a> Operands<'a> {
                 continue;
             };
             let right = words.next().ok_or_else(|| Complaint::Other("pop from empty list".to_owned()))?;
-            set = set.apply(Operation::Add, &self.union(&std::mem::take(&mut row))?);
-            set = set.apply(operation, &self.one(right)?);
+            set = set.apply(Operation::Add, self.union(&std::mem::take(&mut row))?);
+            set = set.apply(operation, self.one(right)?);
         }
-        Ok(set.apply(Operation::Add, &self.union(&row)?))
+        Ok(set.apply(Operation::Add, self.union(&row)?))
     }
 
     fn union(&self, row: &[&str]) -> Result<Set, Complaint> {
-        row.iter().try_fold(self.empty(), |set, operand| Ok(set.apply(Operation::Add, &self.one(operand)?)))
+        row.iter().try_fold(self.empty(), |set, operand| Ok(set.apply(Operation::Add, self.one(operand)?)))
     }
 
     /// One operand: `-` for stdin, else a set on every line.

@@ -76,7 +76,13 @@ impl Context<'_> {
         self.options.split.and_then(|parts| usize::try_from(parts).ok()).unwrap_or(1).max(1)
     }
 
-    fn show_nodes(&self, set: &NodeSet, command: &Command, style: &Style, out: &mut impl Write) -> Result<(), Complaint> {
+    fn show_nodes(
+        &self,
+        set: &NodeSet,
+        command: &Command,
+        style: &Style,
+        out: &mut impl Write,
+    ) -> Result<(), Complaint> {
         let autostep = style.autostep.map_or(Autostep::Never, |choice| choice.resolve(set.count()));
         let mut one = |part: &NodeSet| match command {
             Command::Count => style.write_count(part.count(), out),
@@ -95,7 +101,13 @@ impl Context<'_> {
         }
     }
 
-    fn show_ranges(&self, set: &RangeSet, command: &Command, style: &Style, out: &mut impl Write) -> Result<(), Complaint> {
+    fn show_ranges(
+        &self,
+        set: &RangeSet,
+        command: &Command,
+        style: &Style,
+        out: &mut impl Write,
+    ) -> Result<(), Complaint> {
         let autostep = style.autostep.map_or(Autostep::Never, |choice| choice.resolve(set.len()));
         let mut one = |part: &RangeSet| match command {
             Command::Count => style.write_count(part.len(), out),
@@ -160,7 +172,9 @@ impl Context<'_> {
         let mut seen = HashSet::new();
         let mut names = Vec::new();
         for text in typed {
-            names.extend(self.parser.parse_in_input_order(&text)?.filter(|name| set.contains(name) && seen.insert(name.clone())));
+            names.extend(
+                self.parser.parse_in_input_order(&text)?.filter(|name| set.contains(name) && seen.insert(name.clone())),
+            );
         }
         // What came in another way than by an operand, such as -a, goes last.
         names.extend(set.iter().filter(|name| !seen.contains(name)));
@@ -191,7 +205,9 @@ impl Style {
     /// A format is applied to every node, and the results are folded again.
     fn write_folded(&self, set: &NodeSet, autostep: Autostep, out: &mut impl Write) -> Result<(), Complaint> {
         if self.format.is_plain() {
-            return Ok(writeln!(out, "{}", set.folded().autostep(autostep).axes(&self.axes))?);
+            // As one text first: the many small pieces would each pay for the way through an io::Write.
+            let text = set.folded().autostep(autostep).axes(&self.axes).to_string();
+            return Ok(out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"))?);
         }
         let named = set.iter().map(|name| self.format.apply(Value::Text(&name))).collect::<Result<NodeSet, _>>()?;
         Ok(writeln!(out, "{}", named.folded().autostep(autostep).axes(&self.axes))?)

@@ -35,10 +35,7 @@ impl RangeSet {
     /// ```
     #[must_use]
     pub fn folded(&self, autostep: Autostep) -> Folded<'_> {
-        Folded {
-            set: self,
-            autostep,
-        }
+        Folded { set: self, autostep }
     }
 
     /// The contiguous runs of the folded form, one set each.
@@ -51,13 +48,8 @@ impl RangeSet {
     /// ```
     pub fn contiguous(&self) -> impl Iterator<Item = RangeSet> + '_ {
         contiguous_runs(self).map(|run| {
-            let inside = Span {
-                first: run.first,
-                last: run.last,
-            };
-            self.intersection(&RangeSet {
-                spans: vec![inside],
-            })
+            let inside = Span { first: run.first, last: run.last };
+            self.intersection(&RangeSet::from_spans([inside]))
         })
     }
 }
@@ -76,11 +68,7 @@ struct Run {
     step: Key,
 }
 
-pub(super) fn write_runs(
-    out: &mut impl fmt::Write,
-    set: &RangeSet,
-    autostep: Autostep,
-) -> fmt::Result {
+pub(super) fn write_runs(out: &mut impl fmt::Write, set: &RangeSet, autostep: Autostep) -> fmt::Result {
     let mut separate = "";
     let mut write = |run: Run| {
         out.write_str(std::mem::replace(&mut separate, ","))?;
@@ -88,11 +76,7 @@ pub(super) fn write_runs(
     };
     match autostep {
         Autostep::Never => contiguous_runs(set).try_for_each(write),
-        Autostep::AtLeast(least) => fold_steps(
-            &contiguous_runs(set).collect::<Vec<_>>(),
-            least.max(2),
-            &mut write,
-        ),
+        Autostep::AtLeast(least) => fold_steps(&contiguous_runs(set).collect::<Vec<_>>(), least.max(2), &mut write),
     }
 }
 
@@ -103,32 +87,19 @@ fn write_run(out: &mut impl fmt::Write, run: Run) -> fmt::Result {
     }
     out.write_char('-')?;
     index::write_key(out, run.last)?;
-    if run.step == 1 {
-        Ok(())
-    } else {
-        write!(out, "/{}", run.step)
-    }
+    if run.step == 1 { Ok(()) } else { write!(out, "/{}", run.step) }
 }
 
 /// The longest runs that can be written `first-last`.
 fn contiguous_runs(set: &RangeSet) -> impl Iterator<Item = Run> + '_ {
-    let mut pieces = set
-        .spans
-        .iter()
-        .copied()
-        .flat_map(pieces_of_one_kind)
-        .peekable();
+    let mut pieces = set.spans.iter().copied().flat_map(pieces_of_one_kind).peekable();
     std::iter::from_fn(move || {
         let mut run = pieces.next()?;
         while let Some(next) = pieces.peek().filter(|next| continues(run, next.first)) {
             run.last = next.last;
             pieces.next();
         }
-        Some(Run {
-            first: run.first,
-            last: run.last,
-            step: 1,
-        })
+        Some(Run { first: run.first, last: run.last, step: 1 })
     })
 }
 
@@ -137,11 +108,7 @@ pub(super) fn pieces_of_one_kind(span: Span) -> impl Iterator<Item = Span> {
     let mut next = Some(span.first);
     std::iter::from_fn(move || {
         let first = next?;
-        let end_of_kind = if first < 0 {
-            -1
-        } else {
-            index::last_key(index::width_and_value(first).0)
-        };
+        let end_of_kind = if first < 0 { -1 } else { index::last_key(index::width_and_value(first).0) };
         let last = span.last.min(end_of_kind);
         next = (last < span.last).then_some(last + 1);
         Some(Span { first, last })
@@ -163,11 +130,7 @@ fn step_between(first: Key, last: Key, next: Key) -> Option<Key> {
 }
 
 fn number(key: Key) -> Key {
-    if key < 0 {
-        key
-    } else {
-        index::width_and_value(key).1
-    }
+    if key < 0 { key } else { index::width_and_value(key).1 }
 }
 
 /// Greedy, from left to right, as ClusterShell does: a contiguous run stays whole but for its first index, which may close a sequence.
@@ -177,36 +140,24 @@ fn fold_steps(runs: &[Run], least: u64, write: &mut impl FnMut(Run) -> fmt::Resu
     let mut first = runs.first().map(|run| run.first);
     while let Some(start) = first {
         if start != runs[at].last {
-            write(Run {
-                first: start,
-                ..runs[at]
-            })?;
+            write(Run { first: start, ..runs[at] })?;
             at += 1;
             first = runs.get(at).map(|run| run.first);
             continue;
         }
         let sequence = sequence_from(runs, at);
         if sequence.count >= least && sequence.count > 1 {
-            write(Run {
-                first: start,
-                last: sequence.last,
-                step: sequence.step,
-            })?;
+            write(Run { first: start, last: sequence.last, step: sequence.step })?;
             at = sequence.ends_in;
             let whole = runs[at].first == runs[at].last;
             at += usize::from(whole);
-            first = runs
-                .get(at)
-                .map(|run| if whole { run.first } else { after(run.first) });
+            first = runs.get(at).map(|run| if whole { run.first } else { after(run.first) });
         } else {
             // Every later start inside the same sequence would find the same step and fewer indices, so all but its last are single.
             // Trying them one by one would make a long, evenly spaced set quadratic.
             let singles = sequence.ends_in.max(at + 1);
             for run in &runs[at..singles] {
-                write(Run {
-                    first: run.last,
-                    ..*run
-                })?;
+                write(Run { first: run.last, ..*run })?;
             }
             at = singles;
             first = runs.get(at).map(|run| run.first);
@@ -217,11 +168,7 @@ fn fold_steps(runs: &[Run], least: u64, write: &mut impl FnMut(Run) -> fmt::Resu
 
 /// The key that follows in a contiguous run, which may change width: after `9` comes `10`, not `00`.
 fn after(key: Key) -> Key {
-    if index::is_padded(key) || key < 0 {
-        key + 1
-    } else {
-        index::key_of_number(number(key) + 1)
-    }
+    if index::is_padded(key) || key < 0 { key + 1 } else { index::key_of_number(number(key) + 1) }
 }
 
 struct Sequence {
@@ -235,12 +182,7 @@ struct Sequence {
 /// The longest evenly spaced sequence that starts with the single index of `runs[at]`.
 fn sequence_from(runs: &[Run], at: usize) -> Sequence {
     let start = runs[at].last;
-    let mut sequence = Sequence {
-        last: start,
-        step: 0,
-        count: 1,
-        ends_in: at,
-    };
+    let mut sequence = Sequence { last: start, step: 0, count: 1, ends_in: at };
     for (ends_in, run) in runs.iter().enumerate().skip(at + 1) {
         let Some(step) = step_between(start, sequence.last, run.first) else {
             break;
@@ -248,12 +190,7 @@ fn sequence_from(runs: &[Run], at: usize) -> Sequence {
         if sequence.count > 1 && step != sequence.step {
             break;
         }
-        sequence = Sequence {
-            last: run.first,
-            step,
-            count: sequence.count + 1,
-            ends_in,
-        };
+        sequence = Sequence { last: run.first, step, count: sequence.count + 1, ends_in };
         if run.first != run.last {
             break;
         }
@@ -268,16 +205,8 @@ mod tests {
     #[track_caller]
     fn check(least: u64, text: &str, folded: &str) {
         let set: RangeSet = text.parse().unwrap();
-        assert_eq!(
-            set.folded(Autostep::AtLeast(least)).to_string(),
-            folded,
-            "{text} with {least}"
-        );
-        assert_eq!(
-            folded.parse::<RangeSet>().unwrap(),
-            set,
-            "{folded} reads back"
-        );
+        assert_eq!(set.folded(Autostep::AtLeast(least)).to_string(), folded, "{text} with {least}");
+        assert_eq!(folded.parse::<RangeSet>().unwrap(), set, "{folded} reads back");
     }
 
     #[test]

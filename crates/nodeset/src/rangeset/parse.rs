@@ -29,13 +29,7 @@ impl TypedRange {
     /// The range of the one index with these digits.
     pub(crate) fn of_digits(digits: &str) -> Option<Self> {
         let value = index::value_of_digits(digits.as_bytes())?;
-        Some(TypedRange {
-            first: value,
-            last: value,
-            step: 1,
-            width: Some(digits.len()),
-            stepped: false,
-        })
+        Some(TypedRange { first: value, last: value, step: 1, width: Some(digits.len()), stepped: false })
     }
 
     /// How many numbers.
@@ -49,10 +43,7 @@ impl TypedRange {
     }
 
     fn key(self, value: Key) -> Key {
-        self.width.map_or_else(
-            || index::key_of_number(value),
-            |width| index::key(width, value),
-        )
+        self.width.map_or_else(|| index::key_of_number(value), |width| index::key(width, value))
     }
 
     fn push_spans(self, spans: &mut Vec<Span>) -> Result<(), RangeErrorKind> {
@@ -61,15 +52,9 @@ impl TypedRange {
                 return Err(RangeErrorKind::TooLarge);
             }
             let keys = (0..self.len()).map(|at| self.key_at(at));
-            spans.extend(keys.map(|key| Span {
-                first: key,
-                last: key,
-            }));
+            spans.extend(keys.map(|key| Span { first: key, last: key }));
         } else if self.width.is_some() {
-            spans.push(Span {
-                first: self.key(self.first),
-                last: self.key(self.last),
-            });
+            spans.push(Span { first: self.key(self.first), last: self.key(self.last) });
         } else {
             spans.extend(unpadded_spans(self.first, self.last));
         }
@@ -81,23 +66,13 @@ impl TypedRange {
 pub(super) fn unpadded_spans(mut first: Key, last: Key) -> Vec<Span> {
     let mut spans = Vec::new();
     if first < 0 {
-        spans.push(Span {
-            first,
-            last: last.min(-1),
-        });
+        spans.push(Span { first, last: last.min(-1) });
         first = 0;
     }
     while first <= last {
         let width = index::natural_width(first);
-        let end = if width == MAX_DIGITS {
-            last
-        } else {
-            last.min(index::power_of_ten(width) - 1)
-        };
-        spans.push(Span {
-            first: index::key(width, first),
-            last: index::key(width, end),
-        });
+        let end = if width == MAX_DIGITS { last } else { last.min(index::power_of_ten(width) - 1) };
+        spans.push(Span { first: index::key(width, first), last: index::key(width, end) });
         first = end + 1;
     }
     spans
@@ -106,18 +81,13 @@ pub(super) fn unpadded_spans(mut first: Key, last: Key) -> Vec<Span> {
 /// The set that some ranges make.
 pub(crate) fn set_of(ranges: &[TypedRange]) -> Result<RangeSet, RangeErrorKind> {
     let mut spans = Vec::new();
-    ranges
-        .iter()
-        .try_for_each(|range| range.push_spans(&mut spans))?;
+    ranges.iter().try_for_each(|range| range.push_spans(&mut spans))?;
     Ok(RangeSet::from_spans(spans))
 }
 
 /// Reads the content of a bracket. `prefix` is the digits that touch the bracket on the left; they go before every bound, as text.
 /// An error carries its offset in `text`.
-pub(crate) fn parse_ranges(
-    text: &str,
-    prefix: &str,
-) -> Result<Vec<TypedRange>, (RangeErrorKind, usize)> {
+pub(crate) fn parse_ranges(text: &str, prefix: &str) -> Result<Vec<TypedRange>, (RangeErrorKind, usize)> {
     let mut offset = 0;
     text.split(',')
         .map(|part| {
@@ -149,33 +119,19 @@ fn parse_range(part: &str, prefix: &str) -> Result<TypedRange, RangeErrorKind> {
             let bound = Bound::read_negative(bound, prefix, part)?;
             (bound, bound)
         }
-        Bounds::Range(first, last) => (
-            Bound::read(first, prefix, part)?,
-            Bound::read(last, prefix, part)?,
-        ),
-        Bounds::FromNegative(first, last) => (
-            Bound::read_negative(first, prefix, part)?,
-            Bound::read(last, prefix, part)?,
-        ),
-        Bounds::BothNegative(first, last) => (
-            Bound::read_negative(first, prefix, part)?,
-            Bound::read_negative(last, prefix, part)?,
-        ),
+        Bounds::Range(first, last) => (Bound::read(first, prefix, part)?, Bound::read(last, prefix, part)?),
+        Bounds::FromNegative(first, last) => {
+            (Bound::read_negative(first, prefix, part)?, Bound::read(last, prefix, part)?)
+        }
+        Bounds::BothNegative(first, last) => {
+            (Bound::read_negative(first, prefix, part)?, Bound::read_negative(last, prefix, part)?)
+        }
         Bounds::Nonsense => return Err(RangeErrorKind::NotANumber(part.to_owned())),
     };
-    range_between(first, last, step_value, part, prefix).map(|range| TypedRange {
-        stepped: step.is_some(),
-        ..range
-    })
+    range_between(first, last, step_value, part, prefix).map(|range| TypedRange { stepped: step.is_some(), ..range })
 }
 
-fn range_between(
-    first: Bound,
-    last: Bound,
-    step: Key,
-    part: &str,
-    prefix: &str,
-) -> Result<TypedRange, RangeErrorKind> {
+fn range_between(first: Bound, last: Bound, step: Key, part: &str, prefix: &str) -> Result<TypedRange, RangeErrorKind> {
     let padded = first.padded || last.padded;
     if padded && first.width != last.width {
         return Err(RangeErrorKind::PaddingMismatch(with_prefix(part, prefix)));
@@ -189,20 +145,11 @@ fn range_between(
     if last.value - first.value >= MAX_RANGE {
         return Err(RangeErrorKind::TooLarge);
     }
-    Ok(TypedRange {
-        first: first.value,
-        last: last.value,
-        step,
-        width: padded.then_some(first.width),
-        stepped: false,
-    })
+    Ok(TypedRange { first: first.value, last: last.value, step, width: padded.then_some(first.width), stepped: false })
 }
 
 fn with_prefix(part: &str, prefix: &str) -> String {
-    part.split('-')
-        .map(|bound| format!("{prefix}{bound}"))
-        .collect::<Vec<_>>()
-        .join("-")
+    part.split('-').map(|bound| format!("{prefix}{bound}")).collect::<Vec<_>>().join("-")
 }
 
 enum Bounds<'a> {
@@ -246,10 +193,7 @@ impl Bound {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return match digits.strip_prefix('-') {
                 // Only a step can get here with a sign: "1-2/-1".
-                Some(negative)
-                    if negative.bytes().all(|byte| byte.is_ascii_digit())
-                        && !negative.is_empty() =>
-                {
+                Some(negative) if negative.bytes().all(|byte| byte.is_ascii_digit()) && !negative.is_empty() => {
                     Err(RangeErrorKind::InvalidValues(part.to_owned()))
                 }
                 _ => Err(RangeErrorKind::NotANumber(part.to_owned())),
@@ -262,13 +206,9 @@ impl Bound {
             joined = format!("{prefix}{digits}");
             &joined
         };
-        let value = index::value_of_digits(digits.as_bytes())
-            .ok_or_else(|| RangeErrorKind::TooManyDigits(part.to_owned()))?;
-        Ok(Bound {
-            value,
-            width: digits.len(),
-            padded: digits.len() > 1 && digits.starts_with('0'),
-        })
+        let value =
+            index::value_of_digits(digits.as_bytes()).ok_or_else(|| RangeErrorKind::TooManyDigits(part.to_owned()))?;
+        Ok(Bound { value, width: digits.len(), padded: digits.len() > 1 && digits.starts_with('0') })
     }
 
     fn read_negative(text: &str, prefix: &str, part: &str) -> Result<Bound, RangeErrorKind> {
@@ -279,10 +219,7 @@ impl Bound {
         if bound.padded {
             return Err(RangeErrorKind::NegativePadding(part.to_owned()));
         }
-        Ok(Bound {
-            value: -bound.value,
-            ..bound
-        })
+        Ok(Bound { value: -bound.value, ..bound })
     }
 }
 
@@ -294,8 +231,7 @@ impl FromStr for RangeSet {
         if text.is_empty() {
             return Ok(RangeSet::new());
         }
-        let ranges =
-            parse_ranges(text, "").map_err(|(kind, offset)| range_error(kind, text, offset))?;
+        let ranges = parse_ranges(text, "").map_err(|(kind, offset)| range_error(kind, text, offset))?;
         set_of(&ranges).map_err(|kind| range_error(kind, text, 0))
     }
 }
@@ -310,20 +246,12 @@ mod tests {
 
     #[track_caller]
     fn reads(text: &str, folded: &str) {
-        assert_eq!(
-            text.parse::<RangeSet>().unwrap().to_string(),
-            folded,
-            "{text}"
-        );
+        assert_eq!(text.parse::<RangeSet>().unwrap().to_string(), folded, "{text}");
     }
 
     #[track_caller]
     fn refused(text: &str, message: &str) {
-        assert_eq!(
-            text.parse::<RangeSet>().unwrap_err().to_string(),
-            message,
-            "{text}"
-        );
+        assert_eq!(text.parse::<RangeSet>().unwrap_err().to_string(), message, "{text}");
     }
 
     #[test]
@@ -343,10 +271,7 @@ mod tests {
         reads("-3-3", "-3-3");
         reads("1-2-3", "-2-3");
         reads("-0", "0");
-        refused(
-            "-05--01",
-            "padding not supported in negative ranges : \"-05--01\"",
-        );
+        refused("-05--01", "padding not supported in negative ranges : \"-05--01\"");
         refused("1--3", "cannot convert string to integer : \"1--3\"");
         refused("--5", "cannot convert string to integer : \"--5\"");
     }
@@ -362,10 +287,7 @@ mod tests {
         refused("01-1", "padding length mismatch : \"01-1\"");
         refused("0-1000000000", "range too large");
         refused("0-999999999/2", "range too large");
-        refused(
-            &"9".repeat(39),
-            &format!("number of more than 38 digits : \"{}\"", "9".repeat(39)),
-        );
+        refused(&"9".repeat(39), &format!("number of more than 38 digits : \"{}\"", "9".repeat(39)));
     }
 
     #[test]
