@@ -20,6 +20,13 @@ pub(crate) struct Args {
 pub(crate) enum Verb {
     /// Run a command on many hosts
     Run(RunArgs),
+    /// Fold, expand and compute with sets of hosts, as ClusterShell's nodeset does
+    #[command(disable_help_flag = true)]
+    Nodeset {
+        /// The arguments of nodeset; --help tells
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// How a command gets to its hosts.
@@ -135,6 +142,7 @@ impl Args {
     pub(crate) fn verbosity(&self) -> i16 {
         match &self.verb {
             Verb::Run(run) => i16::from(run.verbose) - i16::from(run.quiet),
+            Verb::Nodeset { .. } => 0,
         }
     }
 }

@@ -15,10 +15,10 @@
 //! [`MAX_CELLS`]) the boxes are those of the tree, in its own order of axes.
 
 use crate::index::Key;
-use crate::rangeset::{RangeSet, Span};
+use crate::rangeset::{RangeSet, Span, Spans};
 use crate::space::Space;
+use foldhash::{HashMap, HashMapExt};
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 /// Beyond so many cells a fold is no longer improved: a bound on time and memory.
 const MAX_CELLS: usize = 1 << 20;
@@ -133,7 +133,7 @@ impl Classes {
     fn ranges(&self, class_box: &ClassBox) -> Vec<RangeSet> {
         let set = |(axis, classes): (usize, &Vec<u32>)| {
             RangeSet::from_spans(
-                classes.iter().flat_map(|&class| self.of_axis[axis][class as usize].iter().copied()).collect(),
+                classes.iter().flat_map(|&class| self.of_axis[axis][class as usize].iter().copied()).collect::<Spans>(),
             )
         };
         class_box.iter().enumerate().map(set).collect()
@@ -205,6 +205,16 @@ fn segments(boxes: &[Vec<RangeSet>], axis: usize) -> Segments {
     Segments { list, classes: class_of.len() }
 }
 
+/// What stands for a class of an axis in a sum of marks.
+fn mark(axis: usize, class: u32) -> u128 {
+    scatter((axis as u64) << 32 | u64::from(class))
+}
+
+/// What stands for a set of classes of axes, whatever their order: equal marks are equal sets, but for one chance in 2¹²⁸.
+fn mark_of(classes: impl IntoIterator<Item = (usize, u32)>) -> u128 {
+    classes.into_iter().fold(0, |sum, (axis, class)| sum ^ mark(axis, class))
+}
+
 /// 128 bits without a pattern, by SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 fn scatter(number: u64) -> u128 {
     let half = |seed: u64| {
@@ -249,19 +259,13 @@ fn cover(cells: &[u32], axes: usize) -> Vec<ClassBox> {
 /// Groups the cells, in order of each group's first cell.
 fn islands(cells: &[u32], axes: usize) -> Vec<Vec<u32>> {
     let mut leaders = Leaders::new(cells.len() / axes);
-    let mut line = Vec::with_capacity(axes);
+    let marks: Vec<u128> = cells.chunks_exact(axes).map(|cell| mark_of(cell.iter().copied().enumerate())).collect();
     for axis in 0..axes {
-        let mut first_on_line: HashMap<Vec<u32>, usize> = HashMap::new();
+        // Cells that differ on this axis only are those whose marks are equal without it.
+        let mut first_on_line: HashMap<u128, usize> = HashMap::with_capacity(marks.len());
         for (number, cell) in cells.chunks_exact(axes).enumerate() {
-            line.clear();
-            line.extend_from_slice(cell);
-            line[axis] = 0;
-            match first_on_line.get(&line) {
-                Some(&first) => leaders.join(first, number),
-                None => {
-                    first_on_line.insert(line.clone(), number);
-                }
-            }
+            let first = *first_on_line.entry(marks[number] ^ mark(axis, cell[axis])).or_insert(number);
+            leaders.join(first, number);
         }
     }
     let mut island_of: HashMap<usize, usize> = HashMap::new();
@@ -300,12 +304,19 @@ impl Leaders {
 
 // Step 3: slices.
 
+fn single_cell(cell: &[u32]) -> ClassBox {
+    cell.iter().map(|&class| vec![class]).collect()
+}
+
 fn cover_island(cells: &[u32], axes: usize) -> Vec<ClassBox> {
     cover_along(cells, axes, &(0..axes).collect::<Vec<_>>())
 }
 
 /// The fewest boxes over all orders of the `free` axes; on the others all cells have the same coordinate.
 fn cover_along(cells: &[u32], axes: usize, free: &[usize]) -> Vec<ClassBox> {
+    if cells.len() == axes {
+        return vec![single_cell(cells)];
+    }
     let varies = |axis: usize| cells.chunks_exact(axes).any(|cell| cell[axis] != cells[axis]);
     let (varying, constant): (Vec<usize>, Vec<usize>) = free.iter().partition(|&&axis| varies(axis));
     let fixed: Vec<usize> = (0..axes).filter(|axis| !free.contains(axis)).chain(constant).collect();
@@ -434,24 +445,21 @@ fn join_boxes(mut boxes: Vec<ClassBox>, axes: &[usize]) -> Vec<ClassBox> {
 }
 
 fn join_along(boxes: Vec<ClassBox>, axis: usize) -> Vec<ClassBox> {
-    let mut at_of: HashMap<ClassBox, usize> = HashMap::new();
-    let mut joined: Vec<Vec<u32>> = Vec::new();
+    let mut place_of: HashMap<u128, usize> = HashMap::with_capacity(boxes.len());
+    let mut joined: Vec<ClassBox> = Vec::with_capacity(boxes.len());
     for mut class_box in boxes {
-        let mut coordinates = std::mem::take(&mut class_box[axis]);
-        match at_of.get(&class_box) {
-            Some(&at) => joined[at].append(&mut coordinates),
+        let others = class_box.iter().enumerate().filter(|(other, _)| *other != axis);
+        let key = mark_of(others.flat_map(|(other, classes)| classes.iter().map(move |&class| (other, class))));
+        match place_of.get(&key) {
+            Some(&place) => {
+                joined[place][axis].append(&mut class_box[axis]);
+                joined[place][axis].sort_unstable();
+            }
             None => {
-                at_of.insert(class_box, joined.len());
-                joined.push(coordinates);
+                place_of.insert(key, joined.len());
+                joined.push(class_box);
             }
         }
     }
-    let mut boxes: Vec<(usize, ClassBox)> = at_of.into_iter().map(|(class_box, at)| (at, class_box)).collect();
-    boxes.sort_unstable_by_key(|(at, _)| *at);
-    let with_axis = |(mut class_box, mut coordinates): (ClassBox, Vec<u32>)| {
-        coordinates.sort_unstable();
-        class_box[axis] = coordinates;
-        class_box
-    };
-    boxes.into_iter().map(|(_, class_box)| class_box).zip(joined).map(with_axis).collect()
+    joined
 }

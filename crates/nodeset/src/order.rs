@@ -4,7 +4,7 @@ use crate::error::ParseError;
 use crate::index::{self, Key};
 use crate::nodeset::NodeSet;
 use crate::syntax::{AsTyped, Dialect, Token, operands, tokens};
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt};
 
 /// The names of a text in the order in which it names them, each once. From [`expand_in_input_order`].
 #[derive(Debug)]

@@ -49,9 +49,7 @@ impl RangeSet {
             return self.clone();
         }
         let positions = distinct(count, self.len(), random);
-        RangeSet::from_spans(
-            positions.into_iter().flat_map(|at| self.at_positions(at, at + 1).spans().to_vec()).collect(),
-        )
+        RangeSet::union_of(&positions.into_iter().map(|at| self.at_positions(at, at + 1)).collect::<Vec<_>>())
     }
 }
 
