@@ -97,7 +97,13 @@ impl Recipe {
             Worker::Ssh => Way::Ssh(connection_params(args)?),
             Worker::Exec => Way::Exec { without_shell: local::needs_no_shell(&command) },
         };
-        Ok(Self { command, policy: policy(args), way, environment: Environment::inherited(), lists: Lists::default() })
+        Ok(Self {
+            command,
+            policy: policy(args),
+            way,
+            environment: Arc::new(Environment::inherited()),
+            lists: Lists::default(),
+        })
     }
 
     /// The command for one host.
@@ -117,7 +123,7 @@ impl Recipe {
             Way::Exec { without_shell } => local::spec(&command, *without_shell),
         };
         spec.policy = self.policy.clone();
-        spec.launch.environment = Arc::clone(&self.environment);
+        spec.launch.environment = Some(Arc::clone(&self.environment));
         spec
     }
 }
