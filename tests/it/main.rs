@@ -5,6 +5,7 @@ mod documents;
 mod fleet;
 mod phalanx;
 mod run;
+mod run_hosts;
 mod run_ssh;
 mod run_stop;
 mod tidy;
