@@ -3,4 +3,8 @@
 mod children;
 mod documents;
 mod fleet;
+mod phalanx;
+mod run;
+mod run_ssh;
+mod run_stop;
 mod tidy;

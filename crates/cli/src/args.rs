@@ -20,6 +20,13 @@ pub(crate) struct Args {
 pub(crate) enum Verb {
     /// Run a command on many hosts
     Run(RunArgs),
+    /// Fold, expand and compute with sets of hosts, as ClusterShell's nodeset does
+    #[command(disable_help_flag = true)]
+    Nodeset {
+        /// The arguments of nodeset; --help tells
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// How a command gets to its hosts.
@@ -126,7 +133,7 @@ pub(crate) struct RunArgs {
     pub(crate) output_dir: Option<PathBuf>,
 
     /// The command
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
 }
 
@@ -135,6 +142,7 @@ impl Args {
     pub(crate) fn verbosity(&self) -> i16 {
         match &self.verb {
             Verb::Run(run) => i16::from(run.verbose) - i16::from(run.quiet),
+            Verb::Nodeset { .. } => 0,
         }
     }
 }
@@ -147,7 +155,14 @@ pub(crate) fn start_logging(verbosity: i16) {
         1 => LevelFilter::Info,
         _ => LevelFilter::Debug,
     };
-    env_logger::Builder::new().filter_level(level).parse_default_env().format_target(false).init();
+    let mut builder = env_logger::Builder::new();
+    // The only handlers in this program are its own: a slow turn is a busy machine's, and no news for a user.
+    builder.filter_level(level).filter_module("phalanx_process::engine", quieter(level));
+    builder.parse_default_env().format_target(false).init();
+}
+
+fn quieter(level: LevelFilter) -> LevelFilter {
+    if level <= LevelFilter::Warn { LevelFilter::Error } else { level }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

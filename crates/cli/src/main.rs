@@ -2,14 +2,20 @@
 
 mod args;
 mod exit;
+mod nodeset;
 mod run;
 mod show;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    if let Some((name, arguments)) = called_as_nodeset() {
+        return nodeset::run(&name, arguments);
+    }
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => return exit::after_parsing(&error),
@@ -17,5 +23,13 @@ fn main() -> ExitCode {
     args::start_logging(args.verbosity());
     match args.verb {
         args::Verb::Run(typed) => run::run(&typed),
+        args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
+}
+
+/// Under the name `nodeset` or `cluset` (a link to this program), it is that program.
+fn called_as_nodeset() -> Option<(String, Vec<OsString>)> {
+    let mut arguments = std::env::args_os();
+    let name = Path::new(&arguments.next()?).file_name()?.to_str()?.to_owned();
+    (name == "nodeset" || name == "cluset").then(|| (name, arguments.collect()))
 }

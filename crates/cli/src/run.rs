@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
 
     fn handle(&mut self, event: Option<Event>) {
         match event {
-            None => self.watch_output(|show| show.tick(None)),
+            None => {}
             Some(Event::Started { id, pid }) => {
                 let host = self.host(id);
                 self.tally.started(host);
@@ -145,9 +145,7 @@ impl<'a> Run<'a> {
             Some(Event::Signal(signal)) => self.stop_by(signal),
             Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. }) => {}
         }
-        let tally = &self.tally;
-        let ticked = self.show.tick(Some(tally));
-        self.note_output(ticked);
+        self.show.tick(&self.tally);
     }
 
     fn host(&self, id: ProcessId) -> usize {
@@ -195,7 +193,7 @@ impl<'a> Run<'a> {
         for id in ids {
             self.drive.request(id, Request::Kill(kill));
         }
-        if ids_are_none(&self.tally) {
+        if self.tally.running_count() == 0 {
             // Nobody runs whose end could tell the crew that it is over.
             self.over.store(true, Ordering::SeqCst);
         }
@@ -243,7 +241,3 @@ impl<'a> Run<'a> {
 
 /// SIGPIPE, which is what ends others in our place.
 const BROKEN_PIPE: i32 = 13;
-
-fn ids_are_none(tally: &Tally) -> bool {
-    tally.running_count() == 0
-}

@@ -104,12 +104,11 @@ impl<'a> Show<'a> {
         self.screen.flush()
     }
 
-    /// Looks at the status line, with new figures if there are some.
-    pub(crate) fn tick(&mut self, tally: Option<&Tally>) -> Result<(), ShowError> {
+    /// Looks at the status line.
+    pub(crate) fn tick(&mut self, tally: &Tally) {
         if let Some(status) = &mut self.status {
             status.update(tally, &mut self.screen);
         }
-        Ok(())
     }
 
     pub(crate) fn started(&mut self, host: usize, pid: u32) -> Result<(), ShowError> {

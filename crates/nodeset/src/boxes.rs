@@ -15,10 +15,10 @@
 //! [`MAX_CELLS`]) the boxes are those of the tree, in its own order of axes.
 
 use crate::index::Key;
-use crate::rangeset::{RangeSet, Span};
+use crate::rangeset::{RangeSet, Span, Spans};
 use crate::space::Space;
+use foldhash::{HashMap, HashMapExt};
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 /// Beyond so many cells a fold is no longer improved: a bound on time and memory.
 const MAX_CELLS: usize = 1 << 20;
@@ -39,10 +39,7 @@ pub(crate) fn fold_on_axes(space: &Space, chosen: &dyn Fn(usize) -> bool) -> Vec
     fold_with(space, |cells, axes| {
         let free: Vec<usize> = (0..axes).filter(|&axis| chosen(axis)).collect();
         let fixed: Vec<usize> = (0..axes).filter(|&axis| !chosen(axis)).collect();
-        sections(cells, axes, &fixed)
-            .iter()
-            .flat_map(|section| cover_along(section, axes, &free))
-            .collect()
+        sections(cells, axes, &fixed).iter().flat_map(|section| cover_along(section, axes, &free)).collect()
     })
     .into_iter()
     .flat_map(|axes| expand_axes(axes, chosen))
@@ -54,10 +51,7 @@ fn fold_with(space: &Space, cover: impl Fn(&[u32], usize) -> Vec<ClassBox>) -> V
     if boxes.len() > 1 {
         let axes = boxes[0].len();
         if let Some((classes, cells)) = cells_of(&boxes) {
-            boxes = cover(&cells, axes)
-                .iter()
-                .map(|class_box| classes.ranges(class_box))
-                .collect();
+            boxes = cover(&cells, axes).iter().map(|class_box| classes.ranges(class_box)).collect();
         }
         boxes.sort_by_cached_key(|axes| order_of_boxes(axes));
     }
@@ -69,11 +63,7 @@ fn order_of_boxes(axes: &[RangeSet]) -> (Reverse<u128>, Vec<(Reverse<u128>, Key,
     let size = axes.iter().map(RangeSet::len).fold(1, u128::saturating_mul);
     let ends = |axis: &RangeSet| {
         let spans = axis.spans();
-        (
-            Reverse(axis.len()),
-            spans[0].first,
-            spans[spans.len() - 1].last,
-        )
+        (Reverse(axis.len()), spans[0].first, spans[spans.len() - 1].last)
     };
     (Reverse(size), axes.iter().map(ends).collect())
 }
@@ -99,9 +89,10 @@ fn paths(space: &Space) -> Vec<Vec<RangeSet>> {
 }
 
 fn expand_axes(axes: Vec<RangeSet>, chosen: &dyn Fn(usize) -> bool) -> impl Iterator<Item = Vec<RangeSet>> + use<> {
-    let choices = axes.into_iter().enumerate().map(|(axis, set)| {
-        if chosen(axis) { vec![set] } else { set.keys().map(RangeSet::of_key).collect() }
-    });
+    let choices = axes
+        .into_iter()
+        .enumerate()
+        .map(|(axis, set)| if chosen(axis) { vec![set] } else { set.keys().map(RangeSet::of_key).collect() });
     product(choices.collect())
 }
 
@@ -142,10 +133,7 @@ impl Classes {
     fn ranges(&self, class_box: &ClassBox) -> Vec<RangeSet> {
         let set = |(axis, classes): (usize, &Vec<u32>)| {
             RangeSet::from_spans(
-                classes
-                    .iter()
-                    .flat_map(|&class| self.of_axis[axis][class as usize].iter().copied())
-                    .collect(),
+                classes.iter().flat_map(|&class| self.of_axis[axis][class as usize].iter().copied()).collect::<Spans>(),
             )
         };
         class_box.iter().enumerate().map(set).collect()
@@ -155,9 +143,7 @@ impl Classes {
 /// The classes, and the cells of all boxes as one flat list of class numbers. `None` when there are too many.
 fn cells_of(boxes: &[Vec<RangeSet>]) -> Option<(Classes, Vec<u32>)> {
     let axes = boxes[0].len();
-    let mut classes = Classes {
-        of_axis: Vec::with_capacity(axes),
-    };
+    let mut classes = Classes { of_axis: Vec::with_capacity(axes) };
     let mut class_boxes: Vec<ClassBox> = vec![Vec::with_capacity(axes); boxes.len()];
     let mut listed = 0_usize;
     for axis in 0..axes {
@@ -171,10 +157,7 @@ fn cells_of(boxes: &[Vec<RangeSet>]) -> Option<(Classes, Vec<u32>)> {
     }
     let mut cells = Vec::new();
     for class_box in &class_boxes {
-        let count = class_box
-            .iter()
-            .map(Vec::len)
-            .try_fold(1_usize, usize::checked_mul)?;
+        let count = class_box.iter().map(Vec::len).try_fold(1_usize, usize::checked_mul)?;
         if count > MAX_CELLS - cells.len() / axes {
             return None;
         }
@@ -205,41 +188,31 @@ fn segments(boxes: &[Vec<RangeSet>], axis: usize) -> Segments {
     let mut edges: Vec<(Key, u128)> = Vec::new();
     for (number, ranges) in boxes.iter().enumerate() {
         let mark = scatter(number as u64);
-        edges.extend(
-            ranges[axis]
-                .spans()
-                .iter()
-                .flat_map(|span| [(span.first, mark), (span.last + 1, mark)]),
-        );
+        edges.extend(ranges[axis].spans().iter().flat_map(|span| [(span.first, mark), (span.last + 1, mark)]));
     }
     edges.sort_unstable();
     let mut class_of: HashMap<u128, u32> = HashMap::new();
     let mut list = Vec::new();
     let mut present = 0;
-    for here in edges
-        .chunk_by(|left, right| left.0 == right.0)
-        .collect::<Vec<_>>()
-        .windows(2)
-    {
-        present = here[0]
-            .iter()
-            .fold(present, |present, (_, mark)| present ^ mark);
+    for here in edges.chunk_by(|left, right| left.0 == right.0).collect::<Vec<_>>().windows(2) {
+        present = here[0].iter().fold(present, |present, (_, mark)| present ^ mark);
         if present != 0 {
             let next = class_of.len() as u32;
             let class = *class_of.entry(present).or_insert(next);
-            list.push((
-                Span {
-                    first: here[0][0].0,
-                    last: here[1][0].0 - 1,
-                },
-                class,
-            ));
+            list.push((Span { first: here[0][0].0, last: here[1][0].0 - 1 }, class));
         }
     }
-    Segments {
-        list,
-        classes: class_of.len(),
-    }
+    Segments { list, classes: class_of.len() }
+}
+
+/// What stands for a class of an axis in a sum of marks.
+fn mark(axis: usize, class: u32) -> u128 {
+    scatter((axis as u64) << 32 | u64::from(class))
+}
+
+/// What stands for a set of classes of axes, whatever their order: equal marks are equal sets, but for one chance in 2¹²⁸.
+fn mark_of(classes: impl IntoIterator<Item = (usize, u32)>) -> u128 {
+    classes.into_iter().fold(0, |sum, (axis, class)| sum ^ mark(axis, class))
 }
 
 /// 128 bits without a pattern, by SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
@@ -258,12 +231,8 @@ impl Segments {
     fn classes_in(&self, set: &RangeSet, most: usize) -> Option<Vec<u32>> {
         let mut classes = Vec::new();
         for span in set.spans() {
-            let from = self
-                .list
-                .partition_point(|(segment, _)| segment.last < span.first);
-            let inside = self.list[from..]
-                .iter()
-                .take_while(|(segment, _)| segment.first <= span.last);
+            let from = self.list.partition_point(|(segment, _)| segment.last < span.first);
+            let inside = self.list[from..].iter().take_while(|(segment, _)| segment.first <= span.last);
             classes.extend(inside.map(|&(_, class)| class).take(most + 1));
             if classes.len() > most {
                 return None;
@@ -276,9 +245,7 @@ impl Segments {
 
     fn into_classes(self) -> Vec<Vec<Span>> {
         let mut classes = vec![Vec::new(); self.classes];
-        self.list
-            .into_iter()
-            .for_each(|(span, class)| classes[class as usize].push(span));
+        self.list.into_iter().for_each(|(span, class)| classes[class as usize].push(span));
         classes
     }
 }
@@ -286,28 +253,19 @@ impl Segments {
 // Step 2: islands.
 
 fn cover(cells: &[u32], axes: usize) -> Vec<ClassBox> {
-    islands(cells, axes)
-        .iter()
-        .flat_map(|island| cover_island(island, axes))
-        .collect()
+    islands(cells, axes).iter().flat_map(|island| cover_island(island, axes)).collect()
 }
 
 /// Groups the cells, in order of each group's first cell.
 fn islands(cells: &[u32], axes: usize) -> Vec<Vec<u32>> {
     let mut leaders = Leaders::new(cells.len() / axes);
-    let mut line = Vec::with_capacity(axes);
+    let marks: Vec<u128> = cells.chunks_exact(axes).map(|cell| mark_of(cell.iter().copied().enumerate())).collect();
     for axis in 0..axes {
-        let mut first_on_line: HashMap<Vec<u32>, usize> = HashMap::new();
+        // Cells that differ on this axis only are those whose marks are equal without it.
+        let mut first_on_line: HashMap<u128, usize> = HashMap::with_capacity(marks.len());
         for (number, cell) in cells.chunks_exact(axes).enumerate() {
-            line.clear();
-            line.extend_from_slice(cell);
-            line[axis] = 0;
-            match first_on_line.get(&line) {
-                Some(&first) => leaders.join(first, number),
-                None => {
-                    first_on_line.insert(line.clone(), number);
-                }
-            }
+            let first = *first_on_line.entry(marks[number] ^ mark(axis, cell[axis])).or_insert(number);
+            leaders.join(first, number);
         }
     }
     let mut island_of: HashMap<usize, usize> = HashMap::new();
@@ -346,29 +304,26 @@ impl Leaders {
 
 // Step 3: slices.
 
+fn single_cell(cell: &[u32]) -> ClassBox {
+    cell.iter().map(|&class| vec![class]).collect()
+}
+
 fn cover_island(cells: &[u32], axes: usize) -> Vec<ClassBox> {
     cover_along(cells, axes, &(0..axes).collect::<Vec<_>>())
 }
 
 /// The fewest boxes over all orders of the `free` axes; on the others all cells have the same coordinate.
 fn cover_along(cells: &[u32], axes: usize, free: &[usize]) -> Vec<ClassBox> {
-    let varies = |axis: usize| {
-        cells
-            .chunks_exact(axes)
-            .any(|cell| cell[axis] != cells[axis])
-    };
-    let (varying, constant): (Vec<usize>, Vec<usize>) =
-        free.iter().partition(|&&axis| varies(axis));
-    let fixed: Vec<usize> = (0..axes)
-        .filter(|axis| !free.contains(axis))
-        .chain(constant)
-        .collect();
-    let covers = orders(&varying, cells.len() / axes)
-        .into_iter()
-        .map(|order| {
-            let order: Vec<usize> = fixed.iter().chain(&order).copied().collect();
-            join_boxes(slice(cells, axes, &order), &varying)
-        });
+    if cells.len() == axes {
+        return vec![single_cell(cells)];
+    }
+    let varies = |axis: usize| cells.chunks_exact(axes).any(|cell| cell[axis] != cells[axis]);
+    let (varying, constant): (Vec<usize>, Vec<usize>) = free.iter().partition(|&&axis| varies(axis));
+    let fixed: Vec<usize> = (0..axes).filter(|axis| !free.contains(axis)).chain(constant).collect();
+    let covers = orders(&varying, cells.len() / axes).into_iter().map(|order| {
+        let order: Vec<usize> = fixed.iter().chain(&order).copied().collect();
+        join_boxes(slice(cells, axes, &order), &varying)
+    });
     covers.min_by_key(Vec::len).unwrap_or_default()
 }
 
@@ -378,9 +333,7 @@ fn orders(axes: &[usize], cells: usize) -> Vec<Vec<usize>> {
         return permutations(axes);
     }
     let rotations = |axis| axes[axis..].iter().chain(&axes[..axis]).copied().collect();
-    (0..axes.len().min(MAX_CELLS / cells + 1))
-        .map(rotations)
-        .collect()
+    (0..axes.len().min(MAX_CELLS / cells + 1)).map(rotations).collect()
 }
 
 fn permutations(axes: &[usize]) -> Vec<Vec<usize>> {
@@ -388,11 +341,7 @@ fn permutations(axes: &[usize]) -> Vec<Vec<usize>> {
         return vec![Vec::new()];
     }
     let starting_with = |at: usize| {
-        let rest: Vec<usize> = axes
-            .iter()
-            .copied()
-            .filter(|&axis| axis != axes[at])
-            .collect();
+        let rest: Vec<usize> = axes.iter().copied().filter(|&axis| axis != axes[at]).collect();
         permutations(&rest)
             .into_iter()
             .map(move |order| [axes[at]].into_iter().chain(order).collect())
@@ -411,11 +360,7 @@ fn slice(cells: &[u32], axes: usize, order: &[usize]) -> Vec<ClassBox> {
             .find(|order| order.is_ne())
             .unwrap_or(std::cmp::Ordering::Equal)
     });
-    let mut tree = Tree {
-        order,
-        layers: Vec::new(),
-        number_of: HashMap::new(),
-    };
+    let mut tree = Tree { order, layers: Vec::new(), number_of: HashMap::new() };
     let root = tree.grow(&sorted, 0);
     let mut boxes = Vec::new();
     tree.paths(root, &mut vec![Vec::new(); axes], 0, &mut boxes);
@@ -475,12 +420,10 @@ fn sections(cells: &[u32], axes: usize, fixed: &[usize]) -> Vec<Vec<u32>> {
     let mut section_of: HashMap<Vec<u32>, usize> = HashMap::new();
     let mut sections: Vec<Vec<u32>> = Vec::new();
     for cell in cells.chunks_exact(axes) {
-        let at = *section_of
-            .entry(fixed.iter().map(|&axis| cell[axis]).collect())
-            .or_insert_with(|| {
-                sections.push(Vec::new());
-                sections.len() - 1
-            });
+        let at = *section_of.entry(fixed.iter().map(|&axis| cell[axis]).collect()).or_insert_with(|| {
+            sections.push(Vec::new());
+            sections.len() - 1
+        });
         sections[at].extend_from_slice(cell);
     }
     sections
@@ -502,32 +445,21 @@ fn join_boxes(mut boxes: Vec<ClassBox>, axes: &[usize]) -> Vec<ClassBox> {
 }
 
 fn join_along(boxes: Vec<ClassBox>, axis: usize) -> Vec<ClassBox> {
-    let mut at_of: HashMap<ClassBox, usize> = HashMap::new();
-    let mut joined: Vec<Vec<u32>> = Vec::new();
+    let mut place_of: HashMap<u128, usize> = HashMap::with_capacity(boxes.len());
+    let mut joined: Vec<ClassBox> = Vec::with_capacity(boxes.len());
     for mut class_box in boxes {
-        let mut coordinates = std::mem::take(&mut class_box[axis]);
-        match at_of.get(&class_box) {
-            Some(&at) => joined[at].append(&mut coordinates),
+        let others = class_box.iter().enumerate().filter(|(other, _)| *other != axis);
+        let key = mark_of(others.flat_map(|(other, classes)| classes.iter().map(move |&class| (other, class))));
+        match place_of.get(&key) {
+            Some(&place) => {
+                joined[place][axis].append(&mut class_box[axis]);
+                joined[place][axis].sort_unstable();
+            }
             None => {
-                at_of.insert(class_box, joined.len());
-                joined.push(coordinates);
+                place_of.insert(key, joined.len());
+                joined.push(class_box);
             }
         }
     }
-    let mut boxes: Vec<(usize, ClassBox)> = at_of
-        .into_iter()
-        .map(|(class_box, at)| (at, class_box))
-        .collect();
-    boxes.sort_unstable_by_key(|(at, _)| *at);
-    let with_axis = |(mut class_box, mut coordinates): (ClassBox, Vec<u32>)| {
-        coordinates.sort_unstable();
-        class_box[axis] = coordinates;
-        class_box
-    };
-    boxes
-        .into_iter()
-        .map(|(_, class_box)| class_box)
-        .zip(joined)
-        .map(with_axis)
-        .collect()
+    joined
 }

@@ -5,7 +5,8 @@ use crate::nodeset::NodeSet;
 use crate::pattern::{Pattern, split_name};
 use crate::rangeset::{RangeSet, Span};
 use crate::space::{Budget, Keep, Space, TooFragmented};
-use std::collections::{BTreeMap, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub(crate) struct Builder {

@@ -61,10 +61,6 @@ impl NodeSet {
         NodeSet { patterns, negative_notation }
     }
 
-    pub(crate) fn patterns(&self) -> &BTreeMap<Pattern, Space> {
-        &self.patterns
-    }
-
     pub(crate) fn negative_notation(&self) -> bool {
         self.negative_notation
     }
@@ -157,6 +153,9 @@ impl NodeSet {
         result.negative_notation |= other.negative_notation;
         if !keep.only_left {
             result.patterns.retain(|pattern, _| other.patterns.contains_key(pattern));
+        }
+        if result.patterns.is_empty() && keep.only_right {
+            return Ok(NodeSet { patterns: other.patterns.clone(), ..result });
         }
         for (pattern, right) in &other.patterns {
             match result.patterns.entry(pattern.clone()) {
@@ -333,7 +332,7 @@ macro_rules! operator {
             type Output = NodeSet;
 
             fn $method(self, other: NodeSet) -> NodeSet {
-                self.$operation(&other)
+                (&self).$method(&other)
             }
         }
     };

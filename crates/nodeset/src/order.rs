@@ -4,7 +4,7 @@ use crate::error::ParseError;
 use crate::index::{self, Key};
 use crate::nodeset::NodeSet;
 use crate::syntax::{AsTyped, Dialect, Token, operands, tokens};
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt};
 
 /// The names of a text in the order in which it names them, each once. From [`expand_in_input_order`].
 #[derive(Debug)]
@@ -31,23 +31,15 @@ pub struct InputOrder {
 /// When the text is no node set, as for [`NodeSet::parse`].
 pub fn expand_in_input_order(text: &str) -> Result<InputOrder, ParseError> {
     let set: NodeSet = text.parse()?;
-    let operands = operands(text, Dialect::Phalanx)?
-        .into_iter()
-        .map(|operand| {
-            tokens(operand.text, operand.offset, text, Dialect::Phalanx)
-                .map(|tokens| OperandNames::new(&tokens))
-        });
+    let operands = operands(text, Dialect::Phalanx)?.into_iter().map(|operand| {
+        tokens(operand.text, operand.offset, text, Dialect::Phalanx).map(|tokens| OperandNames::new(&tokens))
+    });
     Ok(InputOrder::new(operands.collect::<Result<_, _>>()?, set))
 }
 
 impl InputOrder {
     pub(crate) fn new(operands: Vec<OperandNames>, set: NodeSet) -> Self {
-        InputOrder {
-            operands: operands.into_iter(),
-            current: None,
-            set,
-            seen: HashSet::new(),
-        }
+        InputOrder { operands: operands.into_iter(), current: None, set, seen: HashSet::new() }
     }
 }
 
@@ -113,15 +105,9 @@ impl TypedNames {
     fn new(tokens: &[Token<'_>]) -> Self {
         let piece = |token: &Token<'_>| match token {
             Token::Text(text) => Piece::Text((*text).to_owned()),
-            Token::Axis(axis) => Piece::Axis {
-                indices: axis.as_typed.clone(),
-                at: 0,
-            },
+            Token::Axis(axis) => Piece::Axis { indices: axis.as_typed.clone(), at: 0 },
         };
-        TypedNames {
-            pieces: tokens.iter().map(piece).collect(),
-            done: false,
-        }
+        TypedNames { pieces: tokens.iter().map(piece).collect(), done: false }
     }
 
     fn name(&self) -> String {
@@ -173,11 +159,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, names: &[&str]) {
-        assert_eq!(
-            expand_in_input_order(text).unwrap().collect::<Vec<_>>(),
-            names,
-            "{text}"
-        );
+        assert_eq!(expand_in_input_order(text).unwrap().collect::<Vec<_>>(), names, "{text}");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::pattern::push_text;
 use crate::rangeset::{MAX_PIECES, RangeSet};
 use crate::space::{Budget, Keep, TooFragmented};
 use crate::syntax::{Dialect, Operand, Operator, Token, operands, tokens, words};
+use foldhash::HashMap;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -149,7 +149,8 @@ impl<'g> Parser<'g> {
         for operand in operands(text, self.dialect)? {
             let fragmented = |TooFragmented| too_fragmented(text, operand.offset);
             let is_group = operand.text.starts_with('@');
-            if is_group || (glob::is_mask(operand.text) && self.groups.is_some()) || operand.operator != Operator::Union {
+            if is_group || (glob::is_mask(operand.text) && self.groups.is_some()) || operand.operator != Operator::Union
+            {
                 let right = self.operand(operand, text, source)?;
                 evaluation.apply(operand.operator, &right).map_err(fragmented)?;
             } else {
@@ -241,6 +242,9 @@ impl<'g> Parser<'g> {
             return Err(ParseError::new(ParseErrorKind::GroupCycle(format!("@{group}")), group, 0).into());
         }
         let nodes = match source.nodes(group)? {
+            Some(content) if content.trim().is_empty() && self.is_unknown(source, group)? => {
+                return Err(Error::UnknownGroup { source_name: key.0, group: key.1 });
+            }
             Some(content) => self.nested(&key, &content)?,
             None if group.is_empty() || self.dialect == Dialect::ClusterShell => NodeSet::new(),
             None => return Err(Error::UnknownGroup { source_name: key.0, group: key.1 }),
@@ -249,21 +253,50 @@ impl<'g> Parser<'g> {
         Ok(nodes)
     }
 
+    /// Whether a group without nodes is one that the source does not even list. An upcall often cannot tell the two apart by itself.
+    fn is_unknown(&self, source: &dyn GroupSource, group: &str) -> Result<bool, GroupError> {
+        if self.dialect == Dialect::ClusterShell || group.is_empty() {
+            return Ok(false);
+        }
+        match source.groups() {
+            Ok(names) => Ok(!names.iter().any(|name| name == group)),
+            Err(GroupError::NoUpcall { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn nested(&self, key: &(String, String), content: &str) -> Result<NodeSet, Error> {
         self.nesting.borrow_mut().push(key.clone());
-        let nodes = self.parse_words(content, &key.0);
+        let nodes = self.parse_words_in(content, Some(&key.0));
         self.nesting.borrow_mut().pop();
         nodes
     }
 
-    /// An upcall answers with node sets between blanks or line ends, all meant.
-    fn parse_words(&self, content: &str, source: &str) -> Result<NodeSet, Error> {
+    /// Reads [`words`], all of them meant: the lines of a file, or what an upcall answers.
+    ///
+    /// ```
+    /// use phalanx_nodeset::Parser;
+    /// assert_eq!(Parser::new().parse_words("n1 n2\nlogin[1-2]")?.to_string(), "login[1-2],n[1-2]");
+    /// # Ok::<(), phalanx_nodeset::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`parse`](Self::parse).
+    pub fn parse_words(&self, text: &str) -> Result<NodeSet, Error> {
+        self.parse_words_in(text, self.default_source.as_deref())
+    }
+
+    fn parse_words_in(&self, text: &str, source: Option<&str>) -> Result<NodeSet, Error> {
         let mut union = Evaluation::default();
-        for word in words(content) {
-            let nodes = self.parse_in(word, Some(source))?;
-            union.apply(Operator::Union, &nodes).map_err(|TooFragmented| too_fragmented(content, 0))?;
+        for word in words(text) {
+            if is_plain_name(word) {
+                union.heap.push_name(word);
+                continue;
+            }
+            let nodes = self.parse_in(word, source)?;
+            union.apply(Operator::Union, &nodes).map_err(|TooFragmented| too_fragmented(word, 0))?;
         }
-        union.finish().map_err(|TooFragmented| too_fragmented(content, 0).into())
+        union.finish().map_err(|TooFragmented| too_fragmented("", 0).into())
     }
 
     fn all_of(&self, source: &dyn GroupSource) -> Result<NodeSet, Error> {
@@ -273,7 +306,7 @@ impl<'g> Parser<'g> {
             other => Error::Source(other),
         };
         if let Some(all) = source.all().map_err(failed)? {
-            return self.parse_words(&all, source.name());
+            return self.parse_words_in(&all, Some(source.name()));
         }
         let groups = source.groups().map_err(failed)?;
         if let Some(illegal) = groups.iter().find_map(|name| illegal_in_group_name(name)) {
@@ -298,6 +331,12 @@ impl<'g> Parser<'g> {
 
 fn too_fragmented(text: &str, offset: usize) -> ParseError {
     ParseError::new(ParseErrorKind::TooFragmented, text, offset)
+}
+
+/// Whether nothing in the text is special, as in most lines of most lists of hosts.
+fn is_plain_name(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| !matches!(byte, b'[' | b']' | b',' | b'!' | b'&' | b'^' | b'@' | b'*' | b'?' | b' ' | b'\t'))
 }
 
 fn plain_set(tokens: &[Token<'_>]) -> Result<NodeSet, TooFragmented> {
@@ -329,14 +368,17 @@ impl Evaluation {
             Operator::Intersection => Keep::INTERSECTION,
             Operator::SymmetricDifference => Keep::SYMMETRIC_DIFFERENCE,
         };
-        self.value = self.value.combine(right, keep, &mut self.budget)?;
+        self.value = std::mem::take(&mut self.value).combine(right, keep, &mut self.budget)?;
         Ok(())
     }
 
     fn settle(&mut self) -> Result<(), TooFragmented> {
         if !self.heap.is_empty() {
             let added = std::mem::take(&mut self.heap).finish(&mut self.budget)?;
-            self.value = self.value.combine(&added, Keep::UNION, &mut self.budget)?;
+            self.value = match std::mem::take(&mut self.value) {
+                empty if empty.is_empty() => added,
+                value => value.combine(&added, Keep::UNION, &mut self.budget)?,
+            };
         }
         Ok(())
     }
@@ -347,13 +389,8 @@ impl Evaluation {
     }
 }
 /// Adds what an operand says to a heap.
-fn push_operand(
-    tokens: &[Token<'_>],
-    heap: &mut Builder,
-    budget: &mut Budget,
-) -> Result<(), TooFragmented> {
-    let negative =
-        |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());
+fn push_operand(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
+    let negative = |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());
     if tokens.iter().any(negative) {
         heap.note_negative_notation();
         return push_with_negatives(tokens, heap, budget);
@@ -374,36 +411,22 @@ fn push_operand(
 
 /// An element is its string, so `foo[-1]` is the same as `foo-1`: the hyphen becomes text, and an axis with numbers of both signs becomes
 /// two patterns.
-fn push_with_negatives(
-    tokens: &[Token<'_>],
-    heap: &mut Builder,
-    budget: &mut Budget,
-) -> Result<(), TooFragmented> {
+fn push_with_negatives(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
     let mut boxes: Vec<(String, Vec<RangeSet>)> = vec![(String::new(), Vec::new())];
     for token in tokens {
         match token {
-            Token::Text(text) => boxes
-                .iter_mut()
-                .for_each(|(pattern, _)| push_text(pattern, text)),
+            Token::Text(text) => boxes.iter_mut().for_each(|(pattern, _)| push_text(pattern, text)),
             Token::Axis(axis) => {
                 let (negated, rest) = axis.set.split_negative();
                 budget.spend(boxes.len())?;
                 let choices = [("-%s", negated), ("%s", rest)];
                 let choices = choices.iter().filter(|(_, set)| !set.is_empty());
-                let with = |(pattern, axes): (&String, &Vec<RangeSet>),
-                            (text, set): &(&str, RangeSet)| {
-                    (
-                        format!("{pattern}{text}"),
-                        axes.iter().chain([set]).cloned().collect::<Vec<_>>(),
-                    )
+                let with = |(pattern, axes): (&String, &Vec<RangeSet>), (text, set): &(&str, RangeSet)| {
+                    (format!("{pattern}{text}"), axes.iter().chain([set]).cloned().collect::<Vec<_>>())
                 };
-                boxes = choices
-                    .flat_map(|choice| boxes.iter().map(move |(p, a)| with((p, a), choice)))
-                    .collect();
+                boxes = choices.flat_map(|choice| boxes.iter().map(move |(p, a)| with((p, a), choice))).collect();
             }
         }
     }
-    boxes
-        .iter()
-        .try_for_each(|(pattern, axes)| heap.push_box(pattern, axes, budget))
+    boxes.iter().try_for_each(|(pattern, axes)| heap.push_box(pattern, axes, budget))
 }

@@ -7,6 +7,7 @@ mod fold;
 mod parse;
 
 use crate::index::{self, Key};
+use smallvec::SmallVec;
 use std::fmt;
 
 pub use fold::{Autostep, Folded};
@@ -41,8 +42,11 @@ impl Span {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct RangeSet {
     /// Sorted, disjoint, and never touching: the canonical form, so that equality is equality of lists.
-    spans: Vec<Span>,
+    spans: Spans,
 }
+
+/// Most sets are one span: an index, or a range. Those need no memory of their own.
+pub(crate) type Spans = SmallVec<[Span; 1]>;
 
 impl RangeSet {
     /// The set without elements.
@@ -52,11 +56,12 @@ impl RangeSet {
     }
 
     pub(crate) fn of_key(key: Key) -> Self {
-        RangeSet { spans: vec![Span { first: key, last: key }] }
+        RangeSet { spans: Spans::from_buf([Span { first: key, last: key }]) }
     }
 
     /// From intervals in any order, overlapping or not.
-    pub(crate) fn from_spans(mut spans: Vec<Span>) -> Self {
+    pub(crate) fn from_spans(spans: impl Into<Spans>) -> Self {
+        let mut spans = spans.into();
         if !spans.is_sorted() {
             spans.sort_unstable();
         }
@@ -71,7 +76,7 @@ impl RangeSet {
     }
 
     pub(crate) fn from_keys(keys: impl IntoIterator<Item = Key>) -> Self {
-        RangeSet::from_spans(keys.into_iter().map(|key| Span { first: key, last: key }).collect())
+        RangeSet::from_spans(keys.into_iter().map(|key| Span { first: key, last: key }).collect::<Spans>())
     }
 
     pub(crate) fn spans(&self) -> &[Span] {
@@ -155,7 +160,7 @@ impl RangeSet {
 
     /// The elements at positions `from..to` of the order.
     pub(crate) fn at_positions(&self, from: u128, to: u128) -> RangeSet {
-        let mut spans = Vec::new();
+        let mut spans = Spans::new();
         let mut before = 0;
         for span in &self.spans {
             let (low, high) = (from.max(before), to.min(before + span.len()));
@@ -177,7 +182,9 @@ impl RangeSet {
     #[must_use]
     pub fn slice(&self, positions: &RangeSet) -> RangeSet {
         RangeSet::from_spans(
-            crate::select::position_runs(positions).flat_map(|(from, to)| self.at_positions(from, to).spans).collect(),
+            crate::select::position_runs(positions)
+                .flat_map(|(from, to)| self.at_positions(from, to).spans)
+                .collect::<Spans>(),
         )
     }
 
@@ -185,6 +192,12 @@ impl RangeSet {
     #[must_use]
     pub fn union(&self, other: &RangeSet) -> RangeSet {
         self.combine(other, |left, right| left || right)
+    }
+
+    /// The elements of all sets, in one go.
+    #[must_use]
+    pub fn union_of<'a>(sets: impl IntoIterator<Item = &'a RangeSet>) -> RangeSet {
+        RangeSet::from_spans(sets.into_iter().flat_map(|set| set.spans.iter().copied()).collect::<Spans>())
     }
 
     /// The elements of this set that the other lacks.
@@ -207,7 +220,7 @@ impl RangeSet {
 
     /// One sweep over the ends of all spans of both sets; `keep` says which side's presence makes an element of the result.
     pub(crate) fn combine(&self, other: &RangeSet, keep: impl Fn(bool, bool) -> bool) -> RangeSet {
-        let mut spans = Vec::new();
+        let mut spans = Spans::new();
         let mut open: Option<Key> = None;
         let (mut left, mut right) = (Edges::new(&self.spans), Edges::new(&other.spans));
         while let Some(at) = left.next_edge().into_iter().chain(right.next_edge()).min() {

@@ -78,8 +78,8 @@ impl Parser<'_> {
     /// The groups worth a look. A source that knows a node's groups is asked about each node where those are fewer than the groups.
     fn candidate_names(&self, set: &NodeSet, source: &dyn GroupSource) -> Result<BTreeSet<String>, Error> {
         let listed = self.list_groups(source);
-        let by_node = source.knows_reverse()
-            && listed.as_ref().map_or(true, |listed| listed.len() as u128 >= set.count());
+        let by_node =
+            source.knows_reverse() && listed.as_ref().map_or(true, |listed| listed.len() as u128 >= set.count());
         if by_node {
             let mut names = BTreeSet::new();
             for node in set.iter() {

@@ -49,7 +49,7 @@ impl RangeSet {
             return self.clone();
         }
         let positions = distinct(count, self.len(), random);
-        RangeSet::from_spans(positions.into_iter().flat_map(|at| self.at_positions(at, at + 1).spans().to_vec()).collect())
+        RangeSet::union_of(&positions.into_iter().map(|at| self.at_positions(at, at + 1)).collect::<Vec<_>>())
     }
 }
 
@@ -226,7 +226,8 @@ impl Piece {
             return Some(keys);
         }
         let bare = crate::pattern::Pattern::new(&pattern).without_hyphen_before_its_axis()?;
-        (bare == self.pattern).then(|| keys.iter().filter_map(|&key| key_of_text(&format!("-{}", key_text(key)))).collect())
+        (bare == self.pattern)
+            .then(|| keys.iter().filter_map(|&key| key_of_text(&format!("-{}", key_text(key)))).collect())
     }
 
     /// Gives the boxes that the names at positions `from..to` of the piece make: at most two for each axis.

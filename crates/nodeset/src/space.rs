@@ -14,7 +14,7 @@
 
 use crate::index::Key;
 use crate::rangeset::{RangeSet, Span};
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 use std::sync::Arc;
 
 /// The points of one pattern. All spaces of one pattern have the same number of axes.
@@ -136,15 +136,6 @@ impl Space {
                 layers.iter().any(|layer| layer.at.contains_key(*key) && layer.below.contains(rest))
             }
             _ => false,
-        }
-    }
-
-    /// How many spans and layers the set is made of.
-    pub(crate) fn pieces(&self) -> usize {
-        match self {
-            Space::Point => 1,
-            Space::Line(set) => set.spans().len(),
-            Space::Layers(layers) => layers.iter().map(|layer| layer.at.spans().len() + layer.below.pieces()).sum(),
         }
     }
 

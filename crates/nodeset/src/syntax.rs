@@ -109,7 +109,7 @@ fn missing_operand(whole: &str, operator: u8, operand: Option<&str>, at: usize) 
 }
 
 /// Cuts a text at white space into node sets that are all meant, as the lines of a file or the output of an upcall are. White space inside
-/// of brackets and beside an operator cuts nothing.
+/// of brackets and beside an operator cuts nothing; only ASCII's counts.
 ///
 /// ```
 /// let words: Vec<&str> = phalanx_nodeset::words("n[1, 2] n3\nlogin , gw").collect();
@@ -126,24 +126,26 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn end_of_word(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
     let mut in_bracket = false;
-    let mut after_operator = false;
-    for (at, character) in text.char_indices() {
-        let operator = u8::try_from(character).is_ok_and(|byte| Operator::of(byte).is_some());
-        match character {
-            '[' => in_bracket = true,
-            ']' => in_bracket = false,
-            _ if character.is_whitespace() && !in_bracket => {
-                let next = text[at..].trim_start().bytes().next();
-                if !after_operator && !next.is_some_and(|byte| Operator::of(byte).is_some()) {
+    // The last byte that is no white space.
+    let mut last = b' ';
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'[' => in_bracket = true,
+            b']' => in_bracket = false,
+            _ if byte.is_ascii_whitespace() => {
+                let next = bytes[at..].iter().find(|byte| !byte.is_ascii_whitespace());
+                let beside_operator =
+                    Operator::of(last).is_some() || next.is_some_and(|&next| Operator::of(next).is_some());
+                if !in_bracket && !beside_operator {
                     return Some(at);
                 }
+                continue;
             }
             _ => {}
         }
-        if !character.is_whitespace() {
-            after_operator = operator;
-        }
+        last = byte;
     }
     (!text.is_empty()).then_some(text.len())
 }
@@ -420,7 +422,7 @@ fn join_sets(left: &RangeSet, right: &RangeSet) -> Result<RangeSet, ParseErrorKi
     }
     let right = right.by_width();
     let joined = |key| right.iter().map(move |span| Span { first: join(key, span.first), last: join(key, span.last) });
-    Ok(RangeSet::from_spans(left.keys().flat_map(joined).collect()))
+    Ok(RangeSet::from_spans(left.keys().flat_map(joined).collect::<Vec<_>>()))
 }
 
 #[cfg(test)]

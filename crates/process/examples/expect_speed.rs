@@ -27,7 +27,9 @@ fn main() -> std::io::Result<()> {
         .collect();
     let copy = copying(&chunk, mebibytes);
     println!("{:<44} {:>8} MB/s", "memcpy", rate(mebibytes, copy));
-    let rows: [(&str, Vec<Needle>); 7] = [
+    let rows: [(&str, Vec<Needle>); 9] = [
+        ("regex that begins with a frequent letter", vec![Needle::regex(r"e\S+ never")]),
+        ("regex that begins with a frequent byte", vec![Needle::regex(r" \d+ never")]),
         ("text", vec!["root@n1:~# ".into()]),
         ("regex with a literal prefix", vec![Needle::regex(r"^login: $")]),
         ("regex without one", vec![Needle::regex(r"[$#] $")]),
@@ -153,7 +155,7 @@ fn searching(expect: &Expect, chunk: &[u8], mebibytes: usize) -> Vec<Duration> {
         }
         quarters.push(start.elapsed());
     }
-    let verdict = stream.feed(b"\neth1: link down root@n1:~# \nlogin: ").or_else(|| stream.quiet());
+    let verdict = stream.feed(b"\neth1: link down 17 never e17 never root@n1:~# \nlogin: ").or_else(|| stream.quiet());
     assert!(verdict.expect("it comes last").is_ok());
     quarters
 }

@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_line_without_end_is_given_out_in_bounded_pieces() {
         let chunk = vec![b'x'; 300_000];
-        let pieces = feed_all(&[&chunk; 10]);
+        let pieces = feed_all(&[&chunk[..]; 10]);
         assert_eq!(pieces.concat().len(), 3_000_000);
         assert!(pieces.iter().all(|piece| piece.len() <= LONGEST + chunk.len()));
     }

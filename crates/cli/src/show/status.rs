@@ -17,28 +17,22 @@ const CALM: Duration = Duration::from_millis(200);
 pub(crate) struct StatusLine {
     began: Instant,
     drawn: Option<Instant>,
-    text: String,
 }
 
 impl StatusLine {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), drawn: None, text: String::new() }
+        Self { began: Instant::now(), drawn: None }
     }
 
-    /// Takes new figures, if there are some, and draws them if it is time.
-    pub(crate) fn update(&mut self, tally: Option<&Tally>, screen: &mut Screen) {
+    /// Draws the figures if it is time.
+    pub(crate) fn update(&mut self, tally: &Tally, screen: &mut Screen) {
         let now = Instant::now();
         let early = now.duration_since(self.began) < PATIENCE;
         if early || self.drawn.is_some_and(|drawn| now.duration_since(drawn) < CALM) {
             return;
         }
-        if let Some(tally) = tally {
-            self.text = text(tally, now.duration_since(self.began));
-        }
-        if !self.text.is_empty() {
-            self.drawn = Some(now);
-            screen.set_status(&self.text);
-        }
+        self.drawn = Some(now);
+        screen.set_status(&text(tally, now.duration_since(self.began)));
     }
 }
 

@@ -49,7 +49,7 @@ impl RangeSet {
     pub fn contiguous(&self) -> impl Iterator<Item = RangeSet> + '_ {
         contiguous_runs(self).map(|run| {
             let inside = Span { first: run.first, last: run.last };
-            self.intersection(&RangeSet { spans: vec![inside] })
+            self.intersection(&RangeSet::from_spans([inside]))
         })
     }
 }

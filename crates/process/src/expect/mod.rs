@@ -30,8 +30,8 @@
 //!
 //! Every byte is read once by every needle, from automaton states that are carried from chunk to chunk, whatever was
 //! received before; where a match starts and what its groups are is worked out only once it is found, over its own
-//! bytes. Texts, and regular expressions that begin with one of a few texts, are searched at memory speed. See
-//! [`Matcher::with_window`] for what is remembered.
+//! bytes. Texts are searched at memory speed, and so are regular expressions that begin with one of a few texts, or with
+//! one of a few bytes that are rare in text (`[$#] $`). See [`Matcher::with_window`] for what is remembered.
 //!
 //! There are no quit bytes and no fallback to a slower engine: the one thing these automata cannot do is Unicode word
 //! boundaries, and those are read as the boundaries of ASCII words ([`Needle::regex`]).
@@ -40,6 +40,7 @@ use std::time::Duration;
 
 mod compiled;
 mod dialogue;
+mod exits;
 mod found;
 mod matcher;
 mod needle;

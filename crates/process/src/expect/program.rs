@@ -15,11 +15,14 @@ use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, Config, DFA};
 use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
+use regex_automata::util::alphabet::Unit;
 use regex_automata::util::look::{Look, LookSet};
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::start;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{self, Hir, HirKind};
+
+use super::exits::Exits;
 
 /// More states than this are forgotten and rebuilt when needed.
 const CAPACITY: usize = 2 << 20;
@@ -49,10 +52,20 @@ pub(super) struct Scratch {
     backward: Cache,
     /// What was found out about states, and the number of clears it is valid for.
     shapes: HashMap<LazyStateID, Shape>,
+    exits: HashMap<LazyStateID, Option<Exits>>,
     clears: usize,
 }
 
 impl Scratch {
+    /// Forgets what was known of states that are no more.
+    fn refresh(&mut self) {
+        if self.clears != self.forward.clear_count() {
+            self.clears = self.forward.clear_count();
+            self.shapes.clear();
+            self.exits.clear();
+        }
+    }
+
     fn memory(&self) -> usize {
         self.forward.memory_usage() + self.backward.memory_usage()
     }
@@ -181,18 +194,14 @@ impl Program {
         let prefilter = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir).filter(Prefilter::is_fast);
         let forward_nfa = nfa(&hir, thompson::Config::new())?;
         let backward_nfa = nfa(&hir, thompson::Config::new().reverse(true).which_captures(WhichCaptures::None))?;
-        let forward = dfa(
-            &forward_nfa,
-            Config::new()
-                .match_kind(MatchKind::LeftmostFirst)
-                .specialize_start_states(prefilter.is_some())
-                .prefilter(prefilter),
-        )?;
+        // Tagged start states are worth their price only where bytes can be passed over in them.
+        let tagged = Config::new().match_kind(MatchKind::LeftmostFirst).specialize_start_states(true);
         let backward = dfa(&backward_nfa, Config::new().match_kind(MatchKind::All))?;
         let names: Arc<[_]> =
             forward_nfa.group_info().all_names().map(|(_, _, name)| name.map(str::to_owned)).collect();
         let groups = (names.len() > 1).then(|| Grouping::new(&forward_nfa)).transpose()?;
-        Ok(Self {
+        let forward = dfa(&forward_nfa, tagged.clone().prefilter(prefilter.clone()))?;
+        let mut program = Self {
             representatives: forward.byte_classes().representatives(0..=255).filter_map(|unit| unit.as_u8()).collect(),
             looks_ahead: looks_ahead(forward_nfa.look_set_any()),
             forward,
@@ -200,7 +209,11 @@ impl Program {
             groups,
             names,
             pool: Mutex::default(),
-        })
+        };
+        if prefilter.is_none() && !program.has_exits() {
+            program.forward = dfa(&forward_nfa, tagged.specialize_start_states(false))?;
+        }
+        Ok(program)
     }
 
     /// The names of the groups, by number.
@@ -209,12 +222,30 @@ impl Program {
     }
 
     fn scratch(&self) -> Scratch {
-        Scratch {
+        let mut scratch = Scratch {
             forward: self.forward.create_cache(),
             backward: self.backward.create_cache(),
             shapes: HashMap::new(),
+            exits: HashMap::new(),
             clears: 0,
+        };
+        let config = self.forward.get_config();
+        if config.get_specialize_start_states() && config.get_prefilter().is_none() {
+            // A state gets its tag only if it is first met as a start state.
+            self.starts(&mut scratch);
         }
+        scratch
+    }
+
+    /// All start states there are: they differ by what an assertion can ask about the byte before.
+    fn starts(&self, scratch: &mut Scratch) -> [LazyStateID; 5] {
+        [None, Some(b'a'), Some(b' '), Some(b'\n'), Some(b'\r')].map(|look_behind| self.start(scratch, look_behind))
+    }
+
+    /// Whether only a few bytes lead out of some start state.
+    fn has_exits(&self) -> bool {
+        let mut scratch = self.scratch();
+        self.starts(&mut scratch).into_iter().any(|state| self.exits(&mut scratch, state).is_some())
     }
 
     /// The state of a search that starts after `look_behind`.
@@ -274,6 +305,9 @@ impl Program {
     /// over.
     fn skip(&self, scratch: &mut Scratch, state: &mut LazyStateID, bytes: &[u8], at: &mut usize) {
         let Some(prefilter) = self.forward.get_config().get_prefilter() else {
+            if let Some(exits) = self.exits(scratch, *state) {
+                *at = exits.find(&bytes[*at..]).map_or(bytes.len(), |found| *at + found);
+            }
             return;
         };
         let to = match prefilter.find(bytes, (*at..bytes.len()).into()) {
@@ -285,6 +319,25 @@ impl Program {
             *state = self.start(scratch, Some(bytes[to - 1]));
             *at = to;
         }
+    }
+
+    /// The bytes that lead out of `state`, which stays valid, if they are few.
+    fn exits(&self, scratch: &mut Scratch, state: LazyStateID) -> Option<Exits> {
+        scratch.refresh();
+        if let Some(exits) = scratch.exits.get(&state) {
+            return *exits;
+        }
+        let mut bytes = Vec::new();
+        for &byte in &self.representatives {
+            if self.try_step(scratch, state, byte)? != state {
+                let classes = self.forward.byte_classes();
+                let class = Unit::u8(classes.get(byte));
+                bytes.extend(classes.elements(class).filter_map(|unit| unit.as_u8()));
+            }
+        }
+        let exits = Exits::new(bytes.into_iter());
+        scratch.exits.insert(state, exits);
+        exits
     }
 
     /// The state after one more byte. `state` is no longer valid.
@@ -306,10 +359,7 @@ impl Program {
     /// What lies ahead of `state`, which stays valid. `None` where finding out would overflow the cache: then only
     /// further bytes will tell.
     pub(super) fn shape(&self, scratch: &mut Scratch, state: LazyStateID) -> Option<Shape> {
-        if scratch.clears != scratch.forward.clear_count() {
-            scratch.clears = scratch.forward.clear_count();
-            scratch.shapes.clear();
-        }
+        scratch.refresh();
         if let Some(shape) = scratch.shapes.get(&state) {
             return Some(*shape);
         }
