@@ -86,7 +86,9 @@ pub fn with_help(document: &str, texts: &[Help]) -> Result<String, String> {
 fn block_below(document: &str, heading: &str) -> Option<(usize, usize)> {
     let below = if document.starts_with(heading) { 0 } else { document.find(&format!("\n{heading}"))? + 1 };
     let section = below + heading.len();
-    let end_of_section = document[section..].find("\n## ").map_or(document.len(), |at| section + at);
+    // From the end of the heading's own line, which the next heading may follow at once.
+    let end_of_section =
+        document[section - 1..].find("\n## ").map_or(document.len(), |at| (section - 1 + at).max(section));
     let begin = section + document[section..end_of_section].find("```text\n")? + "```text\n".len();
     Some((begin, begin + document[begin..].find("```")?))
 }
