@@ -1,6 +1,6 @@
 //! `cargo xtask bless`: the help texts of `phalanx` in `docs/cli.md`, kept as the program says them.
 //!
-//! The document has a heading `## phalanx VERB` for each verb, and below it a fenced block marked `text`, which is what
+//! The document has a heading ``## `phalanx VERB` `` for each verb, and below it a fenced block marked `text`, which is what
 //! is rewritten; the prose around it is left alone. A test compares without writing.
 
 use std::fs;
@@ -74,9 +74,9 @@ fn said(phalanx: &Path, arguments: &[&str]) -> Result<String, String> {
 /// When a verb has no heading, or no block below it.
 pub fn with_help(document: &str, texts: &[Help]) -> Result<String, String> {
     texts.iter().try_fold(document.to_owned(), |document, help| {
-        let block = block_below(&document, &format!("## phalanx {}\n", help.verb));
+        let block = block_below(&document, &format!("## `phalanx {}`\n", help.verb));
         let (begin, end) = block.ok_or_else(|| {
-            format!("{DOCUMENT} needs a heading «## phalanx {}» and below it a block marked text", help.verb)
+            format!("{DOCUMENT} needs a heading «## `phalanx {}`» and below it a block marked text", help.verb)
         })?;
         Ok(format!("{}{}{}", &document[..begin], help.text, &document[end..]))
     })
@@ -103,17 +103,19 @@ mod tests {
 
     #[test]
     fn the_block_of_each_verb_is_rewritten_and_nothing_else() {
-        let document = "# A\n\n## phalanx run\nb\n```text\nold\n```\nc\n## phalanx get\n```text\n```\nd\n";
-        let expected = "# A\n\n## phalanx run\nb\n```text\nnew\n```\nc\n## phalanx get\n```text\nget\n```\nd\n";
+        let document = "# A\n\n## `phalanx run`\nb\n```text\nold\n```\nc\n## `phalanx get`\n```text\n```\nd\n";
+        let expected = "# A\n\n## `phalanx run`\nb\n```text\nnew\n```\nc\n## `phalanx get`\n```text\nget\n```\nd\n";
         let blessed = with_help(document, &[help("run", "new\n"), help("get", "get\n")]).expect("both have a place");
         assert_eq!(blessed, expected);
     }
 
     #[test]
     fn a_verb_without_a_place_is_an_error() {
-        for document in ["", "## phalanx running\n```text\n```\n", "## phalanx run\n## phalanx get\n```text\n```\n"] {
+        for document in
+            ["", "## `phalanx running`\n```text\n```\n", "## `phalanx run`\n## `phalanx get`\n```text\n```\n"]
+        {
             let error = with_help(document, &[help("run", "new\n")]).expect_err("there is no place for it");
-            assert!(error.contains("«## phalanx run»"), "{error}");
+            assert!(error.contains("«## `phalanx run`»"), "{error}");
         }
     }
 }

@@ -29,24 +29,27 @@ pub(crate) enum Verb {
     },
 }
 
-/// How a command gets to its hosts.
+/// How a command gets to its hosts: on each host, through ssh; or here, once for each host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Worker {
-    /// On each host, through ssh
     Ssh,
-    /// Here, once for each host name; %h is the name, %n its rank from 0
     Exec,
 }
 
-/// Run a command on many hosts.
-///
-/// Every line is shown with its host as it comes: stdout on stdout, stderr on stderr. The words after the options are
-/// joined by blanks and interpreted by each host's shell, as ssh does. In them, `{{{host}}}` is the host.
-///
-/// Exit status: 0 all ok; 1 some process not ok; 2 wrong usage, nothing started; 3 internal error; 130 or 143 stopped
-/// by SIGINT or SIGTERM; with -S the largest remote status, where timeouts and unreachable hosts count 255.
+/// What `phalanx run --help` says below the options.
+const RUN_HELP: &str = "\
+Every line is shown with its host as it comes: stdout on stdout, stderr on stderr. The words after the options are \
+joined by blanks and interpreted by each host's shell, as ssh does. In them, {{{host}}} is the host. With -R exec they \
+are run here, once for each host name: %h is the name too, %n its rank from 0.
+
+Exit status: 0 all ok; 1 some process not ok; 2 wrong usage, nothing started; 3 internal error; 130, 143 stopped by \
+SIGINT, SIGTERM; with -S the largest remote status, where timeouts and hosts that cannot be reached count 255.
+
+The first Ctrl-C ends what runs politely and says who that is; the second kills at once.";
+
+/// What `phalanx run` takes.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = RUN_HELP)]
 pub(crate) struct RunArgs {
     /// Hosts: a comma list with ranges, such as node[1-99],login
     #[arg(short = 'w', long = "nodes", value_name = "NODES", required = true)]
@@ -92,7 +95,7 @@ pub(crate) struct RunArgs {
     #[arg(long = "ssh", value_name = "PROGRAM")]
     pub(crate) ssh: Option<OsString>,
 
-    /// How the command gets to its hosts
+    /// Run it on each host through ssh, or here (exec)
     #[arg(short = 'R', long, value_enum, default_value_t = Worker::Ssh)]
     pub(crate) worker: Worker,
 
