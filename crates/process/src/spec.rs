@@ -156,8 +156,12 @@ impl Launch {
         if let Some(name) = &self.name {
             return name.clone();
         }
-        let line = self.command.to_string();
-        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::name_of(&self.command.to_string())
+    }
+
+    /// The name made of a command: one line of at most 39 characters.
+    pub(crate) fn name_of(command: &str) -> String {
+        let line = command.split_whitespace().collect::<Vec<_>>().join(" ");
         if line.chars().count() <= LONGEST_NAME {
             return line;
         }

@@ -173,17 +173,16 @@ fn wrong_with_name(host: &str) -> Option<&'static str> {
 fn connection_params(args: &RunArgs) -> Result<ConnectionParams, PlanError> {
     check_file(args.key.as_deref(), "a private key (-i)")?;
     check_file(args.ssh_config.as_deref(), "an ssh configuration (-F)")?;
-    let defaults = ConnectionParams::default();
-    let ssh = args.ssh.clone().unwrap_or(defaults.ssh.clone());
-    check_connector(&ssh)?;
+    check_connector(args.ssh.as_deref().unwrap_or(OsStr::new("ssh")))?;
     Ok(ConnectionParams {
         user: args.user.clone(),
         port: args.port,
         keyfile: args.key.clone(),
-        ssh,
+        ssh: args.ssh.clone(),
         ssh_config: args.ssh_config.clone(),
         options: args.options.clone(),
         connect_timeout: args.connect_timeout.filter(|timeout| !timeout.is_zero()),
+        ..ConnectionParams::default()
     })
 }
 
