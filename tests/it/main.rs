@@ -3,8 +3,10 @@
 mod children;
 mod documents;
 mod fleet;
+mod forward;
 mod phalanx;
 mod run;
 mod run_ssh;
 mod run_stop;
+mod ssh;
 mod tidy;
