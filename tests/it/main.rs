@@ -6,6 +6,7 @@ mod fleet;
 mod forward;
 mod phalanx;
 mod run;
+mod run_hosts;
 mod run_ssh;
 mod run_stop;
 mod ssh;

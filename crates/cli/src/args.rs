@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use log::LevelFilter;
 use phalanx_process::duration;
 
+use crate::hosts::HostArgs;
+
 /// Launches and controls many processes at once, local and remote.
 #[derive(Debug, Parser)]
 #[command(name = "phalanx", version, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
@@ -51,13 +53,8 @@ The first Ctrl-C ends what runs politely and says who that is; the second kills 
 #[derive(Debug, clap::Args)]
 #[command(after_help = RUN_HELP)]
 pub(crate) struct RunArgs {
-    /// Hosts: a comma list with ranges, such as node[1-99],login
-    #[arg(short = 'w', long = "nodes", value_name = "NODES", required = true)]
-    pub(crate) nodes: Vec<String>,
-
-    /// Hosts to leave out
-    #[arg(short = 'x', long = "exclude", value_name = "NODES")]
-    pub(crate) exclude: Vec<String>,
+    #[command(flatten)]
+    pub(crate) hosts: HostArgs,
 
     /// How many hosts work at once
     #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]

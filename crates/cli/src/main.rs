@@ -2,6 +2,7 @@
 
 mod args;
 mod exit;
+mod hosts;
 mod nodeset;
 mod run;
 mod show;

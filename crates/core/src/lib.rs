@@ -17,6 +17,8 @@
 //! 7. [`child`]: signals and reaps exactly the child that was meant.
 //! 8. [`guardian`]: ends our children when we are killed with SIGKILL.
 //! 9. [`limits`]: how many descriptors we may use.
+//!
+//! Beside them, [`memory`] asks for large pages under large buffers.
 //! 10. [`terminal`]: what ptys and serial lines have in common.
 //! 11. [`pty`]: opens a pseudo-terminal for a child, without a fork.
 //! 12. [`serial`]: opens a serial line, without `stty`.
@@ -28,6 +30,7 @@ pub mod child;
 pub mod guardian;
 pub mod inbox;
 pub mod limits;
+pub mod memory;
 pub mod pipe;
 pub mod pty;
 pub mod reactor;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phalanx_action::substitute::{Lists, SubstituteError};
-use phalanx_nodeset::{NodeSet, ParseError, expand_in_input_order};
 use phalanx_process::Spec;
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Environment, Faults, Leftovers, Policy};
@@ -15,6 +14,7 @@ use phalanx_process::ssh::ConnectionParams;
 
 use super::local;
 use crate::args::{RunArgs, Worker};
+use crate::hosts::HostsError;
 
 /// How long a process that was asked to end may take, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -25,12 +25,8 @@ const KEPT_OF_STDERR: usize = 4096;
 /// What is wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
-    #[error("cannot understand the hosts in `{option} {given}`: {error}")]
-    Nodes { option: &'static str, given: String, error: ParseError },
-    #[error("there is no host to run on: give some with -w, and leave some of them with -x")]
-    NoHosts,
-    #[error("`{0}` cannot be the name of a host: it {1}")]
-    BadHost(String, &'static str),
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     #[error("cannot use `{path}` as {role}: {reason}")]
     File { path: PathBuf, role: &'static str, reason: String },
     #[error("cannot connect with `{}` (--ssh): {reason}", .program.display())]
@@ -73,7 +69,7 @@ impl Plan {
     /// # Errors
     /// When it cannot work.
     pub(crate) fn new(args: &RunArgs) -> Result<Self, PlanError> {
-        let hosts = hosts(args)?;
+        let hosts = args.hosts.hosts()?;
         let command = args.command.join(" ");
         if command.trim().is_empty() {
             return Err(PlanError::NoCommand);
@@ -97,7 +93,13 @@ impl Recipe {
             Worker::Ssh => Way::Ssh(connection_params(args)?),
             Worker::Exec => Way::Exec { without_shell: local::needs_no_shell(&command) },
         };
-        Ok(Self { command, policy: policy(args), way, environment: Environment::inherited(), lists: Lists::default() })
+        Ok(Self {
+            command,
+            policy: policy(args),
+            way,
+            environment: Arc::new(Environment::inherited()),
+            lists: Lists::default(),
+        })
     }
 
     /// The command for one host.
@@ -117,7 +119,7 @@ impl Recipe {
             Way::Exec { without_shell } => local::spec(&command, *without_shell),
         };
         spec.policy = self.policy.clone();
-        spec.launch.environment = Arc::clone(&self.environment);
+        spec.launch.environment = Some(Arc::clone(&self.environment));
         spec
     }
 }
@@ -135,39 +137,6 @@ fn policy(args: &RunArgs) -> Policy {
         nolog: Faults::ALL,
         ..Policy::default()
     }
-}
-
-fn hosts(args: &RunArgs) -> Result<Vec<String>, PlanError> {
-    let mut excluded = NodeSet::new();
-    for given in &args.exclude {
-        let parsed = NodeSet::parse(given);
-        let parsed = parsed.map_err(|error| PlanError::Nodes { option: "-x", given: given.clone(), error })?;
-        excluded = excluded.union(&parsed);
-    }
-    let given = args.nodes.join(",");
-    let expanded = expand_in_input_order(&given);
-    let expanded = expanded.map_err(|error| PlanError::Nodes { option: "-w", given: given.clone(), error })?;
-    let hosts: Vec<_> = expanded.filter(|host| excluded.is_empty() || !excluded.contains(host)).collect();
-    if hosts.is_empty() {
-        return Err(PlanError::NoHosts);
-    }
-    match hosts.iter().find_map(|host| Some((host, wrong_with_name(host)?))) {
-        Some((host, reason)) => Err(PlanError::BadHost(host.clone(), reason)),
-        None => Ok(hosts),
-    }
-}
-
-/// A host's name becomes an argument of ssh, a part of shell commands (`%h`) and a file name (`--output-dir`): what
-/// could be an option, a piece of shell syntax or a path is refused.
-fn wrong_with_name(host: &str) -> Option<&'static str> {
-    let allowed = |char: char| char.is_alphanumeric() || "._-:@%+=,[]".contains(char);
-    if host.starts_with('-') {
-        return Some("begins with a dash, which programs take for an option");
-    }
-    if host.chars().all(|char| char == '.') {
-        return Some("consists of dots");
-    }
-    (!host.chars().all(allowed)).then_some("has a character that is not a letter, a digit or one of ._-:@%+=,[]")
 }
 
 fn connection_params(args: &RunArgs) -> Result<ConnectionParams, PlanError> {
