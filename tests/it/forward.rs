@@ -10,6 +10,7 @@ use phalanx_process::forward::{ForwardError, PortForwarder};
 use phalanx_process::ssh::ConnectionParams;
 use phalanx_tests::{shared_fleet, wait_until};
 
+use crate::phalanx::{Phalanx, kill};
 use crate::ssh::{params, program};
 
 /// A server on a port of its own that treats every connection, on a thread of its own, with `serve`.
@@ -182,4 +183,45 @@ fn a_lost_connection_is_told_with_its_reason() {
     forwarding.process().kill_with(Kill::NOW);
     assert_eq!(forwarding.wait().reason, "its ssh killed by SIGKILL");
     assert!(!forwarding.is_forwarding());
+}
+
+#[test]
+fn phalanx_forward_says_where_it_listens_and_runs_until_it_is_stopped() {
+    let Some(fleet) = shared_fleet() else { return };
+    let target = format!("localhost:{}", server(echo));
+    let config = fleet.ssh_config();
+    let arguments = ["-F", config.to_str().expect("text"), "node1", &target];
+    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+        let mut running = Phalanx::verb("forward", &arguments).start();
+        let address = running.line().expect("the address");
+        let mut connection = TcpStream::connect(&address).expect("it listens");
+        connection.write_all(b"ping").expect("it takes it");
+        connection.read_exact(&mut [0; 4]).expect("it answers");
+        kill(signal, running.child.id());
+        let ran = running.end();
+        assert_eq!((ran.status(), ran.stderr()), (Some(status), String::new()));
+        ran.assert_nothing_left();
+    }
+}
+
+#[test]
+fn phalanx_forward_tells_what_is_in_the_way() {
+    let Some(fleet) = shared_fleet() else { return };
+    let taken = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let taken = taken.local_addr().expect("bound").port().to_string();
+    let config = fleet.ssh_config();
+    let config = config.to_str().expect("text");
+    for (arguments, status, said) in [
+        (vec!["-L", &taken, "node1", "localhost:1"], 1, "that port is in use here"),
+        (vec!["node1", "localhost:1"], 1, "node1 was reached, but not the target"),
+        (vec!["denied1", "localhost:1"], 1, "denied1: not reached: "),
+        (vec!["--forwarding-timeout", "1", "silent1", "localhost:1"], 1, "did not happen within 1 s"),
+        (vec!["node1", "localhost"], 2, "ADDRESS:PORT"),
+        (vec!["-oX", "localhost:1"], 2, "required"),
+    ] {
+        let ran = Phalanx::verb("forward", &["-F", config]).args(&arguments).output();
+        assert_eq!(ran.status(), Some(status), "{}", ran.stderr());
+        assert!(ran.stderr().contains(said) && ran.stdout().is_empty(), "{}", ran.stderr());
+        ran.assert_nothing_left();
+    }
 }
