@@ -37,6 +37,7 @@ pub mod outcome;
 pub mod output;
 pub mod port;
 pub mod process;
+pub mod serial;
 mod slot;
 pub mod spec;
 pub mod ssh;

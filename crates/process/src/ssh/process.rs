@@ -59,6 +59,11 @@ impl SshProcess {
         Self { policy, ..self }
     }
 
+    /// Another command.
+    pub(crate) fn command(self, command: String) -> Self {
+        Self { remote_command: command, ..self }
+    }
+
     /// The command, as it was given.
     #[must_use]
     pub fn remote_command(&self) -> &str {
