@@ -1,13 +1,14 @@
 //! What the documents tell a reader to type really works, and the help texts in them are the real ones.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
 
 use phalanx_tests::{Fleet, phalanx, shared_fleet};
-use xtask::step::root;
+use xtask::help;
+use xtask::step::{binaries, cargo, root};
 use xtask::tidy::{DocumentCommand, commands};
 
 /// The README and everything in `docs`.
@@ -46,11 +47,15 @@ impl Reader {
         Reader { home, path }
     }
 
+    fn runs(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program);
+        command.args(arguments).env("PATH", &self.path).current_dir(self.home.path()).stdin(Stdio::null());
+        command.output().expect("it is there")
+    }
+
     /// What went wrong with the command, if anything did.
     fn complaint_about(&self, command: &DocumentCommand) -> Option<String> {
-        let mut shell = Command::new("bash");
-        shell.args(["-c", &command.text]).env("PATH", &self.path).current_dir(self.home.path()).stdin(Stdio::null());
-        let output = shell.output().expect("bash is there");
+        let output = self.runs("bash", &["-c", &command.text]);
         let promised =
             command.text.rsplit_once("# exit status ").map_or(0, |(_, status)| status.trim().parse().unwrap_or(-1));
         let said = String::from_utf8_lossy(&output.stderr);
@@ -73,39 +78,33 @@ fn every_command_of_the_documents_runs() {
     let all: Vec<DocumentCommand> = documents().iter().flat_map(|(path, text)| commands(path, text)).collect();
     let ours: Vec<&DocumentCommand> = all.iter().filter(|command| !command.text.starts_with("cargo xtask")).collect();
     let examples = ours.iter().filter(|command| command.path.ends_with("README.md")).count();
-    assert!(examples >= 5, "the README has five examples, these were found: {ours:?}");
+    assert!(examples >= 4, "the README has five examples, one of them in Rust; these were found: {ours:?}");
     let complaints: Vec<String> = ours.into_iter().filter_map(|command| reader.complaint_about(command)).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 #[test]
-fn the_document_of_the_command_line_contains_the_help_texts() {
-    let path = Path::new("docs/cli.md");
-    let document = fs::read_to_string(root().join(path)).expect("docs/cli.md is there");
-    for verb in verbs_of_phalanx() {
-        let help = help(&[&verb, "--help"]);
-        assert!(
-            document.contains(help.trim()),
-            "{} does not contain what `phalanx {verb} --help` says; put it there, in a block marked text:\n\n{help}",
-            path.display()
-        );
-    }
+fn the_rust_of_the_readme_is_an_example_that_runs() {
+    let Some(fleet) = shared_fleet() else { return };
+    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let rust = readme.split("```rust,no_run\n").nth(1).and_then(|rest| rest.split("```").next());
+    let source = fs::read_to_string(root().join("examples/many_hosts.rs")).expect("there is an example");
+    assert!(
+        rust.is_some_and(|rust| source.contains(rust)),
+        "the README shows something else than examples/many_hosts.rs"
+    );
+    let built = cargo(["build", "--quiet", "--package", "phalanx-examples", "--example", "many_hosts"]).status();
+    assert!(built.expect("cargo built this").success());
+    let output = Reader::new(fleet).runs(binaries().join("examples/many_hosts"), &[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.starts_with("node1: Linux ") && said.lines().count() == 3, "{said}");
 }
 
-/// The verbs in the list that `phalanx --help` prints, without `help` itself.
-fn verbs_of_phalanx() -> Vec<String> {
-    let help = help(&["--help"]);
-    let list = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
-    let entries =
-        list.take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let verbs: Vec<String> = entries.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
-    assert!(verbs.iter().any(|verb| verb == "run"), "no verbs in this:\n{help}");
-    verbs.into_iter().filter(|verb| verb != "help").collect()
-}
-
-/// As it is 100 columns wide, whatever terminal the test runs in.
-fn help(arguments: &[&str]) -> String {
-    let output = Command::new(phalanx()).args(arguments).env("COLUMNS", "100").output().expect("it was just built");
-    assert!(output.status.success(), "phalanx {} ended with {}", arguments.join(" "), output.status);
-    String::from_utf8(output.stdout).expect("help is UTF-8")
+#[test]
+fn the_document_of_the_command_line_has_the_help_texts_of_the_program() {
+    let document = fs::read_to_string(root().join(help::DOCUMENT)).expect("there is a document of the command line");
+    let texts = help::help_texts(phalanx()).unwrap_or_else(|sentence| panic!("{sentence}"));
+    let blessed = help::with_help(&document, &texts).unwrap_or_else(|sentence| panic!("{sentence}"));
+    assert!(blessed == document, "the help has changed: cargo xtask bless writes it into {}", help::DOCUMENT);
 }

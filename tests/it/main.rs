@@ -1,5 +1,11 @@
 //! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
 
+mod children;
 mod documents;
 mod fleet;
+mod phalanx;
+mod run;
+mod run_hosts;
+mod run_ssh;
+mod run_stop;
 mod tidy;

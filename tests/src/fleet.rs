@@ -80,45 +80,42 @@ impl Fleet {
     /// # Errors
     /// When a program is missing, or OpenSSH refuses; the message says which and why.
     pub fn start() -> Result<Fleet, Missing> {
+        // Between the choice of a free port and sshd's use of it, somebody else may take it: choose again, a few times.
         let programs = Programs::find()?;
+        let again = |tried: &Result<Fleet, Missing>| matches!(tried, Err(Missing::Refused { output, .. }) if output.contains("Address already in use"));
+        let mut tries = (0..5).map(|_| Fleet::try_start(&programs)).skip_while(again);
+        let fleet = tries.next().unwrap_or_else(|| Fleet::try_start(&programs))?;
+        fleet.first_login()?;
+        Ok(fleet)
+    }
+
+    fn try_start(programs: &Programs) -> Result<Fleet, Missing> {
         let user = user_name()?;
         let temporary = private_directory()?;
         let directory = temporary.path();
-        write_keys(&programs, directory)?;
+        write_keys(programs, directory)?;
         let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(setup("listen on", "127.0.0.1"))?;
-        let silent_port = silent.local_addr().map_err(setup("ask for the port of", "127.0.0.1"))?.port();
         let marker = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-
-        // Between the choice of a free port and sshd's use of it, somebody else may take it: choose again, a few times.
-        let mut attempts = 5;
-        let sshd = loop {
-            let port = free_port()?;
-            let facts = config::Facts {
-                directory,
-                user: &user,
-                port,
-                refused_port: unused_port(),
-                silent_port,
-                marker: &marker,
-                knows_penalties: programs.knows_penalties(directory),
-                account_is_locked: account_is_locked(&user),
-            };
-            write(&directory.join("sshd_config"), &config::sshd_config(&facts))?;
-            write(&directory.join("ssh_config"), &config::ssh_config(&facts))?;
-            let mut sshd = programs.launch(directory, &marker)?;
-            if listens(&mut sshd, port) {
-                break sshd;
-            }
-            attempts -= 1;
-            let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
-            if attempts == 0 || !log.contains("Address already in use") {
-                return Err(Missing::Refused { what: "sshd does not start; it says:".into(), output: log });
-            }
+        let facts = config::Facts {
+            directory,
+            user: &user,
+            port: free_port()?,
+            refused_port: unused_port(),
+            silent_port: silent.local_addr().map_err(setup("ask for the port of", "127.0.0.1"))?.port(),
+            marker: &marker,
+            knows_penalties: programs.knows_penalties(directory),
+            account_is_locked: account_is_locked(&user),
         };
-        // From here on the guardian removes the directory.
-        let fleet = Fleet { directory: temporary.keep(), marker, sshd, _silent: silent };
-        fleet.first_login()?;
-        Ok(fleet)
+        write(&directory.join("sshd_config"), &config::sshd_config(&facts))?;
+        write(&directory.join("ssh_config"), &config::ssh_config(&facts))?;
+        let mut sshd = programs.launch(directory, &marker)?;
+        if !listens(&mut sshd, facts.port) {
+            let output = fs::read_to_string(directory.join("log")).unwrap_or_default();
+            end(&mut sshd);
+            return Err(Missing::Refused { what: "sshd does not start; it says:".into(), output });
+        }
+        // The guardian removes the directory.
+        Ok(Fleet { directory: temporary.keep(), marker, sshd, _silent: silent })
     }
 
     /// The `ssh_config` that maps the names: for `ssh -F` and `phalanx run -F`.

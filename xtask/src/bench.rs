@@ -4,12 +4,13 @@
 //! each turn gives one ratio, and the median of those is what is said. The limits are small programs that do the bare
 //! minimum; other tools take part where they are installed and are left out by name where not.
 //!
-//! A topic is a file below; its rows are entered in [`ROWS`]. Deliberately not a test: a busy machine fails nobody.
+//! A topic is a file below; its rows are entered in `ROWS`. Deliberately not a test: a busy machine fails nobody.
 
 mod bytes;
 mod cold;
 mod connectors;
 mod contest;
+mod expect;
 mod labels;
 mod measure;
 mod silent;
@@ -28,7 +29,17 @@ struct Row {
     run: fn(&Workshop) -> Result<(), String>,
 }
 
-const ROWS: &[Row] = &[spawning::ROW, connectors::ROW, bytes::WHOLE, bytes::LINES, labels::ROW, cold::ROW, silent::ROW];
+const ROWS: &[Row] = &[
+    spawning::ROW,
+    connectors::ROW,
+    bytes::WHOLE,
+    bytes::LINES,
+    labels::ROW,
+    cold::ROW,
+    silent::ROW,
+    expect::SEARCH,
+    expect::LINES,
+];
 
 /// `cargo xtask bench [ROW…]`.
 pub fn run(names: &[String]) -> ExitCode {

@@ -1,23 +1,36 @@
-//! The `phalanx` binary.
+//! The `phalanx` binary: what was typed, what it means, doing it, showing it, and the exit status.
 
+mod args;
+mod exit;
+mod hosts;
 mod nodeset;
+mod run;
+mod show;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
 fn main() -> ExitCode {
-    let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    let called = arguments
-        .first()
-        .map(std::path::Path::new)
-        .and_then(|path| path.file_name())
-        .map(|name| name.to_string_lossy());
-    let program = called.map(|name| name.into_owned()).unwrap_or_default();
-    if program == "nodeset" || program == "cluset" {
-        return nodeset::run(&program, arguments.split_off(1));
+    if let Some((name, arguments)) = called_as_nodeset() {
+        return nodeset::run(&name, arguments);
     }
-    if arguments.get(1).is_some_and(|word| word == "nodeset") {
-        return nodeset::run("nodeset", arguments.split_off(2));
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return exit::after_parsing(&error),
+    };
+    args::start_logging(args.verbosity());
+    match args.verb {
+        args::Verb::Run(typed) => run::run(&typed),
+        args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
-    ExitCode::from(2)
+}
+
+/// Under the name `nodeset` or `cluset` (a link to this program), it is that program.
+fn called_as_nodeset() -> Option<(String, Vec<OsString>)> {
+    let mut arguments = std::env::args_os();
+    let name = Path::new(&arguments.next()?).file_name()?.to_str()?.to_owned();
+    (name == "nodeset" || name == "cluset").then(|| (name, arguments.collect()))
 }

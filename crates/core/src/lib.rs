@@ -4,8 +4,8 @@
 //! into plain values. It knows processes as pids and descriptors only. What a process *means* (its timeout, whether
 //! it is `ok`, who listens to it) is the business of `phalanx-process`; no callback of anybody ever runs in here.
 //!
-//! All `unsafe` of the workspace lives in this crate, in three modules: [`spawn`] (a vfork-like clone),
-//! [`child`] (waitid and pidfd signals) and [`signal`] (kill).
+//! All `unsafe` of the workspace lives in this crate, in five modules: [`spawn`] (a vfork-like clone),
+//! [`child`] (waitid and pidfd signals), [`signal`] (kill), [`pty`] and [`serial`] (ioctl).
 //!
 //! Modules in reading order:
 //! 1. [`reactor`]: waits for readiness and hands back the caller's keys.
@@ -18,6 +18,11 @@
 //! 8. [`guardian`]: ends our children when we are killed with SIGKILL.
 //! 9. [`limits`]: how many descriptors we may use.
 //!
+//! Beside them, [`memory`] asks for large pages under large buffers.
+//! 10. [`terminal`]: what ptys and serial lines have in common.
+//! 11. [`pty`]: opens a pseudo-terminal for a child, without a fork.
+//! 12. [`serial`]: opens a serial line, without `stty`.
+//!
 //! Linux is first class: pidfds, `PR_SET_PDEATHSIG`, memfd. What another Unix lacks stays behind the border of this
 //! crate.
 
@@ -25,10 +30,14 @@ pub mod child;
 pub mod guardian;
 pub mod inbox;
 pub mod limits;
+pub mod memory;
 pub mod pipe;
+pub mod pty;
 pub mod reactor;
+pub mod serial;
 pub mod signal;
 pub mod spawn;
+pub mod terminal;
 pub mod timer;
 
 pub use child::{Child, ExitStatus};

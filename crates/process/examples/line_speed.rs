@@ -1,5 +1,7 @@
-//! How fast lines are cut: `cargo run --release -p phalanx-process --example line_speed [MILLIONS]`, or `… line_speed -` to count the lines of
-//! standard input, to compare with `wc -l` behind the same pipe.
+//! How fast lines are cut: `cargo run --release -p phalanx-process --example line_speed [MILLIONS]`, or `… line_speed
+//! -` to count the lines of standard input, to compare with `wc -l` behind the same pipe.
+
+#![expect(clippy::print_stdout, reason = "this is what it is for")]
 
 use std::io::Read;
 use std::time::Instant;
@@ -11,9 +13,7 @@ fn main() -> std::io::Result<()> {
     if argument.as_deref() == Some("-") {
         return count_standard_input();
     }
-    let millions: usize = argument
-        .and_then(|argument| argument.parse().ok())
-        .unwrap_or(50);
+    let millions: usize = argument.and_then(|argument| argument.parse().ok()).unwrap_or(50);
     let text = b"node17: 4096 bytes\n".repeat(10_000);
     let mut lines = Lines::default();
     let (mut count, mut bytes) = (0_usize, 0_usize);
@@ -27,16 +27,10 @@ fn main() -> std::io::Result<()> {
         }
     }
     let ours = start.elapsed();
-    assert_eq!(
-        (count, bytes),
-        (millions * 1_000_000, millions * 18_000_000)
-    );
+    assert_eq!((count, bytes), (millions * 1_000_000, millions * 18_000_000));
     let start = Instant::now();
     for _ in 0..millions * 100 {
-        count -= text
-            .chunks(64 << 10)
-            .map(|chunk| memchr::memchr_iter(b'\n', chunk).count())
-            .sum::<usize>();
+        count -= text.chunks(64 << 10).map(|chunk| memchr::memchr_iter(b'\n', chunk).count()).sum::<usize>();
     }
     let counting = start.elapsed();
     assert_eq!(count, 0);

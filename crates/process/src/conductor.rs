@@ -109,7 +109,7 @@ impl Conductor {
     ///
     /// # Panics
     /// On the conductor's own thread, that is, inside a handler.
-    pub(crate) fn assert_outside(&self, what: &str) {
+    pub fn assert_outside(&self, what: &str) {
         assert!(
             std::thread::current().id() != self.inner.thread,
             "a handler cannot {what}: it would wait for itself; ask through its Context instead"

@@ -1,5 +1,5 @@
-//! Points in time as people write them, and back. The time zone and the present are given, so that everything here can be tested; only the
-//! functions that say so ask the system.
+//! Points in time as people write them, and back. The time zone and the present are given, so that everything here can
+//! be tested; only the functions that say so ask the system.
 //!
 //! # The formats
 //!
@@ -12,8 +12,8 @@
 //! | …`Z`, …`+02:00`, …`-05:30` | not local, but this far from UTC |
 //! | `1260000000`, `1260000000.5`, `.5` | seconds since 1970 began, UTC |
 //!
-//! A local time that does not exist (clocks are put forward) is taken by the offset before the change, one that exists twice is the first of
-//! the two. Second 60 is the first of the next minute. Blanks around are ignored.
+//! A local time that does not exist (clocks are put forward) is taken by the offset before the change, one that exists
+//! twice is the first of the two. Second 60 is the first of the next minute. Blanks around are ignored.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,8 +33,7 @@ pub struct InvalidDate {
     pub reason: String,
 }
 
-const FORMATS: &str =
-    "expected `2026-01-02 03:04:05`, with a zone (`Z`, `+02:00`) or without, or seconds since 1970";
+const FORMATS: &str = "expected `2026-01-02 03:04:05`, with a zone (`Z`, `+02:00`) or without, or seconds since 1970";
 
 /// A time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +58,12 @@ impl Zone {
     ///
     /// When the database does not know it, or cannot be read.
     pub fn named(name: &str) -> Result<Self, InvalidDate> {
-        TimeZone::get(name).map(Self).map_err(|error| InvalidDate {
-            given: name.to_owned(),
-            reason: error.to_string(),
-        })
+        TimeZone::get(name).map(Self).map_err(|error| InvalidDate { given: name.to_owned(), reason: error.to_string() })
     }
 }
 
-/// Everything that can be given where a point in time is asked for: a [`SystemTime`], seconds since 1970 began (before it if negative), or a
-/// text (see [the formats](self)).
+/// Everything that can be given where a point in time is asked for: a [`SystemTime`], seconds since 1970 began (before
+/// it if negative), or a text (see [the formats](self)).
 pub trait IntoDate {
     /// The point in time; texts without a zone are local in `zone`, and what they leave out is as in `now`.
     ///
@@ -105,31 +101,17 @@ impl IntoDate for f64 {
     fn into_date_in(self, _: &Zone, _: SystemTime) -> Result<SystemTime, InvalidDate> {
         let distance = Duration::try_from_secs_f64(self.abs()).ok();
         let date = distance.and_then(|distance| {
-            if self < 0.0 {
-                UNIX_EPOCH.checked_sub(distance)
-            } else {
-                UNIX_EPOCH.checked_add(distance)
-            }
+            if self < 0.0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
         });
-        date.ok_or_else(|| InvalidDate {
-            given: self.to_string(),
-            reason: "it is out of range".to_owned(),
-        })
+        date.ok_or_else(|| InvalidDate { given: self.to_string(), reason: "it is out of range".to_owned() })
     }
 }
 
 impl IntoDate for i64 {
     fn into_date_in(self, _: &Zone, _: SystemTime) -> Result<SystemTime, InvalidDate> {
         let distance = Duration::from_secs(self.unsigned_abs());
-        let date = if self < 0 {
-            UNIX_EPOCH.checked_sub(distance)
-        } else {
-            UNIX_EPOCH.checked_add(distance)
-        };
-        date.ok_or_else(|| InvalidDate {
-            given: self.to_string(),
-            reason: "it is out of range".to_owned(),
-        })
+        let date = if self < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+        date.ok_or_else(|| InvalidDate { given: self.to_string(), reason: "it is out of range".to_owned() })
     }
 }
 
@@ -148,20 +130,13 @@ impl IntoDate for i64 {
 ///
 /// When it is in no known format, does not exist, or is out of range.
 pub fn parse(text: &str, zone: &Zone, now: SystemTime) -> Result<SystemTime, InvalidDate> {
-    let invalid = |reason: String| InvalidDate {
-        given: text.to_owned(),
-        reason,
-    };
+    let invalid = |reason: String| InvalidDate { given: text.to_owned(), reason };
     let trimmed = text.trim_matches([' ', '\t']);
     if let Some(since) = decimal(trimmed) {
-        return UNIX_EPOCH
-            .checked_add(since)
-            .ok_or_else(|| invalid("it is out of range".to_owned()));
+        return UNIX_EPOCH.checked_add(since).ok_or_else(|| invalid("it is out of range".to_owned()));
     }
     let written = Written::parse(trimmed).ok_or_else(|| invalid(FORMATS.to_owned()))?;
-    written
-        .resolve(zone, now)
-        .map_err(|error| invalid(error.to_string()))
+    written.resolve(zone, now).map_err(|error| invalid(error.to_string()))
 }
 
 /// A date as it was written.
@@ -193,14 +168,7 @@ impl Written {
         let mut fields = time.split(':');
         let [hour, minute, second] = [fields.next()?, fields.next()?, fields.next()?].map(field);
         fields.next().is_none().then_some(())?;
-        Some(Self {
-            date,
-            hour: hour? as i8,
-            minute: minute? as i8,
-            second: second? as i8,
-            fraction,
-            offset,
-        })
+        Some(Self { date, hour: hour? as i8, minute: minute? as i8, second: second? as i8, fraction, offset })
     }
 
     fn date(text: &str) -> Option<[Option<i16>; 3]> {
@@ -208,11 +176,7 @@ impl Written {
         Some(match fields[..] {
             [day] => [None, None, Some(field(day)?)],
             [month, day] => [None, Some(field(month)?), Some(field(day)?)],
-            [year, month, day] => [
-                Some(self::year(year)?),
-                Some(field(month)?),
-                Some(field(day)?),
-            ],
+            [year, month, day] => [Some(self::year(year)?), Some(field(month)?), Some(field(day)?)],
             _ => return None,
         })
     }
@@ -222,27 +186,13 @@ impl Written {
         let today = Timestamp::try_from(now)?.to_zoned(zone.clone()).date();
         let [year, month, day] = self.date;
         let month = month.map_or(today.month(), |month| month as i8);
-        let date = civil::Date::new(
-            year.unwrap_or(today.year()),
-            month,
-            day.map_or(today.day(), |day| day as i8),
-        )?;
+        let date = civil::Date::new(year.unwrap_or(today.year()), month, day.map_or(today.day(), |day| day as i8))?;
         // A leap second, or what was taken for one.
-        let (second, more) = if self.second == 60 {
-            (59, 1)
-        } else {
-            (self.second, 0)
-        };
-        let time = date.to_datetime(civil::Time::new(
-            self.hour,
-            self.minute,
-            second,
-            self.fraction.subsec_nanos() as i32,
-        )?);
+        let (second, more) = if self.second == 60 { (59, 1) } else { (self.second, 0) };
+        let time =
+            date.to_datetime(civil::Time::new(self.hour, self.minute, second, self.fraction.subsec_nanos() as i32)?);
         let timestamp = zone.to_ambiguous_timestamp(time).compatible()?;
-        timestamp
-            .checked_add(SignedDuration::from_secs(more))
-            .map(SystemTime::from)
+        timestamp.checked_add(SignedDuration::from_secs(more)).map(SystemTime::from)
     }
 }
 
@@ -295,14 +245,8 @@ fn offset(text: &str) -> Option<Offset> {
 /// Points in time beyond the year 9999 are written as those of its last second: nobody waits for them.
 #[must_use]
 pub fn format(date: SystemTime, fraction: Fraction, zone: &Zone) -> String {
-    let limit = if date < UNIX_EPOCH {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    };
-    let local = Timestamp::try_from(date)
-        .unwrap_or(limit)
-        .to_zoned(zone.0.clone());
+    let limit = if date < UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    let local = Timestamp::try_from(date).unwrap_or(limit).to_zoned(zone.0.clone());
     let seconds = local.offset().seconds();
     let sign = if seconds < 0 { '-' } else { '+' };
     let (hours, minutes) = (seconds.abs() / 3_600, seconds.abs() / 60 % 60);
@@ -325,16 +269,14 @@ mod tests {
     }
 
     fn unix(seconds: f64) -> SystemTime {
-        seconds
-            .into_date_in(&Zone::utc(), UNIX_EPOCH)
-            .expect("in range")
+        seconds.into_date_in(&Zone::utc(), UNIX_EPOCH).expect("in range")
     }
 
     /// The present of these tests: 2026-11-21 08:30:00 UTC, half past nine in Paris.
     const NOW: f64 = 1_795_249_800.0;
 
-    /// Items 166 and 211: the table of get_unixts under two zones. What is written, and what it is in UTC; in Paris it is `earlier` by so many
-    /// hours, unless a zone was written.
+    /// Items 166 and 211: the table of get_unixts under two zones. What is written, and what it is in UTC; in Paris it
+    /// is `earlier` by so many hours, unless a zone was written.
     #[test]
     fn dates_are_understood_in_all_documented_formats_under_two_zones() {
         let table = [
@@ -360,11 +302,7 @@ mod tests {
             (".5", 0.5, 0),
         ];
         for (text, utc, earlier) in table {
-            assert_eq!(
-                parse(text, &Zone::utc(), unix(NOW)),
-                Ok(unix(utc)),
-                "{text} in UTC"
-            );
+            assert_eq!(parse(text, &Zone::utc(), unix(NOW)), Ok(unix(utc)), "{text} in UTC");
             assert_eq!(
                 parse(text, &paris(), unix(NOW)),
                 Ok(unix(utc - f64::from(earlier) * 3600.0)),
@@ -399,13 +337,8 @@ mod tests {
             "03:04:05+é",
         ];
         for text in refused {
-            let error = parse(text, &paris(), unix(NOW))
-                .expect_err(text)
-                .to_string();
-            assert!(
-                error.starts_with(&format!("cannot use {text:?} as a date: ")),
-                "{error}"
-            );
+            let error = parse(text, &paris(), unix(NOW)).expect_err(text).to_string();
+            assert!(error.starts_with(&format!("cannot use {text:?} as a date: ")), "{error}");
         }
     }
 
@@ -435,48 +368,23 @@ mod tests {
     #[test]
     fn dates_are_written_as_documented_under_two_zones() {
         let table = [
-            (
-                1_260_000_000.0,
-                Fraction::None,
-                "2009-12-05 08:00:00+00:00",
-                "2009-12-05 09:00:00+01:00",
-            ),
-            (
-                1_260_000_000.25,
-                Fraction::None,
-                "2009-12-05 08:00:00+00:00",
-                "2009-12-05 09:00:00+01:00",
-            ),
+            (1_260_000_000.0, Fraction::None, "2009-12-05 08:00:00+00:00", "2009-12-05 09:00:00+01:00"),
+            (1_260_000_000.25, Fraction::None, "2009-12-05 08:00:00+00:00", "2009-12-05 09:00:00+01:00"),
             (
                 1_260_000_000.25,
                 Fraction::Milliseconds,
                 "2009-12-05 08:00:00.250+00:00",
                 "2009-12-05 09:00:00.250+01:00",
             ),
+            (1_260_000_000.0, Fraction::Milliseconds, "2009-12-05 08:00:00+00:00", "2009-12-05 09:00:00+01:00"),
             (
-                1_260_000_000.0,
-                Fraction::Milliseconds,
-                "2009-12-05 08:00:00+00:00",
-                "2009-12-05 09:00:00+01:00",
-            ),
-            (
-                1_260_000_000.9996,
+                1_260_000_000.999_6,
                 Fraction::Milliseconds,
                 "2009-12-05 08:00:00.999+00:00",
                 "2009-12-05 09:00:00.999+01:00",
             ),
-            (
-                1_782_961_445.0,
-                Fraction::None,
-                "2026-07-02 03:04:05+00:00",
-                "2026-07-02 05:04:05+02:00",
-            ),
-            (
-                0.0,
-                Fraction::None,
-                "1970-01-01 00:00:00+00:00",
-                "1970-01-01 01:00:00+01:00",
-            ),
+            (1_782_961_445.0, Fraction::None, "2026-07-02 03:04:05+00:00", "2026-07-02 05:04:05+02:00"),
+            (0.0, Fraction::None, "1970-01-01 00:00:00+00:00", "1970-01-01 01:00:00+01:00"),
         ];
         for (seconds, fraction, utc, local) in table {
             assert_eq!(format(unix(seconds), fraction, &Zone::utc()), utc);
@@ -486,12 +394,7 @@ mod tests {
 
     #[test]
     fn a_zone_that_is_unknown_is_an_error_that_names_it() {
-        assert!(
-            Zone::named("Mars/Olympus")
-                .expect_err("unknown")
-                .to_string()
-                .contains("Mars/Olympus")
-        );
+        assert!(Zone::named("Mars/Olympus").expect_err("unknown").to_string().contains("Mars/Olympus"));
     }
 
     proptest::proptest! {

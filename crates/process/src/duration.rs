@@ -7,7 +7,8 @@
 //! | `5`, `5.25`, `.5` | seconds |
 //! | `1:02:03`, `100:00:00`, `0:0:5.5` | hours, minutes, seconds: any number of digits for hours, one or two for the others, which may exceed 59 |
 //!
-//! Fractions are kept to the nanosecond. There are no negative spans: [`Duration`] has none, and nothing here can wait for the past.
+//! Fractions are kept to the nanosecond. There are no negative spans: [`Duration`] has none, and nothing here can wait
+//! for the past.
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ pub struct InvalidDuration {
     pub given: String,
 }
 
-/// Everything that can be given where a span of time is asked for: a [`Duration`], a number of seconds, or a text (see [the formats](self)).
+/// Everything that can be given where a span of time is asked for: a [`Duration`], a number of seconds, or a text (see
+/// [the formats](self)).
 ///
 /// ```
 /// use phalanx_process::duration::IntoDuration;
@@ -55,9 +57,7 @@ impl IntoDuration for &str {
 
 impl IntoDuration for f64 {
     fn into_duration(self) -> Result<Duration, InvalidDuration> {
-        Duration::try_from_secs_f64(self).map_err(|_| InvalidDuration {
-            given: self.to_string(),
-        })
+        Duration::try_from_secs_f64(self).map_err(|_| InvalidDuration { given: self.to_string() })
     }
 }
 
@@ -70,9 +70,7 @@ impl IntoDuration for u64 {
 /// The type of a number without a suffix.
 impl IntoDuration for i32 {
     fn into_duration(self) -> Result<Duration, InvalidDuration> {
-        let seconds = u64::try_from(self).map_err(|_| InvalidDuration {
-            given: self.to_string(),
-        })?;
+        let seconds = u64::try_from(self).map_err(|_| InvalidDuration { given: self.to_string() })?;
         Ok(Duration::from_secs(seconds))
     }
 }
@@ -83,9 +81,7 @@ impl IntoDuration for i32 {
 ///
 /// When it is in no known format, or too large for a [`Duration`].
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
-    understand(text).ok_or_else(|| InvalidDuration {
-        given: text.to_owned(),
-    })
+    understand(text).ok_or_else(|| InvalidDuration { given: text.to_owned() })
 }
 
 fn understand(text: &str) -> Option<Duration> {
@@ -97,9 +93,7 @@ fn understand(text: &str) -> Option<Duration> {
             if !(1..=2).contains(&minutes.len()) || !(1..=2).contains(&whole_digits) {
                 return None;
             }
-            let minutes = integer(hours)?
-                .checked_mul(60)?
-                .checked_add(integer(minutes)?)?;
+            let minutes = integer(hours)?.checked_mul(60)?.checked_add(integer(minutes)?)?;
             Duration::from_secs(minutes.checked_mul(60)?).checked_add(decimal(seconds)?)
         }
         _ => None,
@@ -107,13 +101,11 @@ fn understand(text: &str) -> Option<Duration> {
 }
 
 fn integer(text: &str) -> Option<u64> {
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok())
-        .flatten()
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// Digits, or digits with a fraction, of which the part before the point may be missing. Exact: no detour over floating point.
+/// Digits, or digits with a fraction, of which the part before the point may be missing. Exact: no detour over floating
+/// point.
 pub(crate) fn decimal(text: &str) -> Option<Duration> {
     let Some((whole, fraction)) = text.split_once('.') else {
         return Some(Duration::from_secs(integer(text)?));
@@ -150,7 +142,8 @@ impl Fraction {
     }
 }
 
-/// Writes a span of time: `0s`, `1m0s`, `1d11h0m45s`. Units start with the largest that is not 0. The fraction is truncated.
+/// Writes a span of time: `0s`, `1m0s`, `1d11h0m45s`. Units start with the largest that is not 0. The fraction is
+/// truncated.
 ///
 /// ```
 /// use phalanx_process::duration::{Fraction, format};
@@ -162,18 +155,10 @@ impl Fraction {
 #[must_use]
 pub fn format(duration: Duration, fraction: Fraction) -> String {
     let seconds = duration.as_secs();
-    let units = [
-        (seconds / 86_400, 'd'),
-        (seconds / 3_600 % 24, 'h'),
-        (seconds / 60 % 60, 'm'),
-    ];
-    let mut text = String::new();
-    for (count, unit) in units {
-        if count > 0 || !text.is_empty() {
-            text += &format!("{count}{unit}");
-        }
-    }
-    text + &format!("{}{}s", seconds % 60, fraction.of(duration.subsec_nanos()))
+    let units = [(seconds / 86_400, 'd'), (seconds / 3_600 % 24, 'h'), (seconds / 60 % 60, 'm')];
+    let larger = units.into_iter().skip_while(|(count, _)| *count == 0);
+    let larger: String = larger.map(|(count, unit)| format!("{count}{unit}")).collect();
+    format!("{larger}{}{}s", seconds % 60, fraction.of(duration.subsec_nanos()))
 }
 
 #[cfg(test)]
@@ -230,11 +215,7 @@ mod tests {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains("hours:minutes:seconds"), "{error}");
         }
-        assert!(
-            (-5).into_duration().is_err()
-                && (-0.5).into_duration().is_err()
-                && f64::NAN.into_duration().is_err()
-        );
+        assert!((-5).into_duration().is_err() && (-0.5).into_duration().is_err() && f64::NAN.into_duration().is_err());
     }
 
     /// Item 210.
@@ -242,12 +223,7 @@ mod tests {
     fn numbers_texts_and_durations_are_given_alike() {
         let five = Duration::from_secs(5);
         assert_eq!(
-            [
-                5.into_duration(),
-                5u64.into_duration(),
-                5.0.into_duration(),
-                "5".into_duration()
-            ],
+            [5.into_duration(), 5u64.into_duration(), 5.0.into_duration(), "5".into_duration()],
             [const { Ok(Duration::from_secs(5)) }; 4]
         );
         assert_eq!(five.into_duration(), Ok(five));

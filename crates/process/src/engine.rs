@@ -51,8 +51,8 @@ const FIRST_PROCESS_KEY: u64 = 8;
 /// How long effects are performed before the others are looked at. Without such a bound, starting a thousand children
 /// makes every timeout a second late.
 const BUDGET: Duration = Duration::from_millis(5);
-/// A turn that takes longer outside of waiting is named in the log.
-const LONG_TURN: Duration = Duration::from_millis(100);
+/// Handlers that take longer over one event are named in the log.
+const LONG: Duration = Duration::from_millis(100);
 
 /// What other threads ask of an engine.
 pub(crate) enum Message {
@@ -165,13 +165,7 @@ impl Engine {
     /// One turn: settles what is to be settled; if there was nothing, waits for the next thing to happen, at most
     /// until `limit`, and takes note of it. Every event told is also given to `seen`.
     pub(crate) fn turn(&mut self, limit: Option<Instant>, seen: &mut dyn FnMut(Event)) -> io::Result<()> {
-        let began = Instant::now();
-        let settled = self.settle(began, seen);
-        let busy = began.elapsed();
-        if busy > LONG_TURN {
-            log::warn!("the engine was busy for {} ms: a slow handler delays all processes", busy.as_millis());
-        }
-        let timeout = match settled {
+        let timeout = match self.settle(Instant::now(), seen) {
             Settled::Something => return Ok(()),
             Settled::OutOfBudget => Some(Duration::ZERO),
             Settled::Nothing => self.time_to_wait(limit),
@@ -223,14 +217,22 @@ impl Engine {
     fn deliver(&mut self, mut event: Event, now: Instant, seen: &mut dyn FnMut(Event)) {
         if let Event::Ended { id, .. } = &event {
             let launch = self.launches.remove(id);
-            let (hub, ground) = self.hub_and_ground(now);
-            hub.deliver(&mut event, ground);
+            self.tell(&mut event, now);
             log_end(&event, launch.as_deref());
         } else {
-            let (hub, ground) = self.hub_and_ground(now);
-            hub.deliver(&mut event, ground);
+            self.tell(&mut event, now);
         }
         seen(event);
+    }
+
+    fn tell(&mut self, event: &mut Event, now: Instant) {
+        let began = Instant::now();
+        let (hub, ground) = self.hub_and_ground(now);
+        hub.deliver(event, ground);
+        let taken = began.elapsed();
+        if taken > LONG {
+            log::warn!("a handler took {} ms: meanwhile all other processes waited", taken.as_millis());
+        }
     }
 
     fn perform(&mut self, effect: Effect, now: Instant) {

@@ -5,12 +5,14 @@
 //! and a turn of more than 100 ms is named in the log.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::Launches;
 use crate::event::{Event, Kill, Request, Stream};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::output::Captured;
+use crate::slot::Slot;
 use crate::spec::Spec;
 use crate::table::Table;
 
@@ -46,6 +48,7 @@ pub struct Context<'a> {
 pub(crate) struct Wishes {
     pub(crate) routes: Vec<(ProcessId, HandlerId)>,
     pub(crate) timers: Vec<(Instant, TimerId, HandlerId)>,
+    pub(crate) slots: Vec<(ProcessId, Arc<Slot>)>,
     pub(crate) farewells: Vec<HandlerId>,
 }
 
@@ -61,6 +64,13 @@ impl Context<'_> {
         crate::engine::enter(self.table, self.launches, id, spec, self.now);
         self.wishes.routes.push((id, self.me));
         self.request(id, Request::Start);
+    }
+
+    /// As [`Context::start`], for a process that somebody holds a handle to.
+    pub(crate) fn start_watched(&mut self, id: ProcessId, spec: Spec, slot: Arc<Slot>, handlers: &[HandlerId]) {
+        self.wishes.slots.push((id, slot));
+        self.wishes.routes.extend(handlers.iter().map(|handler| (id, *handler)));
+        self.start(id, spec);
     }
 
     /// Asks something of a process. One that is unknown or has ended is not an error: late is normal.

@@ -1,13 +1,16 @@
-//! A stream of bytes, cut into lines: chunks in, lines out. Knows nothing of encodings; who shows a line decides what its bytes mean.
+//! A stream of bytes, cut into lines: chunks in, lines out. Knows nothing of encodings; who shows a line decides what
+//! its bytes mean.
 //!
 //! # The rules
 //!
-//! 1. A line ends with `\n`; a `\r` right before it belongs to the ending (terminals send both). Any other `\r` is part of the line. Neither is
-//!    part of what is handed out.
-//! 2. What follows the last `\n` is a line of its own, handed out at the end of the stream ([`Lines::end_of_file`]) unless it is empty.
-//! 3. A line that is longer than the bound is handed out in pieces of exactly that many bytes, as they fill up, the rest of it last; see
-//!    [`Ending::Cut`]. Nothing is lost, and what is cut where does not depend on the chunks.
-//! 4. A line that lies whole in one chunk is a part of that chunk: nothing is copied. At most one line, bounded, is kept between chunks.
+//! 1. A line ends with `\n`; a `\r` right before it belongs to the ending (terminals send both). Any other `\r` is part
+//!    of the line. Neither is part of what is handed out.
+//! 2. What follows the last `\n` is a line of its own, handed out at the end of the stream ([`Lines::end_of_file`])
+//!    unless it is empty.
+//! 3. A line that is longer than the bound is handed out in pieces of exactly that many bytes, as they fill up, the
+//!    rest of it last; see [`Ending::Cut`]. Nothing is lost, and what is cut where does not depend on the chunks.
+//! 4. A line that lies whole in one chunk is a part of that chunk: nothing is copied. At most one line, bounded, is
+//!    kept between chunks.
 
 use memchr::{memchr, memchr_iter, memrchr};
 
@@ -64,35 +67,19 @@ impl Lines {
     /// Cuts lines that are longer than `bound` bytes, at least 1.
     #[must_use]
     pub fn with_bound(bound: usize) -> Self {
-        Self {
-            bound: bound.max(1),
-            partial: Vec::new(),
-            joined: Vec::new(),
-        }
+        Self { bound: bound.max(1), partial: Vec::new(), joined: Vec::new() }
     }
 
-    /// Takes bytes that arrived, and hands out the lines that they complete. All of the chunk is taken in even if the iterator is not read to
-    /// its end; the lines that were not read are then lost.
+    /// Takes bytes that arrived, and hands out the lines that they complete. All of the chunk is taken in even if the
+    /// iterator is not read to its end; the lines that were not read are then lost.
     pub fn feed<'a>(&'a mut self, chunk: &'a [u8]) -> FedLines<'a> {
         let bound = self.bound;
         self.joined.clear();
         let (joined, rest) = self.join(chunk);
         let whole = memrchr(b'\n', rest).map_or(0, |last| last + 1);
         let (whole, tail) = rest.split_at(whole);
-        let tail = if tail.is_empty() {
-            tail
-        } else {
-            self.keep(tail)
-        };
-        FedLines::new(
-            Pieces {
-                bytes: &self.joined,
-                bound,
-                ending: joined,
-            },
-            whole,
-            tail,
-        )
+        let tail = if tail.is_empty() { tail } else { self.keep(tail) };
+        FedLines::new(Pieces { bytes: &self.joined, bound, ending: joined }, whole, tail)
     }
 
     /// The last line, if the stream ended without a newline. (In two pieces if it fills the bound but for a `\r`.)
@@ -100,18 +87,11 @@ impl Lines {
         self.joined.clear();
         std::mem::swap(&mut self.joined, &mut self.partial);
         let ending = (!self.joined.is_empty()).then_some(Ending::EndOfFile);
-        FedLines::new(
-            Pieces {
-                bytes: &self.joined,
-                bound: self.bound,
-                ending,
-            },
-            &[],
-            &[],
-        )
+        FedLines::new(Pieces { bytes: &self.joined, bound: self.bound, ending }, &[], &[])
     }
 
-    /// Completes the line that began in an earlier chunk, as far as it is in this one. Leaves it in `joined`, and says whether its end is there.
+    /// Completes the line that began in an earlier chunk, as far as it is in this one. Leaves it in `joined`, and says
+    /// whether its end is there.
     fn join<'a>(&mut self, chunk: &'a [u8]) -> (Option<Ending>, &'a [u8]) {
         if self.partial.is_empty() {
             return (None, chunk);
@@ -137,8 +117,8 @@ impl Lines {
     }
 }
 
-/// How many bytes of an unfinished line are pieces that certainly do not end it. The line ends with what is left, which is no longer than the
-/// bound, not counting a `\r` that may belong to the ending.
+/// How many bytes of an unfinished line are pieces that certainly do not end it. The line ends with what is left, which
+/// is no longer than the bound, not counting a `\r` that may belong to the ending.
 fn complete(line: &[u8], bound: usize) -> usize {
     let ending = usize::from(line.last() == Some(&b'\r'));
     (line.len() - ending).saturating_sub(1) / bound * bound
@@ -157,11 +137,7 @@ impl<'a> Pieces<'a> {
     /// A line that ends with a newline, which `bytes` do not contain.
     #[inline]
     fn of_line(bytes: &'a [u8], bound: usize) -> Self {
-        Self {
-            bytes: bytes.strip_suffix(b"\r").unwrap_or(bytes),
-            bound,
-            ending: Some(Ending::Newline),
-        }
+        Self { bytes: bytes.strip_suffix(b"\r").unwrap_or(bytes), bound, ending: Some(Ending::Newline) }
     }
 
     #[inline]
@@ -169,16 +145,10 @@ impl<'a> Pieces<'a> {
         if self.bytes.len() > self.bound || (self.ending.is_none() && !self.bytes.is_empty()) {
             let (piece, rest) = self.bytes.split_at(self.bound);
             self.bytes = rest;
-            return Some(Line {
-                bytes: piece,
-                ending: Ending::Cut,
-            });
+            return Some(Line { bytes: piece, ending: Ending::Cut });
         }
         let ending = self.ending.take()?;
-        Some(Line {
-            bytes: std::mem::take(&mut self.bytes),
-            ending,
-        })
+        Some(Line { bytes: std::mem::take(&mut self.bytes), ending })
     }
 }
 
@@ -216,23 +186,9 @@ impl<'a> Iterator for FedLines<'a> {
 
 impl<'a> FedLines<'a> {
     fn new(joined: Pieces<'a>, whole: &'a [u8], tail: &'a [u8]) -> Self {
-        let none = Pieces {
-            bytes: &[],
-            bound: joined.bound,
-            ending: None,
-        };
+        let none = Pieces { bytes: &[], bound: joined.bound, ending: None };
         let newlines = memchr_iter(b'\n', whole);
-        Self {
-            tail: Pieces {
-                bytes: tail,
-                ..none
-            },
-            whole: none,
-            chunk: whole,
-            newlines,
-            at: 0,
-            joined,
-        }
+        Self { tail: Pieces { bytes: tail, ..none }, whole: none, chunk: whole, newlines, at: 0, joined }
     }
 
     fn bound(&self) -> usize {
@@ -252,17 +208,9 @@ mod tests {
         let mut lines = Lines::with_bound(bound);
         let mut seen: Vec<Seen> = Vec::new();
         for chunk in chunks {
-            seen.extend(
-                lines
-                    .feed(chunk)
-                    .map(|line| (line.bytes.to_vec(), line.ending)),
-            );
+            seen.extend(lines.feed(chunk).map(|line| (line.bytes.to_vec(), line.ending)));
         }
-        seen.extend(
-            lines
-                .end_of_file()
-                .map(|line| (line.bytes.to_vec(), line.ending)),
-        );
+        seen.extend(lines.end_of_file().map(|line| (line.bytes.to_vec(), line.ending)));
         seen
     }
 
@@ -290,16 +238,9 @@ mod tests {
     #[test]
     fn lines_end_with_either_ending_and_the_last_partial_line_is_delivered() {
         let seen = cut(100, &[b"a\r\n", b"b\rc\n\n", b"d"]);
-        let expected = [
-            ("a", Ending::Newline),
-            ("b\rc", Ending::Newline),
-            ("", Ending::Newline),
-            ("d", Ending::EndOfFile),
-        ];
-        assert_eq!(
-            seen,
-            expected.map(|(line, ending)| (line.as_bytes().to_vec(), ending))
-        );
+        let expected =
+            [("a", Ending::Newline), ("b\rc", Ending::Newline), ("", Ending::Newline), ("d", Ending::EndOfFile)];
+        assert_eq!(seen, expected.map(|(line, ending)| (line.as_bytes().to_vec(), ending)));
     }
 
     #[test]
@@ -311,67 +252,32 @@ mod tests {
     #[test]
     fn a_line_over_the_bound_comes_in_pieces_as_they_fill_up() {
         let mut lines = Lines::with_bound(4);
-        assert_eq!(
-            lines.feed(b"abcd").count(),
-            0,
-            "the next byte may be the end of the line"
-        );
-        assert_eq!(
-            lines.feed(b"efgh").collect::<Vec<_>>(),
-            [Line {
-                bytes: b"abcd",
-                ending: Ending::Cut
-            }]
-        );
-        assert_eq!(
-            lines.feed(b"\r\n").collect::<Vec<_>>(),
-            [Line {
-                bytes: b"efgh",
-                ending: Ending::Newline
-            }]
-        );
+        assert_eq!(lines.feed(b"abcd").count(), 0, "the next byte may be the end of the line");
+        assert_eq!(lines.feed(b"efgh").collect::<Vec<_>>(), [Line { bytes: b"abcd", ending: Ending::Cut }]);
+        assert_eq!(lines.feed(b"\r\n").collect::<Vec<_>>(), [Line { bytes: b"efgh", ending: Ending::Newline }]);
     }
 
     #[test]
     fn a_line_without_end_is_never_kept_whole() {
         let mut lines = Lines::with_bound(1000);
-        let bytes: usize = (0..1000)
-            .map(|_| {
-                lines
-                    .feed(&[b'x'; 999])
-                    .map(|line| line.bytes.len())
-                    .sum::<usize>()
-            })
-            .sum();
+        let bytes: usize =
+            (0..1000).map(|_| lines.feed(&[b'x'; 999]).map(|line| line.bytes.len()).sum::<usize>()).sum();
         assert_eq!(bytes + lines.partial.len(), 999_000);
-        assert!(
-            lines.partial.len() <= 1000
-                && lines.partial.capacity() < 10_000
-                && lines.joined.capacity() < 10_000
-        );
+        assert!(lines.partial.len() <= 1000 && lines.partial.capacity() < 10_000 && lines.joined.capacity() < 10_000);
     }
 
     #[test]
     fn a_line_that_lies_whole_in_a_chunk_is_not_copied() {
         let chunk = b"one\ntwo\n";
         let mut lines = Lines::default();
-        assert!(
-            lines
-                .feed(chunk)
-                .all(|line| chunk.as_ptr_range().contains(&line.bytes.as_ptr()))
-        );
+        assert!(lines.feed(chunk).all(|line| chunk.as_ptr_range().contains(&line.bytes.as_ptr())));
     }
 
     #[test]
     fn a_million_lines_are_a_million_lines() {
         let text = b"line\n".repeat(1_000_000);
         let mut lines = Lines::default();
-        assert_eq!(
-            text.chunks(65_537)
-                .map(|chunk| lines.feed(chunk).count())
-                .sum::<usize>(),
-            1_000_000
-        );
+        assert_eq!(text.chunks(65_537).map(|chunk| lines.feed(chunk).count()).sum::<usize>(), 1_000_000);
         assert_eq!(lines.end_of_file().count(), 0);
     }
 

@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::ops::Range;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Hands out the ports of a range one after the other, beginning anywhere, and from the beginning again after the last; see [`Ports::get`].
+/// Hands out the ports of a range one after the other, beginning anywhere, and from the beginning again after the last;
+/// see [`Ports::get`].
 #[derive(Debug)]
 pub struct Ports {
     range: Range<u16>,
@@ -21,20 +22,17 @@ impl Ports {
     /// Ports of this range.
     #[must_use]
     pub fn new(range: Range<u16>) -> Self {
-        // Two programs that begin at the same time shall not ask for the same ports. Hash keys are the randomness that std has.
-        let random = RandomState::new().hash_one(0)
-            % u64::from(range.end.saturating_sub(range.start)).max(1);
+        // Two programs that begin at the same time shall not ask for the same ports. Hash keys are the randomness that
+        // std has.
+        let random = RandomState::new().hash_one(0) % u64::from(range.end.saturating_sub(range.start)).max(1);
         let first = range.start.saturating_add(random as u16);
-        Self {
-            range,
-            next: Mutex::new(first),
-        }
+        Self { range, next: Mutex::new(first) }
     }
 
     /// The next port of the range on which nobody listens, on any address of this machine.
     ///
-    /// It is free when it is looked at; another program may take it before the caller does. Whoever can listen on port 0 should do that, and ask
-    /// which port it became.
+    /// It is free when it is looked at; another program may take it before the caller does. Whoever can listen on port
+    /// 0 should do that, and ask which port it became.
     ///
     /// # Errors
     ///
@@ -42,19 +40,19 @@ impl Ports {
     pub fn get(&self) -> Result<u16> {
         (0..self.range.len()).map(|_| self.step()).find(|&port| is_free(port)).ok_or_else(|| {
             let (first, end) = (self.range.start, self.range.end);
-            Error::new(ErrorKind::AddrInUse, format!("cannot find a free TCP port: all of {first}..{end} are taken; give a larger range"))
+            Error::new(
+                ErrorKind::AddrInUse,
+                format!("cannot find a free TCP port: all of {first}..{end} are taken; give a larger range"),
+            )
         })
     }
 
-    /// The next port in turn, free or not. The lock is not held while a port is tried, so two threads never try the same one.
+    /// The next port in turn, free or not. The lock is not held while a port is tried, so two threads never try the
+    /// same one.
     fn step(&self) -> u16 {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let port = *next;
-        *next = if port.saturating_add(1) < self.range.end {
-            port + 1
-        } else {
-            self.range.start
-        };
+        *next = if port.saturating_add(1) < self.range.end { port + 1 } else { self.range.start };
         port
     }
 }
@@ -71,19 +69,12 @@ pub fn get_port() -> Result<u16> {
 
 /// Whether nobody listens on a port: neither on all addresses nor on one of them, by either version of IP.
 fn is_free(port: u16) -> bool {
-    let any = [
-        IpAddr::from(Ipv4Addr::UNSPECIFIED),
-        IpAddr::from(Ipv6Addr::UNSPECIFIED),
-    ];
-    any.iter()
-        .all(|&address| match TcpListener::bind((address, port)) {
-            Ok(_) => true,
-            // A machine may well have one version only.
-            Err(error) => !matches!(
-                error.kind(),
-                ErrorKind::AddrInUse | ErrorKind::PermissionDenied
-            ),
-        })
+    let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+    any.iter().all(|&address| match TcpListener::bind((address, port)) {
+        Ok(_) => true,
+        // A machine may well have one version only.
+        Err(error) => !matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied),
+    })
 }
 
 #[cfg(test)]
@@ -94,15 +85,9 @@ mod tests {
     /// D3 of the reference.
     #[test]
     fn ports_come_in_turn_and_wrap_around() {
-        let ports = Ports {
-            range: 5..8,
-            next: Mutex::new(6),
-        };
+        let ports = Ports { range: 5..8, next: Mutex::new(6) };
         assert_eq!([(); 5].map(|()| ports.step()), [6, 7, 5, 6, 7]);
-        let last = Ports {
-            range: 65_533..65_535,
-            next: Mutex::new(65_534),
-        };
+        let last = Ports { range: 65_533..65_535, next: Mutex::new(65_534) };
         assert_eq!([(); 3].map(|()| last.step()), [65_534, 65_533, 65_534]);
     }
 
@@ -122,10 +107,7 @@ mod tests {
             let port = taken.local_addr().expect("bound").port();
             if port < u16::MAX {
                 let error = Ports::new(port..port + 1).get().expect_err("taken");
-                assert!(
-                    error.to_string().contains(&format!("all of {port}..")),
-                    "{error}"
-                );
+                assert!(error.to_string().contains(&format!("all of {port}..")), "{error}");
             }
         }
     }
@@ -134,13 +116,9 @@ mod tests {
     fn threads_get_different_ports_that_can_be_listened_on() {
         let ports = Ports::new(Ports::RANGE);
         let got: Vec<u16> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| [(); 20].map(|()| ports.get().expect("free"))))
-                .collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| thread.join().expect("no panic"))
-                .collect()
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| [(); 20].map(|()| ports.get().expect("free")))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
         });
         assert_eq!(got.iter().collect::<HashSet<_>>().len(), got.len());
         assert!(TcpListener::bind(("127.0.0.1", get_port().expect("free"))).is_ok());

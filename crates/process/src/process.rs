@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::conductor::Conductor;
 use crate::event::{Kill, Request, Stream};
-use crate::handler::Handler;
+use crate::handler::{Context, Handler};
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::Finished;
 use crate::slot::Slot;
@@ -160,8 +160,8 @@ impl Process {
     #[must_use]
     pub fn env(self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.describe(|spec| {
-            let environment = Environment::clone(&spec.launch.environment);
-            spec.launch.environment = Arc::new(environment.with(name, value));
+            let environment = spec.launch.environment.take().map_or_else(Environment::inherited, Arc::unwrap_or_clone);
+            spec.launch.environment = Some(Arc::new(environment.with(name, value)));
         })
     }
 
@@ -209,6 +209,17 @@ impl Process {
         }
         drop(state);
         self
+    }
+
+    /// Starts it from inside a handler, which will hear its events too. A process that was started already is left
+    /// alone.
+    pub fn start_within(&self, context: &mut Context<'_>) {
+        let mut state = self.state();
+        if state.run.is_none() {
+            let run = Run { id: ProcessId::new(), slot: Arc::default() };
+            context.start_watched(run.id, state.spec.clone(), Arc::clone(&run.slot), &state.handlers);
+            state.run = Some(run);
+        }
     }
 
     fn run_state(&self) -> Option<Run> {
@@ -339,6 +350,12 @@ impl Process {
         self.inner.conductor.assert_outside("wait for the start of a process");
         run.slot.wait_started();
         run.slot.running().map(|running| running.pid)
+    }
+
+    /// When it was started, if it runs or has run.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Instant> {
+        self.run_state()?.slot.running().map(|running| running.started_at)
     }
 
     /// What has been kept of its stdout, while it runs or afterwards.

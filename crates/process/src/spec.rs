@@ -114,8 +114,9 @@ impl fmt::Display for Command {
 pub struct Launch {
     /// What is started.
     pub command: Command,
-    /// The whole environment.
-    pub environment: Arc<Environment>,
+    /// The whole environment; ours, as it is when the process starts, when `None`. A batch of processes is started
+    /// faster with one that they share.
+    pub environment: Option<Arc<Environment>>,
     /// The working directory; ours when `None`.
     pub directory: Option<PathBuf>,
     /// Where its stdin comes from.
@@ -135,7 +136,7 @@ impl Default for Launch {
     fn default() -> Self {
         Self {
             command: Command::Arguments(Vec::new()),
-            environment: Environment::inherited(),
+            environment: None,
             directory: None,
             stdin: Stdin::Null,
             stdout: Output::Read,
@@ -202,8 +203,8 @@ impl fmt::Debug for Environment {
 impl Environment {
     /// Ours, as it is now. Share the result among the processes of a batch.
     #[must_use]
-    pub fn inherited() -> Arc<Self> {
-        Arc::new(Self { variables: std::env::vars_os().filter_map(|(name, value)| variable(&name, &value)).collect() })
+    pub fn inherited() -> Self {
+        Self { variables: std::env::vars_os().filter_map(|(name, value)| variable(&name, &value)).collect() }
     }
 
     /// An empty one.

@@ -1,5 +1,5 @@
-//! Measuring time, and waiting for it. Spans are measured by the monotonic clock, so that a wall clock being set changes none of them; only
-//! what is meant for people to read, or is given as a date, is taken from the wall clock.
+//! Measuring time, and waiting for it. Spans are measured by the monotonic clock, so that a wall clock being set
+//! changes none of them; only what is meant for people to read, or is given as a date, is taken from the wall clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,20 +30,13 @@ impl Timer {
     /// Starts now, without a limit.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            start_date: SystemTime::now(),
-            timeout: None,
-        }
+        Self { start: Instant::now(), start_date: SystemTime::now(), timeout: None }
     }
 
     /// Starts now, with a limit.
     #[must_use]
     pub fn with_timeout(timeout: Duration) -> Self {
-        Self {
-            timeout: Some(timeout),
-            ..Self::new()
-        }
+        Self { timeout: Some(timeout), ..Self::new() }
     }
 
     /// When the timer was started, by the wall clock of that moment.
@@ -58,7 +51,8 @@ impl Timer {
         self.start.elapsed()
     }
 
-    /// How much is left of the timeout, 0 when it is over; `None` without one. For how long it has been over, see [`Timer::overdue`].
+    /// How much is left of the timeout, 0 when it is over; `None` without one. For how long it has been over, see
+    /// [`Timer::overdue`].
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         self.remaining_after(self.elapsed())
@@ -90,8 +84,8 @@ impl Timer {
 /// How long a wait for a date goes on before the wall clock is asked again, in case it was set.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// Sleeps for a while, or until a date, or, given both, until both have come. A date that is past, or a delay of nothing, is no wait.
-/// Signals do not shorten it. Returns how long it took; `None` if there was nothing to wait for.
+/// Sleeps for a while, or until a date, or, given both, until both have come. A date that is past, or a delay of
+/// nothing, is no wait. Signals do not shorten it. Returns how long it took; `None` if there was nothing to wait for.
 ///
 /// Blocks the calling thread: not for handlers, which set a timer instead.
 pub fn sleep(delay: Option<Duration>, until: Option<SystemTime>) -> Option<Duration> {
@@ -102,31 +96,17 @@ pub fn sleep(delay: Option<Duration>, until: Option<SystemTime>) -> Option<Durat
         if pause.is_zero() {
             return slept;
         }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the function that sleeps"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the function that sleeps")]
         std::thread::sleep(pause);
         slept = Some(start.elapsed());
     }
 }
 
 /// How long to sleep before looking again; nothing when both the delay and the date have come.
-fn pause(
-    delay: Option<Duration>,
-    until: Option<SystemTime>,
-    elapsed: Duration,
-    now: SystemTime,
-) -> Duration {
+fn pause(delay: Option<Duration>, until: Option<SystemTime>, elapsed: Duration, now: SystemTime) -> Duration {
     let delay = delay.unwrap_or_default().saturating_sub(elapsed);
-    let until = until
-        .and_then(|until| until.duration_since(now).ok())
-        .unwrap_or_default();
-    if until > delay {
-        until.min(GLANCE)
-    } else {
-        delay
-    }
+    let until = until.and_then(|until| until.duration_since(now).ok()).unwrap_or_default();
+    if until > delay { until.min(GLANCE) } else { delay }
 }
 
 #[cfg(test)]
@@ -137,28 +117,17 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn timer(timeout: Option<Duration>) -> Timer {
-        Timer {
-            timeout,
-            ..Timer::new()
-        }
+        Timer { timeout, ..Timer::new() }
     }
 
     /// Items 160 and 161.
     #[test]
     fn what_remains_is_the_timeout_less_what_has_elapsed() {
-        assert_eq!(
-            timer(Some(5 * SECOND)).remaining_after(2 * SECOND),
-            Some(3 * SECOND)
-        );
-        assert_eq!(
-            timer(Some(5 * SECOND)).remaining_after(7 * SECOND),
-            Some(Duration::ZERO)
-        );
+        assert_eq!(timer(Some(5 * SECOND)).remaining_after(2 * SECOND), Some(3 * SECOND));
+        assert_eq!(timer(Some(5 * SECOND)).remaining_after(7 * SECOND), Some(Duration::ZERO));
         assert_eq!(timer(None).remaining_after(7 * SECOND), None);
         assert!(
-            timer(Some(Duration::ZERO)).is_over()
-                && !timer(None).is_over()
-                && !timer(Some(3600 * SECOND)).is_over()
+            timer(Some(Duration::ZERO)).is_over() && !timer(None).is_over() && !timer(Some(3600 * SECOND)).is_over()
         );
     }
 
@@ -199,17 +168,8 @@ mod tests {
         for (delay, until, elapsed, now, expected) in table {
             let delay = delay.map(Duration::from_secs);
             let until = until.map(|until| UNIX_EPOCH + Duration::from_secs(until));
-            let pause = pause(
-                delay,
-                until,
-                Duration::from_secs(elapsed),
-                UNIX_EPOCH + Duration::from_secs(now),
-            );
-            assert_eq!(
-                pause,
-                Duration::from_secs(expected),
-                "{delay:?} {until:?} {elapsed} {now}"
-            );
+            let pause = pause(delay, until, Duration::from_secs(elapsed), UNIX_EPOCH + Duration::from_secs(now));
+            assert_eq!(pause, Duration::from_secs(expected), "{delay:?} {until:?} {elapsed} {now}");
         }
     }
 

@@ -1,8 +1,8 @@
-//! What is found, when, and what is said about it. The letters refer to the acceptance checks of the reference (E1 to E15), the numbers to the
-//! items of `docs/execo.md`.
+//! What is found, when, and what is said about it. The letters refer to the acceptance checks of the reference (E1 to
+//! E15), the numbers to the items of `docs/execo.md`.
 
 use phalanx_process::expect::{
-    Expect, Extent, Found, Matcher, Missed, Needle, Precedence, Reason, Verdict,
+    Dialogue, Expect, Extent, Found, Matcher, Missed, Needle, Precedence, Reason, Script, Verdict,
 };
 
 fn expect<const N: usize>(needles: [Needle; N]) -> Expect {
@@ -32,10 +32,7 @@ fn stream(text: &str) -> Matcher {
 fn e1_text_received_before_is_found_at_once() {
     let mut stream = stream("n1 login: ");
     let found = found(stream.expect(&expect(["login: ".into()])));
-    assert_eq!(
-        (found.before(), found.matched(), found.position()),
-        (&b"n1 "[..], &b"login: "[..], 3..10)
-    );
+    assert_eq!((found.before(), found.matched(), found.position()), (&b"n1 "[..], &b"login: "[..], 3..10));
 }
 
 #[test]
@@ -54,14 +51,20 @@ fn e3_a_match_is_found_whatever_boundary_cuts_it() {
     for cut in 0..=text.len() {
         let mut stream = Matcher::default();
         assert!(stream.expect(&prompt).is_none());
-        let verdict = stream
-            .feed(&text[..cut])
-            .or_else(|| stream.feed(&text[cut..]));
-        assert_eq!(
-            found(verdict).named("host"),
-            Some(&b"n1"[..]),
-            "cut at {cut}"
-        );
+        let verdict = stream.feed(&text[..cut]).or_else(|| stream.feed(&text[cut..]));
+        assert_eq!(found(verdict).named("host"), Some(&b"n1"[..]), "cut at {cut}");
+    }
+}
+
+#[test]
+fn e3_an_expression_that_begins_with_a_text_is_found_whatever_boundary_cuts_it() {
+    let text = b"log logi login login login: root; login: daemon;";
+    let user = regex(r"login: (\w+);");
+    for cut in 0..=text.len() {
+        let mut stream = Matcher::default();
+        assert!(stream.expect(&user).is_none());
+        let verdict = stream.feed(&text[..cut]).or_else(|| stream.feed(&text[cut..]));
+        assert_eq!(found(verdict).group(1), Some(&b"root"[..]), "cut at {cut}");
     }
 }
 
@@ -77,37 +80,26 @@ fn e4_anchors_match_at_lines_with_either_ending() {
 #[test]
 fn e5_of_the_needles_decided_by_the_same_byte_the_first_in_the_list_wins() {
     let mut stream = stream("foo bar");
-    assert_eq!(
-        found(stream.expect(&expect(["r".into(), "bar".into()]))).needle(),
-        0
-    );
+    assert_eq!(found(stream.expect(&expect(["r".into(), "bar".into()]))).needle(), 0);
 }
 
 #[test]
 fn e5_of_two_needles_the_one_that_is_decided_first_wins() {
     let mut stream = stream("foo bar");
-    assert_eq!(
-        found(stream.expect(&expect(["bar".into(), "foo".into()]))).needle(),
-        1
-    );
+    assert_eq!(found(stream.expect(&expect(["bar".into(), "foo".into()]))).needle(), 1);
 }
 
 #[test]
 fn e5_by_precedence_of_the_list_the_first_that_is_there_wins_as_in_execo() {
     let mut stream = stream("foo bar");
-    let found =
-        found(stream.expect(&expect(["bar".into(), "foo".into()]).precedence(Precedence::List)));
+    let found = found(stream.expect(&expect(["bar".into(), "foo".into()]).precedence(Precedence::List)));
     assert_eq!((found.needle(), found.before()), (0, &b"foo "[..]));
 }
 
 #[test]
 fn e6_a_miss_says_what_was_expected_why_it_ended_and_what_came_instead() {
     let mut stream = stream("Connection refused\r\n");
-    assert!(
-        stream
-            .expect(&expect(["login: ".into(), Needle::regex("[$#] ")]))
-            .is_none()
-    );
+    assert!(stream.expect(&expect(["login: ".into(), Needle::regex("[$#] ")])).is_none());
     let missed = missed(stream.timeout());
     assert_eq!(
         missed.to_string(),
@@ -122,10 +114,7 @@ fn e7_the_end_of_the_stream_ends_the_expectation_at_once_and_those_after_it() {
     assert!(stream.expect(&prompt).is_none());
     assert_eq!(missed(stream.end_of_file()).reason, Reason::EndOfFile);
     assert_eq!(missed(stream.expect(&prompt)).reason, Reason::EndOfFile);
-    assert_eq!(
-        found(stream.expect(&expect(["by".into()]))).position(),
-        0..2
-    );
+    assert_eq!(found(stream.expect(&expect(["by".into()]))).position(), 0..2);
 }
 
 #[test]
@@ -192,20 +181,9 @@ fn silence_decides_nothing_where_nothing_matches() {
 
 #[test]
 fn a_prompt_at_the_end_of_what_was_sent_needs_no_silence() {
-    for pattern in [
-        r"[$#] ",
-        r"^\w+@\w+:.*?\$ ",
-        r"(?i)password: ",
-        r"\w+ login: ",
-        r"\bPassword: ",
-    ] {
+    for pattern in [r"[$#] ", r"^\w+@\w+:.*?\$ ", r"(?i)password: ", r"\w+ login: ", r"\bPassword: "] {
         let mut stream = stream("\r\nroot@n1:~$ n1 login: Password: ");
-        assert!(
-            stream
-                .expect(&regex(pattern))
-                .is_some_and(|verdict| verdict.is_ok()),
-            "{pattern}"
-        );
+        assert!(stream.expect(&regex(pattern)).is_some_and(|verdict| verdict.is_ok()), "{pattern}");
     }
 }
 
@@ -222,11 +200,7 @@ fn an_assertion_about_the_next_byte_waits_for_it_only_if_it_matters() {
 #[test]
 fn a_timeout_first_settles_what_is_pending() {
     let mut stream = stream("17");
-    assert!(
-        stream
-            .expect(&expect([Needle::regex(r"\d+"), Needle::Timeout]))
-            .is_none()
-    );
+    assert!(stream.expect(&expect([Needle::regex(r"\d+"), Needle::Timeout])).is_none());
     let found = found(stream.timeout());
     assert_eq!((found.needle(), found.matched()), (0, &b"17"[..]));
 }
@@ -234,16 +208,9 @@ fn a_timeout_first_settles_what_is_pending() {
 #[test]
 fn an_expected_timeout_consumes_nothing() {
     let mut stream = stream("log");
-    assert!(
-        stream
-            .expect(&expect(["login".into(), Needle::Timeout]))
-            .is_none()
-    );
+    assert!(stream.expect(&expect(["login".into(), Needle::Timeout])).is_none());
     let timeout = found(stream.timeout());
-    assert_eq!(
-        (timeout.needle(), timeout.before(), timeout.matched()),
-        (1, &b"log"[..], &b""[..])
-    );
+    assert_eq!((timeout.needle(), timeout.before(), timeout.matched()), (1, &b"log"[..], &b""[..]));
     assert!(stream.expect(&expect(["login".into()])).is_none());
     assert_eq!(found(stream.feed(b"in")).position(), 0..5);
 }
@@ -254,19 +221,15 @@ fn an_expected_end_has_everything_before_it() {
     let end = expect([Needle::EndOfFile]);
     assert!(stream.expect(&end).is_none());
     let ended = found(stream.end_of_file());
-    assert_eq!(
-        (ended.before(), ended.position()),
-        (&b"the whole output\n"[..], 17..17)
-    );
+    assert_eq!((ended.before(), ended.position()), (&b"the whole output\n"[..], 17..17));
     assert_eq!(found(stream.expect(&end)).before(), b"");
 }
 
 #[test]
 fn at_the_end_the_list_decides_between_the_end_and_a_match_that_was_pending() {
-    for (needles, winner) in [
-        ([Needle::regex("a+"), Needle::EndOfFile], &b"aa"[..]),
-        ([Needle::EndOfFile, Needle::regex("a+")], &b""[..]),
-    ] {
+    for (needles, winner) in
+        [([Needle::regex("a+"), Needle::EndOfFile], &b"aa"[..]), ([Needle::EndOfFile, Needle::regex("a+")], &b""[..])]
+    {
         let mut stream = stream("aa");
         assert!(stream.expect(&expect(needles)).is_none());
         let found = found(stream.end_of_file());
@@ -287,19 +250,11 @@ fn so_many_bytes_are_found_when_they_are_there() {
 #[test]
 fn groups_are_found_by_number_and_by_name() {
     let mut stream = stream("load average: 0.12, 3.40\n");
-    let load = found(stream.expect(&regex(
-        r"(?<one>\d+\.\d+), (?<five>\d+\.\d+)(?<missing>x)?$",
-    )));
+    let load = found(stream.expect(&regex(r"(?<one>\d+\.\d+), (?<five>\d+\.\d+)(?<missing>x)?$")));
     assert_eq!(load.named("one"), Some(&b"0.12"[..]));
     assert_eq!(load.group(2), Some(&b"3.40"[..]));
-    assert_eq!(
-        (load.named("missing"), load.named("unknown"), load.group(9)),
-        (None, None, None)
-    );
-    assert_eq!(
-        (load.group_count(), load.group(0)),
-        (4, Some(&b"0.12, 3.40"[..]))
-    );
+    assert_eq!((load.named("missing"), load.named("unknown"), load.group(9)), (None, None, None));
+    assert_eq!((load.group_count(), load.group(0)), (4, Some(&b"0.12, 3.40"[..])));
 }
 
 #[test]
@@ -313,14 +268,7 @@ fn the_shortest_match_never_waits() {
 fn needles_are_binary_safe() {
     let mut stream = Matcher::default();
     let all: Vec<u8> = (0..=255).collect();
-    assert!(
-        stream
-            .expect(&expect([
-                Needle::text([0xff, 0x00]),
-                Needle::regex(r"(?-u:\xfe\xff)(\x00)")
-            ]))
-            .is_none()
-    );
+    assert!(stream.expect(&expect([Needle::text([0xff, 0x00]), Needle::regex(r"(?-u:\xfe\xff)(\x00)")])).is_none());
     assert!(stream.feed(&all).is_none());
     let found = found(stream.feed(&[0]));
     assert_eq!((found.needle(), found.before()), (0, &all[..255]));
@@ -334,16 +282,9 @@ fn a_word_is_a_word_of_ascii() {
 
 #[test]
 fn a_bad_pattern_is_an_error_that_shows_where() {
-    let error = Expect::one(Needle::regex("log(in"))
-        .expect_err("malformed")
-        .to_string();
-    assert!(
-        error.starts_with("cannot expect /log(in/: ") && error.contains("unclosed group"),
-        "{error}"
-    );
-    let error = Expect::one(Needle::regex(r"\w{5000}"))
-        .expect_err("too large")
-        .to_string();
+    let error = Expect::one(Needle::regex("log(in")).expect_err("malformed").to_string();
+    assert!(error.starts_with("cannot expect /log(in/: ") && error.contains("unclosed group"), "{error}");
+    let error = Expect::one(Needle::regex(r"\w{5000}")).expect_err("too large").to_string();
     assert!(error.contains("exceeded limit"), "{error}");
 }
 
@@ -354,11 +295,7 @@ fn before_reaches_back_as_far_as_the_window_and_says_what_is_missing() {
         let mut stream = Matcher::with_window(20);
         let needle = expect(["needle".into()]);
         assert!(stream.expect(&needle).is_none());
-        let found = found(
-            text.as_bytes()
-                .chunks(size)
-                .find_map(|chunk| stream.feed(chunk)),
-        );
+        let found = found(text.as_bytes().chunks(size).find_map(|chunk| stream.feed(chunk)));
         assert_eq!(
             (found.before().len(), found.forgotten(), found.position()),
             (14, 99_986, 100_000..100_006),
@@ -374,20 +311,9 @@ fn a_match_that_is_longer_than_the_window_is_found_but_not_whole() {
     for size in [1, 100, 4096, 50_002] {
         let mut stream = Matcher::with_window(20);
         assert!(stream.expect(&regex("<(x*)>")).is_none());
-        let found = found(
-            text.as_bytes()
-                .chunks(size)
-                .find_map(|chunk| stream.feed(chunk)),
-        );
-        assert_eq!(
-            (found.matched(), found.is_whole()),
-            (&b"xxxxxxxxxxxxxxxxxxx>"[..], false),
-            "chunks of {size}"
-        );
-        assert_eq!(
-            (found.position(), found.forgotten(), found.group(1)),
-            (49_982..50_002, 49_982, None)
-        );
+        let found = found(text.as_bytes().chunks(size).find_map(|chunk| stream.feed(chunk)));
+        assert_eq!((found.matched(), found.is_whole()), (&b"xxxxxxxxxxxxxxxxxxx>"[..], false), "chunks of {size}");
+        assert_eq!((found.position(), found.forgotten(), found.group(1)), (49_982..50_002, 49_982, None));
     }
 }
 
@@ -397,11 +323,7 @@ fn a_match_looks_no_further_ahead_than_the_window() {
         let mut stream = Matcher::with_window(100);
         assert!(stream.expect(&regex("(?s)a(?:.*z)?")).is_none());
         let text = "a".to_owned() + &"b".repeat(1_000);
-        let found = found(
-            text.as_bytes()
-                .chunks(size)
-                .find_map(|chunk| stream.feed(chunk)),
-        );
+        let found = found(text.as_bytes().chunks(size).find_map(|chunk| stream.feed(chunk)));
         assert_eq!(found.position(), 0..1, "chunks of {size}");
     }
 }
@@ -415,10 +337,7 @@ fn polling_again_goes_on_where_the_last_one_stopped() {
         assert!(stream.poll(&needle).is_err());
     }
     assert!(stream.feed(b"needle").is_none());
-    assert_eq!(
-        stream.poll(&needle).expect("found").position().end,
-        1_000_006
-    );
+    assert_eq!(stream.poll(&needle).expect("found").position().end, 1_000_006);
 }
 
 #[test]
@@ -433,24 +352,36 @@ fn an_expression_that_can_no_longer_match_is_decided_by_the_end_only() {
 fn an_expression_whose_states_overflow_the_cache_is_still_exact() {
     // Every position of the last 20 may or may not have been an `a`: 2^20 states.
     let pattern = "(?s-u:a.{20}z)";
-    let mut text: Vec<u8> = (0..200_000_u32)
-        .map(|n| {
-            if n.wrapping_mul(2_654_435_761) & 0x1000 == 0 {
-                b'a'
-            } else {
-                b'b'
-            }
-        })
-        .collect();
+    let mut text: Vec<u8> =
+        (0..200_000_u32).map(|n| if n.wrapping_mul(2_654_435_761) & 0x1000 == 0 { b'a' } else { b'b' }).collect();
     text[100_000] = b'a';
     text[100_021] = b'z';
-    let oracle = regex::bytes::Regex::new(pattern)
-        .expect("valid")
-        .find(&text)
-        .expect("there")
-        .range();
+    let oracle = regex::bytes::Regex::new(pattern).expect("valid").find(&text).expect("there").range();
     let mut stream = Matcher::default();
     assert!(stream.expect(&regex(pattern)).is_none());
     let found = found(text.chunks(1000).find_map(|chunk| stream.feed(chunk)));
     assert_eq!(found.position(), oracle.start as u64..oracle.end as u64);
+}
+
+#[test]
+fn text_views_replace_what_is_not_text() {
+    let mut stream = Matcher::default();
+    assert!(stream.feed(b"caf\xc3\xa9 \xff host: n1;").is_none());
+    let found = found(stream.expect(&regex(r"(?<label>host): (\w+);")));
+    assert_eq!((found.before_text(), found.matched_text()), ("caf\u{e9} \u{fffd} ".into(), "host: n1;".into()));
+    assert_eq!((found.named_text("label"), found.group_text(2)), (Some("host".into()), Some("n1".into())));
+}
+
+#[test]
+fn e10_a_stream_can_be_driven_from_any_thread() {
+    fn sendable<T: Send>(_: &T) {}
+    fn shareable<T: Send + Sync>(_: &T) {}
+    let mut stream = Matcher::default();
+    let prompt = regex("login: ");
+    shareable(&prompt);
+    sendable(&Dialogue::new(&Script::new()).expect("valid"));
+    let found = std::thread::spawn(move || stream.expect(&prompt).or_else(|| stream.feed(b"login: ")))
+        .join()
+        .expect("no panic");
+    assert!(found.is_some_and(|verdict| verdict.is_ok()));
 }

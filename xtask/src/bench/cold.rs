@@ -12,10 +12,11 @@ pub(super) const ROW: Row =
     Row { name: "cold", work: "100 cold ssh connections, fan-out 64, on the private fleet", run };
 
 fn run(workshop: &Workshop) -> Result<(), String> {
+    let phalanx = workshop.phalanx()?;
     let fleet = Fleet::start().map_err(|missing| missing.to_string())?;
     let config = fleet.ssh_config().display().to_string();
     let list = workshop.list("node", 100)?;
-    let ours = || workshop.phalanx_run(&["-F", &config, "-w", "node[1-100]", "-f", "64", "-q", "true"]);
+    let ours = || phalanx.run(&["-F", &config, "-w", "node[1-100]", "-f", "64", "-q", "true"]);
     let xargs = || {
         let mut xargs = fed("xargs", &list);
         xargs.args(["-P64", "-I%", "ssh", "-F", &config, "-o", "BatchMode=yes", "%", "true"]);

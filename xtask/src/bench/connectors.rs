@@ -14,11 +14,12 @@ pub(super) const ROW: Row = Row {
 };
 
 fn run(workshop: &Workshop) -> Result<(), String> {
+    let phalanx = workshop.phalanx()?;
     let connector = workshop.limit("connector")?;
     let program = connector.display().to_string();
     let ours = |count: usize| {
         let nodes = format!("n[1-{count}]");
-        workshop.phalanx_run(&["--ssh", &program, "-w", &nodes, "-f", "64", "-q", "true"])
+        phalanx.run(&["--ssh", &program, "-w", &nodes, "-f", "64", "-q", "true"])
     };
     let list = workshop.list("n", 2_000)?;
     let xargs = || {

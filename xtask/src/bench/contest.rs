@@ -73,7 +73,7 @@ pub(super) fn against_tool(
 fn say(name: &str, goal: Goal, turns: &[(Cost, Cost)]) {
     let ratio = |part: fn(&Cost) -> f64| median(turns.iter().map(|(ours, theirs)| part(ours) / part(theirs)));
     let (told, word) = goal.judge(ratio(|cost| cost.wall));
-    let unit = if matches!(goal, Goal::AtMost(_)) { "× the time of" } else { "× faster than" };
+    let unit = if matches!(goal, Goal::AtMost(_)) { "× the time of" } else { "× the speed of" };
     let ours = |part: fn(&Cost) -> f64| median(turns.iter().map(|(ours, _)| part(ours)));
     let theirs = |part: fn(&Cost) -> f64| median(turns.iter().map(|(_, theirs)| part(theirs)));
     println!("  {told:7.2} {unit} {name:32} {goal:16} {word}");

@@ -98,10 +98,19 @@ fn highest(pid: u32, stopped: &Receiver<()>) -> f64 {
     }
 }
 
-/// The high-water mark of a living process, in MiB.
+/// The most memory that a living process has had resident so far, in MiB.
 pub(super) fn peak_of(pid: u32) -> Option<f64> {
+    mebibytes(pid, "VmHWM:")
+}
+
+/// The memory that a living process has resident now, in MiB.
+pub(super) fn resident(pid: u32) -> Option<f64> {
+    mebibytes(pid, "VmRSS:")
+}
+
+fn mebibytes(pid: u32, name: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let field = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let field = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: f64 = field.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes / 1024.0)
 }

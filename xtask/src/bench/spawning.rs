@@ -14,10 +14,11 @@ pub(super) const ROW: Row =
 const FEWER: usize = 1_000;
 
 fn run(workshop: &Workshop) -> Result<(), String> {
+    let phalanx = workshop.phalanx()?;
     let limit = workshop.limit("spawn_limit")?;
     let ours = |count: usize| {
         let nodes = format!("n[1-{count}]");
-        workshop.phalanx_run(&["-R", "exec", "-w", &nodes, "-f", "64", "-q", "/bin/true"])
+        phalanx.run(&["-R", "exec", "-w", &nodes, "-f", "64", "-q", "/bin/true"])
     };
     let theirs = || arguments(quiet(&limit), &["10000", "64", "/bin/true"]);
     pairwise("posix_spawn + waitpid", Goal::AtMost(1.15), 5, || ours(10_000), theirs)?;

@@ -15,35 +15,28 @@ use crate::step::{cargo, root, target, typed};
 /// Builds things when they are first asked for, and removes what is big at the end.
 pub(super) struct Workshop {
     files: TempDir,
+    phalanx: OnceLock<Result<Phalanx, String>>,
     execo: OnceLock<Result<PathBuf, String>>,
 }
 
 impl Workshop {
-    /// Builds our own program; everything else is made on demand.
+    /// A place for the files; everything else is made on demand.
     pub(super) fn open() -> Result<Workshop, String> {
-        run(&mut cargo(["build", "--quiet", "--release", "--package", "phalanx-cli"]))?;
         // Memory where there is some, so that no disk takes part in the measurement.
         let place = if shared_memory_has(3 << 30) { PathBuf::from("/dev/shm") } else { target() };
         let mut builder = tempfile::Builder::new();
         let files = builder.prefix("phalanx-bench-").tempdir_in(&place);
         let files = files.map_err(|error| format!("cannot make a directory in {}: {error}", place.display()))?;
-        let workshop = Workshop { files, execo: OnceLock::new() };
-        workshop.make_sure_that_commands_run()?;
-        Ok(workshop)
+        Ok(Workshop { files, phalanx: OnceLock::new(), execo: OnceLock::new() })
     }
 
-    /// A program that did nothing would win every contest.
-    fn make_sure_that_commands_run(&self) -> Result<(), String> {
-        let mut trial = self.phalanx_run(&["-R", "exec", "-w", "n[1-3]", "-S", "-q", "exit 7"]);
-        let end = trial.stderr(Stdio::null()).status().map_err(|error| format!("cannot start phalanx: {error}"))?;
-        if end.code() == Some(7) { Ok(()) } else { Err(format!("{} should exit with 7: {end}", typed(&trial))) }
-    }
-
-    /// `phalanx run` with `arguments`, its output unwanted.
-    pub(super) fn phalanx_run(&self, arguments: &[&str]) -> Command {
-        let mut phalanx = quiet(target().join("release/phalanx"));
-        phalanx.arg("run").args(arguments);
-        phalanx
+    /// Our own program, built for speed.
+    pub(super) fn phalanx(&self) -> Result<&Phalanx, String> {
+        let build = || {
+            run(&mut cargo(["build", "--quiet", "--release", "--package", "phalanx-cli"]))?;
+            Phalanx(target().join("release/phalanx")).that_works()
+        };
+        self.phalanx.get_or_init(build).as_ref().map_err(Clone::clone)
     }
 
     /// A program of `xtask/bench/NAME.c`, compiled.
@@ -109,6 +102,25 @@ impl Workshop {
             Ok(python)
         });
         made.as_deref().map_err(Clone::clone)
+    }
+}
+
+/// The `phalanx` under measurement.
+pub(super) struct Phalanx(PathBuf);
+
+impl Phalanx {
+    /// `phalanx run` with `arguments`, its output unwanted.
+    pub(super) fn run(&self, arguments: &[&str]) -> Command {
+        let mut phalanx = quiet(&self.0);
+        phalanx.arg("run").args(arguments);
+        phalanx
+    }
+
+    /// A program that did nothing would win every contest.
+    fn that_works(self) -> Result<Phalanx, String> {
+        let mut trial = self.run(&["-R", "exec", "-w", "n[1-3]", "-S", "-q", "exit 7"]);
+        let end = trial.stderr(Stdio::null()).status().map_err(|error| format!("cannot start phalanx: {error}"))?;
+        if end.code() == Some(7) { Ok(self) } else { Err(format!("{} should exit with 7: {end}", typed(&trial))) }
     }
 }
 

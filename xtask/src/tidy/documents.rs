@@ -34,6 +34,38 @@ pub(super) fn verbs_exist(workspace: &Workspace) -> Vec<Complaint> {
     wrong.map(|command| command.complaint("there is no such verb of cargo xtask".into())).collect()
 }
 
+/// Every relative link of a document leads somewhere.
+pub(super) fn links_exist(workspace: &Workspace) -> Vec<Complaint> {
+    workspace.documents.iter().flat_map(|(path, text)| broken_links(workspace, path, text)).collect()
+}
+
+fn broken_links(workspace: &Workspace, document: &Path, text: &str) -> Vec<Complaint> {
+    let directory = document.parent().unwrap_or(Path::new(""));
+    let mut complaints = Vec::new();
+    for (line, row) in (1..).zip(text.lines()) {
+        let targets = row.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let relative = targets.filter(|target| !target.is_empty() && !target.contains("://"));
+        for target in relative.filter(|target| !workspace.paths.contains(&resolved(directory, target))) {
+            let sentence = format!("links to {target}, which does not exist");
+            complaints.push(Complaint { path: document.to_path_buf(), line, sentence });
+        }
+    }
+    complaints
+}
+
+/// `directory/target` with its dots done away with.
+fn resolved(directory: &Path, target: &str) -> PathBuf {
+    let mut path = directory.to_path_buf();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(path.pop()),
+            name => path.push(name),
+        }
+    }
+    path
+}
+
 /// A command of a document: one line of a fenced block marked `sh`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentCommand {
@@ -88,6 +120,14 @@ mod tests {
         let found: Vec<_> =
             commands(Path::new("x.md"), text).into_iter().map(|command| (command.line, command.text)).collect();
         assert_eq!(found, [(4, "ls -l /tmp".to_owned()), (7, "true".to_owned())]);
+    }
+
+    #[test]
+    fn a_link_into_the_void_is_found() {
+        let text = "[a](b.md#part) [c](../d/) [e](https://f.org)\n[g](gone.md), [h](#here)".to_owned();
+        let paths = ["docs/b.md", "d"].map(PathBuf::from).into();
+        let workspace = Workspace { documents: vec![("docs/x.md".into(), text)], paths, ..Workspace::default() };
+        assert_eq!(links_exist(&workspace).iter().map(|complaint| complaint.line).collect::<Vec<_>>(), [2]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The workspace as the rules see it: texts by path. The only part of tidy that reads files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ pub struct Workspace {
     pub(super) manifests: Vec<Manifest>,
     /// Markdown: path and text.
     pub(super) documents: Vec<(PathBuf, String)>,
+    /// Every file and directory, for links to point at.
+    pub(super) paths: BTreeSet<PathBuf>,
 }
 
 /// A `Cargo.toml`.
@@ -41,6 +44,7 @@ impl Workspace {
         for entry in entries {
             let name = entry.file_name();
             let path = below.join(&name);
+            self.paths.insert(path.clone());
             let hidden = name.as_encoded_bytes().starts_with(b".");
             if entry.file_type()?.is_dir() {
                 // Build output and version control are nobody's prose; a fuzz corpus is no source.

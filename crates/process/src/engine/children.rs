@@ -23,7 +23,7 @@ use super::ends::{Ends, OpenFailed};
 use crate::event::{Effect, Input, Stream};
 use crate::id::ProcessId;
 use crate::outcome::StartError;
-use crate::spec::Launch;
+use crate::spec::{Environment, Launch};
 use crate::table::Table;
 
 /// One buffer for all reads: as large as a pipe.
@@ -266,6 +266,14 @@ impl Children {
     ) -> Result<Child, SpawnError> {
         let name = arguments.first().map_or(c"", |name| name.as_c_str());
         let directory = ends.directory();
+        let ours;
+        let environment = match &launch.environment {
+            Some(environment) => environment,
+            None => {
+                ours = Environment::inherited();
+                &ours
+            }
+        };
         let registration =
             self.guardian.as_ref().zip(line).map(|(guardian, line)| (guardian.registry(), line.offset()));
         // A program may have moved since it was found: look once more before giving up.
@@ -274,7 +282,7 @@ impl Children {
             let command = phalanx_core::spawn::Command {
                 program,
                 arguments,
-                environment: launch.environment.variables(),
+                environment: environment.variables(),
                 directory,
                 terminal: None,
                 ends: ends.childs(),

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use phalanx_core::pipe::{NO_CONTROLLING_TERMINAL, Pipe, set_nonblocking};
+use phalanx_core::pipe::{NO_CONTROLLING_TERMINAL, Pipe, set_fresh_nonblocking};
 use phalanx_core::spawn::End;
 use phalanx_core::{Interest, Reactor};
 
@@ -67,7 +67,7 @@ impl Ends {
             None => [None, None],
             Some(_) => {
                 let Pipe { reader, writer } = Pipe::new()?;
-                set_nonblocking(&reader)?;
+                set_fresh_nonblocking(&reader)?;
                 [Some(reader), Some(writer)]
             }
         };
@@ -146,7 +146,7 @@ fn open_stdin(stdin: &Stdin) -> Result<(Theirs, Option<OwnedFd>), OpenFailed> {
         Stdin::File(path) => (Theirs::Owned(open_file(path, OpenOptions::new().read(true))?), None),
         Stdin::Data(_) | Stdin::Pipe => {
             let Pipe { reader, writer } = Pipe::new()?;
-            set_nonblocking(&writer)?;
+            set_fresh_nonblocking(&writer)?;
             (Theirs::Owned(reader), Some(writer))
         }
     })
@@ -165,7 +165,7 @@ fn open_output(output: &Output) -> Result<(Theirs, Option<OwnedFd>), OpenFailed>
         }
         Output::Read => {
             let Pipe { reader, writer } = Pipe::new()?;
-            set_nonblocking(&reader)?;
+            set_fresh_nonblocking(&reader)?;
             (Theirs::Owned(writer), Some(reader))
         }
     })

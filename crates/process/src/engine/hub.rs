@@ -129,6 +129,7 @@ impl Hub {
         for (process, handler) in self.wishes.routes.drain(..) {
             self.routes.entry(process).or_default().push(handler);
         }
+        self.slots.extend(self.wishes.slots.drain(..));
         for (deadline, timer, handler) in self.wishes.timers.drain(..) {
             self.timers.insert(deadline, timer);
             self.timer_owners.insert(timer, handler);

@@ -24,10 +24,7 @@ impl Compiled {
             Needle::Text(text) => Self::Text(Arc::new(Finder::new(text).into_owned())),
             Needle::Regex(pattern) => {
                 let program = Program::of(pattern);
-                Self::Regex(program.map_err(|reason| InvalidNeedle {
-                    pattern: pattern.clone(),
-                    reason,
-                })?)
+                Self::Regex(program.map_err(|reason| InvalidNeedle { pattern: pattern.clone(), reason })?)
             }
             Needle::Bytes(count) => Self::Bytes(*count),
             Needle::EndOfFile => Self::EndOfFile,
@@ -65,29 +62,31 @@ pub struct InvalidNeedle {
 /// How far the match of a regular expression extends. Texts and counts of bytes have one extent only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Extent {
-    /// The match that a search of the whole text prefers: the leftmost one, as long as its repetitions are greedy. It is reported as soon as no
-    /// further byte could change it; `a+` waits for a byte that is no `a`, or for silence.
+    /// The match that a search of the whole text prefers: the leftmost one, as long as its repetitions are greedy. It
+    /// is reported as soon as no further byte could change it; `a+` waits for a byte that is no `a`, or for silence.
     #[default]
     Preferred,
-    /// The match that ends first, and of those the leftmost: `a+` takes one `a`. Never waits, except for assertions like `$` that ask about the
-    /// next byte.
+    /// The match that ends first, and of those the leftmost: `a+` takes one `a`. Never waits, except for assertions
+    /// like `$` that ask about the next byte.
     Shortest,
 }
 
 /// Which needle is reported when several match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precedence {
-    /// The one that is decided by the fewest bytes; among equals, the one that comes first in the list. Does not depend on how the bytes
-    /// arrive.
+    /// The one that is decided by the fewest bytes; among equals, the one that comes first in the list. Does not depend
+    /// on how the bytes arrive.
     #[default]
     Stream,
-    /// The one that comes first in the list among all that are decided by the bytes at hand, as in execo, pexpect and Tcl's expect. Depends on how
-    /// the bytes arrive: use it where text is known to be complete, for instance when polling.
+    /// The one that comes first in the list among all that are decided by the bytes at hand, as in execo, pexpect and
+    /// Tcl's expect. Depends on how the bytes arrive: use it where text is known to be complete, for instance when
+    /// polling.
     List,
 }
 
-/// Needles to look for together, compiled. Cheap to clone; one can serve any number of streams, and automata that one search has built serve
-/// the next. The programs of the last 128 patterns are remembered, so that asking again for the same prompt compiles nothing.
+/// Needles to look for together, compiled. Cheap to clone; one can serve any number of streams, and automata that one
+/// search has built serve the next. The programs of the last 64 patterns are remembered, so that asking again for the
+/// same prompt compiles nothing.
 ///
 /// ```
 /// use phalanx_process::expect::{Expect, Needle};
@@ -109,20 +108,14 @@ impl Expect {
     /// # Errors
     ///
     /// When a regular expression is malformed, or would need more than 10 MiB.
-    pub fn new<N: Into<Needle>>(
-        needles: impl IntoIterator<Item = N>,
-    ) -> Result<Self, InvalidNeedle> {
+    pub fn new<N: Into<Needle>>(needles: impl IntoIterator<Item = N>) -> Result<Self, InvalidNeedle> {
         let compile = |needle: N| {
             let needle = needle.into();
             let compiled = Compiled::new(&needle)?;
             Ok((needle, compiled))
         };
         let needles = needles.into_iter().map(compile).collect::<Result<_, _>>()?;
-        Ok(Self {
-            needles,
-            extent: Extent::default(),
-            precedence: Precedence::default(),
-        })
+        Ok(Self { needles, extent: Extent::default(), precedence: Precedence::default() })
     }
 
     /// Compiles a single needle.
@@ -155,19 +148,11 @@ impl Expect {
 
     /// Some of these needles, in the given order, without compiling them again.
     pub(super) fn select(&self, numbers: &[usize]) -> Self {
-        Self {
-            needles: numbers
-                .iter()
-                .map(|&number| self.needles[number].clone())
-                .collect(),
-            ..*self
-        }
+        Self { needles: numbers.iter().map(|&number| self.needles[number].clone()).collect(), ..*self }
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.needles, &other.needles)
-            && self.extent == other.extent
-            && self.precedence == other.precedence
+        Arc::ptr_eq(&self.needles, &other.needles) && self.extent == other.extent && self.precedence == other.precedence
     }
 }
 

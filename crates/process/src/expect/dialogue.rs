@@ -1,5 +1,5 @@
-//! A conversation: what to answer to what, until it has succeeded or failed. Pure like the matcher it stands on: bytes go in, bytes to write
-//! come out; who reads and writes them (a pty, an ssh, a serial line) is not known here.
+//! A conversation: what to answer to what, until it has succeeded or failed. Pure like the matcher it stands on: bytes
+//! go in, bytes to write come out; who reads and writes them (a pty, an ssh, a serial line) is not known here.
 //!
 //! ```text
 //!             an answer is due                              all that must be answered was,
@@ -22,7 +22,8 @@ use super::needle::Needle;
 
 /// What to answer to what: the description of a [`Dialogue`], for any number of streams.
 ///
-/// At any moment the needles of these lists are looked for; of those decided by the same byte, the first in this order counts:
+/// At any moment the needles of these lists are looked for; of those decided by the same byte, the first in this order
+/// counts:
 ///
 /// 1. those of [`Script::refused_by`];
 /// 2. those of [`Script::whenever`];
@@ -60,28 +61,18 @@ impl Script {
         Self::default()
     }
 
-    /// The next step: when the needle is found, writes the answer, as it is. A line needs its `\n` (or `\r` on a raw terminal).
+    /// The next step: when the needle is found, writes the answer, as it is. A line needs its `\n` (or `\r` on a raw
+    /// terminal).
     #[must_use]
     pub fn answer(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(
-            needle,
-            Role::Step {
-                answer: Answer(answer.as_ref().to_vec()),
-                optional: false,
-            },
-        )
+        self.with(needle, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: false })
     }
 
-    /// The next step, which may be left out: once a later step was answered, or the script has succeeded, its turn is over.
+    /// The next step, which may be left out: once a later step was answered, or the script has succeeded, its turn is
+    /// over.
     #[must_use]
     pub fn perhaps(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(
-            needle,
-            Role::Step {
-                answer: Answer(answer.as_ref().to_vec()),
-                optional: true,
-            },
-        )
+        self.with(needle, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: true })
     }
 
     /// Writes the answer whenever the needle is found, any number of times: `--More--`, `(yes/no)?`.
@@ -90,8 +81,8 @@ impl Script {
         self.with(needle, Role::Whenever(Answer(answer.as_ref().to_vec())))
     }
 
-    /// The script has succeeded when this needle is found after all steps that must come. Without such a needle, it has succeeded with the last
-    /// of them.
+    /// The script has succeeded when this needle is found after all steps that must come. Without such a needle, it has
+    /// succeeded with the last of them.
     #[must_use]
     pub fn until(self, needle: impl Into<Needle>) -> Self {
         self.with(needle, Role::Success)
@@ -111,19 +102,9 @@ impl Script {
 
     /// The needles that count while the steps before number `step` are over, in their order.
     fn active(&self, step: usize) -> Vec<usize> {
-        let mandatory = |number: &usize| {
-            matches!(
-                self.roles[*number],
-                Role::Step {
-                    optional: false,
-                    ..
-                }
-            )
-        };
-        let steps: Vec<usize> = self
-            .numbers(|role| matches!(role, Role::Step { .. }))
-            .filter(|&number| number >= step)
-            .collect();
+        let mandatory = |number: &usize| matches!(self.roles[*number], Role::Step { optional: false, .. });
+        let steps: Vec<usize> =
+            self.numbers(|role| matches!(role, Role::Step { .. })).filter(|&number| number >= step).collect();
         let next = steps.iter().position(mandatory);
         let mut active: Vec<usize> = self.numbers(|role| matches!(role, Role::Failure)).collect();
         active.extend(self.numbers(|role| matches!(role, Role::Whenever(_))));
@@ -135,11 +116,7 @@ impl Script {
     }
 
     fn numbers(&self, wanted: impl Fn(&Role) -> bool) -> impl Iterator<Item = usize> {
-        self.roles
-            .iter()
-            .enumerate()
-            .filter(move |(_, role)| wanted(role))
-            .map(|(number, _)| number)
+        self.roles.iter().enumerate().filter(move |(_, role)| wanted(role)).map(|(number, _)| number)
     }
 
     /// Whether nothing more has to be found once the steps before `step` are over.
@@ -156,7 +133,8 @@ impl Script {
 /// How a dialogue ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All was answered. The match that ended it: that of [`Script::until`], or of the last step; `None` for an empty script.
+    /// All was answered. The match that ended it: that of [`Script::until`], or of the last step; `None` for an empty
+    /// script.
     Succeeded(Option<Found>),
     /// A needle of [`Script::refused_by`] was found.
     Refused(Found),
@@ -213,7 +191,8 @@ impl Dialogue {
         Self::on(Matcher::default(), script)
     }
 
-    /// Starts a dialogue on a stream that has been read before: what was received and not yet consumed is looked at first.
+    /// Starts a dialogue on a stream that has been read before: what was received and not yet consumed is looked at
+    /// first.
     ///
     /// # Errors
     ///
@@ -238,7 +217,8 @@ impl Dialogue {
         Ok(dialogue)
     }
 
-    /// Takes bytes that arrived. What arrives after the end is kept for whoever takes over; see [`Dialogue::into_matcher`].
+    /// Takes bytes that arrived. What arrives after the end is kept for whoever takes over; see
+    /// [`Dialogue::into_matcher`].
     pub fn feed(&mut self, chunk: &[u8]) {
         let verdict = self.matcher.feed(chunk);
         self.go_on(verdict);
@@ -267,7 +247,8 @@ impl Dialogue {
         self.go_on(verdict);
     }
 
-    /// The next bytes to write to the other side. Ask until there are none, also after the end: a last answer may be among them.
+    /// The next bytes to write to the other side. Ask until there are none, also after the end: a last answer may be
+    /// among them.
     #[must_use]
     pub fn poll_write(&mut self) -> Option<Vec<u8>> {
         self.writes.pop_front().map(|answer| answer.0)
@@ -298,11 +279,7 @@ impl Dialogue {
                 Ok(found) => self.apply(found),
                 Err(missed) => self.outcome = Some(Outcome::Missed(missed)),
             }
-            verdict = if self.outcome.is_none() {
-                self.look()
-            } else {
-                None
-            };
+            verdict = if self.outcome.is_none() { self.look() } else { None };
         }
     }
 
@@ -353,15 +330,9 @@ mod tests {
         let text = "n1 login: Password: --More----More--terminal type? # ";
         for size in [1, 3, 100] {
             let mut dialogue = Dialogue::new(&login()).expect("valid");
-            let chunks: Vec<&str> = text
-                .as_bytes()
-                .chunks(size)
-                .map(|chunk| str::from_utf8(chunk).expect("ASCII"))
-                .collect();
-            assert_eq!(
-                play(&mut dialogue, &chunks),
-                ["root\n", "secret\n", " ", " ", "vt100\n"]
-            );
+            let chunks: Vec<&str> =
+                text.as_bytes().chunks(size).map(|chunk| str::from_utf8(chunk).expect("ASCII")).collect();
+            assert_eq!(play(&mut dialogue, &chunks), ["root\n", "secret\n", " ", " ", "vt100\n"]);
             assert!(dialogue.outcome().expect("ended").ok());
         }
     }
@@ -369,10 +340,7 @@ mod tests {
     #[test]
     fn an_optional_step_may_be_left_out_and_is_then_over() {
         let mut dialogue = Dialogue::new(&login()).expect("valid");
-        assert_eq!(
-            play(&mut dialogue, &["login: terminal type? Password: "]),
-            ["root\n", "vt100\n"]
-        );
+        assert_eq!(play(&mut dialogue, &["login: terminal type? Password: "]), ["root\n", "vt100\n"]);
         assert!(dialogue.outcome().is_none());
     }
 
@@ -386,20 +354,14 @@ mod tests {
     #[test]
     fn a_refusal_ends_the_dialogue_at_any_time() {
         let mut dialogue = Dialogue::new(&login()).expect("valid");
-        play(
-            &mut dialogue,
-            &["login: ", "Password: ", "Login incorrect\r\n", "login: "],
-        );
-        assert!(
-            matches!(dialogue.outcome(), Some(Outcome::Refused(found)) if found.matched() == b"incorrect")
-        );
+        play(&mut dialogue, &["login: ", "Password: ", "Login incorrect\r\n", "login: "]);
+        assert!(matches!(dialogue.outcome(), Some(Outcome::Refused(found)) if found.matched() == b"incorrect"));
         assert_eq!(dialogue.into_matcher().unconsumed(), b"\r\nlogin: ");
     }
 
     #[test]
     fn without_a_success_needle_the_last_step_is_the_success() {
-        let mut dialogue =
-            Dialogue::new(&Script::new().answer("login: ", "root\n")).expect("valid");
+        let mut dialogue = Dialogue::new(&Script::new().answer("login: ", "root\n")).expect("valid");
         assert_eq!(play(&mut dialogue, &["login: rest"]), ["root\n"]);
         assert!(dialogue.outcome().expect("ended").ok());
         assert_eq!(dialogue.into_matcher().unconsumed(), b"rest");
@@ -410,35 +372,20 @@ mod tests {
         let mut dialogue = Dialogue::new(&login()).expect("valid");
         play(&mut dialogue, &["login: "]);
         dialogue.timeout();
-        let Some(Outcome::Missed(missed)) = dialogue.outcome() else {
-            panic!("missed")
-        };
-        assert_eq!(
-            missed.expected,
-            r#""incorrect", "--More--", "Password: " or "terminal type? ""#
-        );
+        let Some(Outcome::Missed(missed)) = dialogue.outcome() else { panic!("missed") };
+        assert_eq!(missed.expected, r#""incorrect", "--More--", "Password: " or "terminal type? ""#);
         let mut dialogue = Dialogue::new(&login()).expect("valid");
         dialogue.end_of_file();
-        assert!(matches!(
-            dialogue.outcome(),
-            Some(Outcome::Missed(Missed {
-                reason: Reason::EndOfFile,
-                ..
-            }))
-        ));
+        assert!(matches!(dialogue.outcome(), Some(Outcome::Missed(Missed { reason: Reason::EndOfFile, .. }))));
     }
 
     #[test]
     fn the_end_of_the_stream_can_be_the_success() {
-        let script = Script::new()
-            .answer("login: ", "root\n")
-            .until(Needle::EndOfFile);
+        let script = Script::new().answer("login: ", "root\n").until(Needle::EndOfFile);
         let mut dialogue = Dialogue::new(&script).expect("valid");
         play(&mut dialogue, &["login: bye"]);
         dialogue.end_of_file();
-        assert!(
-            matches!(dialogue.outcome(), Some(Outcome::Succeeded(Some(found))) if found.before() == b"bye")
-        );
+        assert!(matches!(dialogue.outcome(), Some(Outcome::Succeeded(Some(found))) if found.before() == b"bye"));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What an expectation ends with: a match, or the reason why there is none.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::program::Groups;
 
-/// A match, with everything that was received before it. Bytes are given as received; `String::from_utf8_lossy` makes text of them.
+/// A match, with everything that was received before it. Bytes are given as received; the views as text replace what is
+/// not UTF-8 by U+FFFD.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     pub(super) needle: usize,
@@ -27,7 +29,8 @@ impl Found {
         self.needle
     }
 
-    /// What was received between the match before (or the beginning of the stream) and this one; see [`Found::forgotten`].
+    /// What was received between the match before (or the beginning of the stream) and this one; see
+    /// [`Found::forgotten`].
     #[must_use]
     pub fn before(&self) -> &[u8] {
         &self.text[..self.whole_match().start]
@@ -39,25 +42,42 @@ impl Found {
         &self.text[self.whole_match()]
     }
 
-    /// The bytes of a group by its number: 0 is the whole match, then the groups of a regular expression in the order of their opening
-    /// parentheses. `None` if there is no such group, or if it took no part in the match.
+    /// The bytes of a group by its number: 0 is the whole match, then the groups of a regular expression in the order
+    /// of their opening parentheses. `None` if there is no such group, or if it took no part in the match.
     #[must_use]
     pub fn group(&self, number: usize) -> Option<&[u8]> {
-        self.groups
-            .get(number)?
-            .clone()
-            .map(|range| &self.text[range])
+        self.groups.get(number)?.clone().map(|range| &self.text[range])
     }
 
     /// The bytes of a group by its name: `(?<name>…)`.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&[u8]> {
-        let number = self
-            .names
-            .as_ref()?
-            .iter()
-            .position(|known| known.as_deref() == Some(name))?;
+        let number = self.names.as_ref()?.iter().position(|known| known.as_deref() == Some(name))?;
         self.group(number)
+    }
+
+    /// [`Found::before`] as text.
+    #[must_use]
+    pub fn before_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.before())
+    }
+
+    /// [`Found::matched`] as text.
+    #[must_use]
+    pub fn matched_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.matched())
+    }
+
+    /// [`Found::group`] as text.
+    #[must_use]
+    pub fn group_text(&self, number: usize) -> Option<Cow<'_, str>> {
+        self.group(number).map(String::from_utf8_lossy)
+    }
+
+    /// [`Found::named`] as text.
+    #[must_use]
+    pub fn named_text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.named(name).map(String::from_utf8_lossy)
     }
 
     /// How many groups there are, the whole match included.
@@ -78,16 +98,15 @@ impl Found {
         self.forgotten
     }
 
-    /// Whether the match began within the window. If it did not, [`Found::matched`] is what the window holds of it, and there are no groups.
+    /// Whether the match began within the window. If it did not, [`Found::matched`] is what the window holds of it, and
+    /// there are no groups.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.whole
     }
 
     fn whole_match(&self) -> Range<usize> {
-        self.groups[0]
-            .clone()
-            .expect("group 0 is the match, which exists")
+        self.groups[0].clone().expect("group 0 is the match, which exists")
     }
 }
 
@@ -96,14 +115,8 @@ impl fmt::Debug for Found {
         f.debug_struct("Found")
             .field("needle", &self.needle)
             .field("position", &self.position)
-            .field(
-                "before",
-                &format_args!("\"{}\"", self.before().escape_ascii()),
-            )
-            .field(
-                "matched",
-                &format_args!("\"{}\"", self.matched().escape_ascii()),
-            )
+            .field("before", &format_args!("\"{}\"", self.before().escape_ascii()))
+            .field("matched", &format_args!("\"{}\"", self.matched().escape_ascii()))
             .finish_non_exhaustive()
     }
 }
@@ -152,11 +165,7 @@ impl fmt::Display for Missed {
         match self.unconsumed {
             0 => f.write_str(", and nothing was received"),
             unconsumed if unconsumed > self.tail.len() as u64 => {
-                write!(
-                    f,
-                    " after {unconsumed} bytes, the last of which are \"{}\"",
-                    self.tail.escape_ascii()
-                )
+                write!(f, " after {unconsumed} bytes, the last of which are \"{}\"", self.tail.escape_ascii())
             }
             _ => write!(f, " after \"{}\"", self.tail.escape_ascii()),
         }

@@ -6,13 +6,13 @@ use super::needle::Needle;
 use super::received::Received;
 use super::search::{Decision, Rules, Search};
 
-/// Bytes that all needles search before any of them goes on; doubled as long as nothing is found, so that many matches in one chunk cost
-/// in proportion to the bytes between them, not each to the whole chunk.
+/// Bytes that all needles search before any of them goes on; doubled as long as nothing is found, so that many matches
+/// in one chunk cost in proportion to the bytes between them, not each to the whole chunk.
 const FIRST_BLOCK: u64 = 256;
 const LARGEST_BLOCK: u64 = 64 << 10;
 
-/// Looks for needles in one stream of bytes, whatever chunks it comes in. Pure: it reads no descriptor and no clock; whoever drives it says
-/// what arrived, and when the stream fell silent, ended, or took too long.
+/// Looks for needles in one stream of bytes, whatever chunks it comes in. Pure: it reads no descriptor and no clock;
+/// whoever drives it says what arrived, and when the stream fell silent, ended, or took too long.
 ///
 /// ```
 /// use phalanx_process::expect::{Expect, Matcher, Needle};
@@ -24,7 +24,7 @@ const LARGEST_BLOCK: u64 = 64 << 10;
 /// let found = stream.feed(b"in: ").expect("decided").expect("found");
 /// assert_eq!(found.named("host"), Some(&b"n1"[..]));
 /// assert_eq!(found.before(), b"Welcome!\r\n");
-/// assert_eq!(found.position(), 10..19);
+/// assert_eq!(found.position(), 10..20);
 /// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
 /// ```
 #[derive(Debug)]
@@ -57,47 +57,31 @@ impl Matcher {
     /// The window unless another is given: 1 MiB.
     pub const WINDOW: usize = 1 << 20;
 
-    /// A matcher that remembers at least the last `window` bytes, and at most about three times as many:
+    /// A matcher that remembers at least the last `window` bytes, and at most four times as many:
     ///
-    /// 1. a match reports as `before` and as matched text no more than the `window` bytes up to its end; [`Found::forgotten`] counts what is
-    ///    missing;
-    /// 2. a match that began further back is still found, since the automaton remembers; but where it began is not known, so it has no groups
-    ///    and says so ([`Found::is_whole`]);
+    /// 1. a match reports as `before` and as matched text no more than the `window` bytes up to its end;
+    ///    [`Found::forgotten`] counts what is missing;
+    /// 2. a match that began further back is still found, since the automaton remembers; but where it began is not
+    ///    known, so it has no groups and says so ([`Found::is_whole`]);
     /// 3. a match that is waiting for bytes that might change it is settled when it has waited for `window` bytes;
     /// 4. a search that is started late looks at no more than the last `window` bytes received.
     ///
     /// A text, or a count of bytes, that is larger than the window enlarges it for its own search.
     #[must_use]
     pub fn with_window(window: usize) -> Self {
-        Self {
-            received: Received::default(),
-            window: window.max(1) as u64,
-            ended: false,
-            active: None,
-            paused: None,
-        }
+        Self { received: Received::default(), window: window.max(1) as u64, ended: false, active: None, paused: None }
     }
 
-    /// Starts to look for needles, first of all in what was received and not yet consumed; replaces what was expected before. The verdict, if
-    /// there is one already; otherwise it comes from one of the next calls.
+    /// Starts to look for needles, first of all in what was received and not yet consumed; replaces what was expected
+    /// before. The verdict, if there is one already; otherwise it comes from one of the next calls.
     pub fn expect(&mut self, expect: &Expect) -> Option<Verdict> {
-        let resumed = self
-            .paused
-            .take()
-            .or(self.active.take())
-            .filter(|active| active.expect.is(expect));
+        let resumed = self.paused.take().or(self.active.take()).filter(|active| active.expect.is(expect));
         self.active = Some(resumed.unwrap_or_else(|| self.begin(expect)));
-        self.scan().or_else(|| {
-            if self.ended {
-                self.conclude(Reason::EndOfFile)
-            } else {
-                None
-            }
-        })
+        self.scan().or_else(|| if self.ended { self.conclude(Reason::EndOfFile) } else { None })
     }
 
-    /// Takes bytes that arrived. The verdict, if they decide what is expected; what follows the match waits for the next
-    /// [`Matcher::expect`].
+    /// Takes bytes that arrived. The verdict, if they decide what is expected; what follows the match waits for the
+    /// next [`Matcher::expect`].
     pub fn feed(&mut self, chunk: &[u8]) -> Option<Verdict> {
         self.received.push(chunk);
         let verdict = self.scan();
@@ -105,37 +89,36 @@ impl Matcher {
         verdict
     }
 
-    /// Whether silence would decide something: a match is there, but further bytes might change it. Whoever drives the matcher should then
-    /// call [`Matcher::quiet`] when nothing has arrived for a while ([`super::PATIENCE`]).
+    /// Whether silence would decide something: a match is there, but further bytes might change it. Whoever drives the
+    /// matcher should then call [`Matcher::quiet`] when nothing has arrived for a while ([`super::PATIENCE`]).
     pub fn is_pending(&mut self) -> bool {
         self.finish().is_some()
     }
 
-    /// The stream fell silent: takes the end of what was received for the end of the text, once. `password: *`, `\d+` or `^login: $` match
-    /// then what they can.
+    /// The stream fell silent: takes the end of what was received for the end of the text, once. `password: *`, `\d+`
+    /// or `^login: $` match then what they can.
     pub fn quiet(&mut self) -> Option<Verdict> {
         let (needle, end) = self.finish()?;
         self.report(needle, end).map(Ok)
     }
 
-    /// The caller's time is over. As [`Matcher::quiet`]; if that decides nothing, either [`Needle::Timeout`] was expected, or the expectation has
-    /// failed. `None` only if nothing is expected.
+    /// The caller's time is over. As [`Matcher::quiet`]; if that decides nothing, either [`Needle::Timeout`] was
+    /// expected, or the expectation has failed. `None` only if nothing is expected.
     pub fn timeout(&mut self) -> Option<Verdict> {
         self.conclude(Reason::Timeout)
     }
 
-    /// The stream has ended: what was received is the whole text. `None` only if nothing is expected; then and later, [`Matcher::expect`]
-    /// answers at once.
+    /// The stream has ended: what was received is the whole text. `None` only if nothing is expected; then and later,
+    /// [`Matcher::expect`] answers at once.
     pub fn end_of_file(&mut self) -> Option<Verdict> {
         self.ended = true;
         self.conclude(Reason::EndOfFile)
     }
 
-    /// Looks for the needles in what is there, and gives up at once if it decides nothing: an expectation with a timeout of 0.
+    /// Looks for the needles in what is there, and gives up at once if it decides nothing: an expectation with a
+    /// timeout of 0.
     pub fn poll(&mut self, expect: &Expect) -> Verdict {
-        self.expect(expect)
-            .or_else(|| self.timeout())
-            .expect("a timeout ends every expectation")
+        self.expect(expect).or_else(|| self.timeout()).expect("a timeout ends every expectation")
     }
 
     /// Consumes everything received so far: the next search sees only what comes from now on. Ends the current one.
@@ -170,29 +153,14 @@ impl Matcher {
     }
 
     fn begin(&self, expect: &Expect) -> Active {
-        let least = expect
-            .needles
-            .iter()
-            .map(|(_, compiled)| compiled.least_window())
-            .max()
-            .unwrap_or(1);
+        let least = expect.needles.iter().map(|(_, compiled)| compiled.least_window()).max().unwrap_or(1);
         let window = self.window.max(least as u64);
-        let start = self
-            .received
-            .consumed()
-            .max(self.received.total().saturating_sub(window))
-            .max(self.received.base());
+        let start =
+            self.received.consumed().max(self.received.total().saturating_sub(window)).max(self.received.base());
         Active {
-            searches: expect
-                .needles
-                .iter()
-                .map(|(_, compiled)| Search::new(compiled, &self.received, start))
-                .collect(),
+            searches: expect.needles.iter().map(|(_, compiled)| Search::new(compiled, &self.received, start)).collect(),
             scanned: start,
-            rules: Rules {
-                extent: expect.extent,
-                window,
-            },
+            rules: Rules { extent: expect.extent, window },
             expect: expect.clone(),
         }
     }
@@ -206,11 +174,7 @@ impl Matcher {
     /// What is decided if the text ends here: the first needle in the list that matches.
     fn finish(&mut self) -> Option<(usize, u64)> {
         let active = self.active.as_mut()?;
-        active
-            .searches
-            .iter_mut()
-            .enumerate()
-            .find_map(|(needle, search)| Some((needle, search.finish()?)))
+        active.searches.iter_mut().enumerate().find_map(|(needle, search)| Some((needle, search.finish()?)))
     }
 
     /// Ends the expectation, for better or worse. An event takes its place in the list like any other needle.
@@ -219,12 +183,7 @@ impl Matcher {
             Reason::EndOfFile => Needle::EndOfFile,
             Reason::Timeout => Needle::Timeout,
         };
-        let event = self
-            .active
-            .as_ref()?
-            .expect
-            .needles()
-            .position(|needle| *needle == awaited);
+        let event = self.active.as_ref()?.expect.needles().position(|needle| *needle == awaited);
         let matched = self.finish();
         match (matched, event) {
             (Some((needle, end)), event) if event.is_none_or(|event| needle < event) => {
@@ -237,35 +196,24 @@ impl Matcher {
 
     fn report(&mut self, needle: usize, end: u64) -> Option<Found> {
         let mut active = self.active.take()?;
-        let floor = end
-            .saturating_sub(active.rules.window)
-            .max(self.received.base())
-            .max(self.received.consumed());
+        let floor = end.saturating_sub(active.rules.window).max(self.received.base()).max(self.received.consumed());
         let groups = active.searches[needle].resolve(&self.received, floor, end);
         let from = self.received.index(floor);
         let whole = groups.is_some();
         let groups = match groups {
-            Some(groups) => groups
-                .into_iter()
-                .map(|group| group.map(|range| range.start - from..range.end - from))
-                .collect(),
+            Some(groups) => {
+                groups.into_iter().map(|group| group.map(|range| range.start - from..range.end - from)).collect()
+            }
             None => vec![Some(0..self.received.index(end) - from)],
         };
         let text = self.received.between(floor, end).to_vec();
-        let start = end
-            - groups[0]
-                .clone()
-                .map_or(0, |range: std::ops::Range<usize>| range.len()) as u64;
+        let start = end - groups[0].clone().map_or(0, |range: std::ops::Range<usize>| range.len()) as u64;
         let found = Found {
             needle,
             position: start..end,
             text,
             groups,
-            names: active.expect.needles[needle]
-                .1
-                .names()
-                .filter(|_| whole)
-                .cloned(),
+            names: active.expect.needles[needle].1.names().filter(|_| whole).cloned(),
             forgotten: floor - self.received.consumed(),
             whole,
         };
@@ -276,10 +224,7 @@ impl Matcher {
     fn report_event(&mut self, needle: usize, reason: Reason) -> Option<Found> {
         let window = self.active.as_ref()?.rules.window;
         let end = self.received.total();
-        let floor = end
-            .saturating_sub(window)
-            .max(self.received.base())
-            .max(self.received.consumed());
+        let floor = end.saturating_sub(window).max(self.received.base()).max(self.received.consumed());
         let text = self.received.between(floor, end).to_vec();
         let found = Found {
             needle,
@@ -303,12 +248,7 @@ impl Matcher {
         self.paused = Some(active);
         let unconsumed = self.unconsumed();
         let tail = unconsumed[unconsumed.len().saturating_sub(Missed::TAIL)..].to_vec();
-        Some(Missed {
-            reason,
-            expected,
-            tail,
-            unconsumed: self.received.total() - self.received.consumed(),
-        })
+        Some(Missed { reason, expected, tail, unconsumed: self.received.total() - self.received.consumed() })
     }
 
     fn consume_to(&mut self, position: u64) {
@@ -321,16 +261,10 @@ impl Matcher {
     /// Forgets what neither the next match nor the next search can reach.
     fn forget(&mut self) {
         let idle = self.received.total().saturating_sub(self.window);
-        let searched = self
-            .active
-            .iter()
-            .chain(&self.paused)
-            .map(Active::needs_from)
-            .min();
-        let needed = searched
-            .unwrap_or(idle)
-            .min(idle)
-            .max(self.received.consumed());
+        // What nobody has asked for again for so long must not keep the bytes it has not seen.
+        self.paused.take_if(|paused| paused.scanned < idle);
+        let searched = self.active.iter().chain(&self.paused).map(Active::needs_from).min();
+        let needed = searched.unwrap_or(idle).min(idle).max(self.received.consumed());
         // One byte more, for assertions that look back.
         self.received.forget_before(needed.saturating_sub(1));
     }
@@ -374,10 +308,45 @@ impl Active {
     }
 
     fn needs_from(&self) -> u64 {
-        self.searches
-            .iter()
-            .map(|search| search.needs_from(self.rules.window))
-            .min()
-            .unwrap_or(self.scanned)
+        self.searches.iter().map(|search| search.needs_from(self.rules.window)).min().unwrap_or(self.scanned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes a matcher holds at most while it reads ten million of them.
+    fn most_held(matcher: &mut Matcher) -> usize {
+        let chunk = [b'a'; 1000];
+        let feed = |_| {
+            assert!(matcher.feed(&chunk).is_none());
+            matcher.received.all().len()
+        };
+        (0..10_000).map(feed).max().expect("many")
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_window_whatever_is_expected() {
+        let window = 20_000;
+        let needles =
+            [Needle::regex("(?s)a.*z"), Needle::regex("b"), "c".into(), Needle::EndOfFile, Needle::Bytes(20_000_000)];
+        for needle in &needles[..4] {
+            let mut matcher = Matcher::with_window(window);
+            assert!(matcher.expect(&Expect::one(needle).expect("valid")).is_none());
+            assert!(most_held(&mut matcher) <= 4 * window, "{needle}");
+        }
+        let mut idle = Matcher::with_window(window);
+        assert!(most_held(&mut idle) <= 4 * window);
+        let mut missed = Matcher::with_window(window);
+        assert!(missed.poll(&Expect::one(&needles[0]).expect("valid")).is_err());
+        assert!(most_held(&mut missed) <= 4 * window);
+    }
+
+    #[test]
+    fn a_needle_of_many_bytes_holds_as_many() {
+        let mut matcher = Matcher::with_window(10);
+        assert!(matcher.expect(&Expect::one(Needle::Bytes(20_000_000)).expect("valid")).is_none());
+        assert_eq!(most_held(&mut matcher), 10_000_000);
     }
 }

@@ -1,41 +1,46 @@
 //! Expect: waiting for something in a stream of bytes.
 //!
-//! Reads no descriptor, no clock, and calls nobody: bytes and events go in, verdicts come out. The engine drives one [`Matcher`] per stream
-//! that something is expected of; [`Dialogue`] is a conversation on top of one.
+//! Reads no descriptor, no clock, and calls nobody: bytes and events go in, verdicts come out. The engine drives one
+//! [`Matcher`] per stream that something is expected of; [`Dialogue`] is a conversation on top of one.
 //!
 //! # What is found
 //!
-//! Tools of this kind search what happens to have arrived, so that their answers depend on how the bytes were cut: `(\d+)` finds `12` or
-//! `123`. Here a match is a fact about the stream:
+//! Tools of this kind search what happens to have arrived, so that their answers depend on how the bytes were cut:
+//! `(\d+)` finds `12` or `123`. Here a match is a fact about the stream:
 //!
-//! 1. A search begins at the end of the match before, or at the beginning of the stream. Assertions may look at the byte before that.
-//! 2. A text matches where it occurs first. A regular expression matches where a search of the whole text would find it: leftmost, and of the
-//!    matches that start there the preferred one (first alternative, greedy as written). See [`Extent`] for another choice.
-//! 3. A needle is *decided* by the fewest bytes after which no continuation of the stream could change its match. For `login: ` that is its
-//!    last byte; for `\d+` it is the byte after the number, and for `foo$` the end of the line.
-//! 4. The needle that is decided first wins; of those decided by the same byte, the one that comes first in the list. See [`Precedence`] for
-//!    execo's rule.
-//! 5. The end of the stream, a timeout and silence ([`Matcher::quiet`]) take the end of what was received for the end of the text: then every
-//!    match that is there counts, in the order of the list, in which [`Needle::EndOfFile`] and [`Needle::Timeout`] have their place.
-//! 6. The position of a match is counted in bytes from the beginning of the stream. The next search begins where it ends. A match may be
-//!    empty; then the next search for the same needle finds the same again.
+//! 1. A search begins at the end of the match before, or at the beginning of the stream. Assertions may look at the
+//!    byte before that.
+//! 2. A text matches where it occurs first. A regular expression matches where a search of the whole text would find
+//!    it: leftmost, and of the matches that start there the preferred one (first alternative, greedy as written). See
+//!    [`Extent`] for another choice.
+//! 3. A needle is *decided* by the fewest bytes after which no continuation of the stream could change its match. For
+//!    `login: ` that is its last byte; for `\d+` it is the byte after the number, and for `foo$` the end of the line.
+//! 4. The needle that is decided first wins; of those decided by the same byte, the one that comes first in the list.
+//!    See [`Precedence`] for execo's rule.
+//! 5. The end of the stream, a timeout and silence ([`Matcher::quiet`]) take the end of what was received for the end
+//!    of the text: then every match that is there counts, in the order of the list, in which [`Needle::EndOfFile`] and
+//!    [`Needle::Timeout`] have their place.
+//! 6. The position of a match is counted in bytes from the beginning of the stream. The next search begins where it
+//!    ends. A match may be empty; then the next search for the same needle finds the same again.
 //!
-//! So the bytes alone decide, cut as they may be; silence is the only thing that depends on time, it can only be asked to decide what further
-//! bytes might have changed ([`Matcher::is_pending`]), and most prompts never need it.
+//! So the bytes alone decide, cut as they may be; silence is the only thing that depends on time, it can only be asked
+//! to decide what further bytes might have changed ([`Matcher::is_pending`]), and most prompts never need it.
 //!
 //! # Cost
 //!
-//! Every byte is read once by every needle, from automaton states that are carried from chunk to chunk, whatever was received before; where a
-//! match starts and what its groups are is worked out only once it is found, over its own bytes. Texts, and regular expressions that begin
-//! with one of a few texts, are searched at memory speed. See [`Matcher::with_window`] for what is remembered.
+//! Every byte is read once by every needle, from automaton states that are carried from chunk to chunk, whatever was
+//! received before; where a match starts and what its groups are is worked out only once it is found, over its own
+//! bytes. Texts are searched at memory speed, and so are regular expressions that begin with one of a few texts, or with
+//! one of a few bytes that are rare in text (`[$#] $`). See [`Matcher::with_window`] for what is remembered.
 //!
-//! There are no quit bytes and no fallback to a slower engine: the one thing these automata cannot do is Unicode word boundaries, and those are
-//! read as the boundaries of ASCII words ([`Needle::regex`]).
+//! There are no quit bytes and no fallback to a slower engine: the one thing these automata cannot do is Unicode word
+//! boundaries, and those are read as the boundaries of ASCII words ([`Needle::regex`]).
 
 use std::time::Duration;
 
 mod compiled;
 mod dialogue;
+mod exits;
 mod found;
 mod matcher;
 mod needle;
@@ -51,5 +56,6 @@ pub use needle::Needle;
 
 /// How long a stream is silent before a match that further bytes might change is taken as it is.
 ///
-/// Long enough that the two halves of a line which a busy sender wrote apart come together, short enough that a dialogue does not drag.
+/// Long enough that the two halves of a line which a busy sender wrote apart come together, short enough that a
+/// dialogue does not drag.
 pub const PATIENCE: Duration = Duration::from_millis(50);

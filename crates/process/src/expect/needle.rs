@@ -4,8 +4,8 @@ use std::fmt;
 
 /// One thing to look for in a stream of bytes.
 ///
-/// Text and byte strings convert with `into()` and are taken literally; a regular expression is asked for by name, so that a prompt such as
-/// `[root@n1 ~]# ` is never mistaken for one:
+/// Text and byte strings convert with `into()` and are taken literally; a regular expression is asked for by name, so
+/// that a prompt such as `[root@n1 ~]# ` is never mistaken for one:
 ///
 /// ```
 /// use phalanx_process::expect::Needle;
@@ -36,13 +36,15 @@ impl Needle {
         Self::Text(text.as_ref().to_vec())
     }
 
-    /// A regular expression over bytes, in the syntax of the [`regex`](https://docs.rs/regex) crate, with two flags set that suit streams:
+    /// A regular expression over bytes, in the syntax of the [`regex`](https://docs.rs/regex) crate, with two flags set
+    /// that suit streams:
     ///
     /// * `m`: `^` and `$` match at the lines within the text (as in execo);
     /// * `R`: a line ends with `\n` or with `\r\n`, since terminals send the latter; `.` matches neither `\r` nor `\n`.
     ///
-    /// Flags in the pattern change that: `(?-m)`, `(?-R)`, `(?i)`, `(?s)`, `(?-u)`. Word boundaries (`\b`, `\B`, `\<`, `\>`) are always those
-    /// of ASCII: whether a byte belongs to a word is a fact about that byte, and can be carried from one chunk to the next.
+    /// Flags in the pattern change that: `(?-m)`, `(?-R)`, `(?i)`, `(?s)`, `(?-u)`. Word boundaries (`\b`, `\B`, `\<`,
+    /// `\>`) are always those of ASCII: whether a byte belongs to a word is a fact about that byte, and can be carried
+    /// from one chunk to the next.
     ///
     /// An invalid pattern is reported by [`Expect::new`](super::Expect::new).
     pub fn regex(pattern: impl Into<String>) -> Self {

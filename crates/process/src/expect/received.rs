@@ -1,5 +1,5 @@
-//! What was received and may still be needed: the bytes after the last match, and enough before them to look back at. Positions are counted
-//! from the beginning of the stream and never reused. Knows no needles.
+//! What was received and may still be needed: the bytes after the last match, and enough before them to look back at.
+//! Positions are counted from the beginning of the stream and never reused. Knows no needles.
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -37,9 +37,7 @@ impl Received {
     }
 
     pub(super) fn byte_before(&self, position: u64) -> Option<u8> {
-        self.index(position)
-            .checked_sub(1)
-            .map(|index| self.bytes[index])
+        self.index(position).checked_sub(1).map(|index| self.bytes[index])
     }
 
     /// The kept bytes before `position`.
@@ -55,7 +53,8 @@ impl Received {
         &self.bytes
     }
 
-    /// Where in [`Received::all`] a position is. Positions that are asked for are kept: the matcher forgets nothing it may need.
+    /// Where in [`Received::all`] a position is. Positions that are asked for are kept: the matcher forgets nothing it
+    /// may need.
     pub(super) fn index(&self, position: u64) -> usize {
         debug_assert!(
             position >= self.base && position <= self.total(),
@@ -66,7 +65,8 @@ impl Received {
         (position - self.base) as usize
     }
 
-    /// Allows everything before `position` to be forgotten. Forgets in large steps, so that each byte is moved a bounded number of times.
+    /// Allows everything before `position` to be forgotten. Forgets in large steps, so that each byte is moved a
+    /// bounded number of times.
     pub(super) fn forget_before(&mut self, position: u64) {
         let excess = position.saturating_sub(self.base) as usize;
         if excess >= 4096 && excess >= self.bytes.len() / 2 {

@@ -1,5 +1,5 @@
-//! The search for one needle in one stream, carried on from chunk to chunk. Says when the needle is decided, and for which match; whether
-//! that is what the user gets is decided above, among all needles.
+//! The search for one needle in one stream, carried on from chunk to chunk. Says when the needle is decided, and for
+//! which match; whether that is what the user gets is decided above, among all needles.
 //!
 //! The life of a search for a regular expression:
 //!
@@ -69,27 +69,17 @@ impl Search {
     pub(super) fn new(needle: &Compiled, received: &Received, start: u64) -> Self {
         let kind = match needle {
             Compiled::Text(finder) => Kind::Text(finder.clone()),
-            Compiled::Regex(program) => Kind::Regex(Box::new(RegexSearch::new(
-                program.clone(),
-                received.byte_before(start),
-            ))),
+            Compiled::Regex(program) => {
+                Kind::Regex(Box::new(RegexSearch::new(program.clone(), received.byte_before(start))))
+            }
             Compiled::Bytes(count) => Kind::Bytes(*count),
             Compiled::EndOfFile | Compiled::Timeout => Kind::Event,
         };
-        Self {
-            start,
-            at: start,
-            kind,
-        }
+        Self { start, at: start, kind }
     }
 
     /// Searches on up to `limit` and says whether, and when, the needle is decided by then.
-    pub(super) fn advance(
-        &mut self,
-        received: &Received,
-        limit: u64,
-        rules: Rules,
-    ) -> Option<Decision> {
+    pub(super) fn advance(&mut self, received: &Received, limit: u64, rules: Rules) -> Option<Decision> {
         match &mut self.kind {
             Kind::Text(finder) => {
                 let overlap = finder.needle().len().saturating_sub(1) as u64;
@@ -128,18 +118,17 @@ impl Search {
         end.saturating_sub(window)
     }
 
-    /// The groups of the match that ends at `end`, as positions in [`Received::all`]. `None` if it began further back than `floor`.
+    /// The groups of the match that ends at `end`, as positions in [`Received::all`]. `None` if it began further back
+    /// than `floor`.
     pub(super) fn resolve(&mut self, received: &Received, floor: u64, end: u64) -> Option<Groups> {
         let floor = floor.max(self.start);
         let end_index = received.index(end);
         match &mut self.kind {
             Kind::Text(finder) => Some(vec![Some(end_index - finder.needle().len()..end_index)]),
             Kind::Bytes(count) => Some(vec![Some(end_index - *count..end_index)]),
-            Kind::Regex(search) => search.program.resolve(
-                &mut search.scratch,
-                received.all(),
-                received.index(floor)..end_index,
-            ),
+            Kind::Regex(search) => {
+                search.program.resolve(&mut search.scratch, received.all(), received.index(floor)..end_index)
+            }
             Kind::Event => None,
         }
     }
@@ -149,40 +138,18 @@ impl RegexSearch {
     fn new(program: Arc<Program>, look_behind: Option<u8>) -> Self {
         let mut scratch = Lease::new(&program);
         let state = program.start(&mut scratch, look_behind);
-        Self {
-            program,
-            scratch,
-            state,
-            candidate: None,
-            dead: state.is_dead(),
-        }
+        Self { program, scratch, state, candidate: None, dead: state.is_dead() }
     }
 
-    fn advance(
-        &mut self,
-        received: &Received,
-        start: u64,
-        at: &mut u64,
-        limit: u64,
-        rules: Rules,
-    ) -> Option<Decision> {
+    fn advance(&mut self, received: &Received, start: u64, at: &mut u64, limit: u64, rules: Rules) -> Option<Decision> {
         loop {
             if self.dead {
                 *at = limit.max(*at);
                 return None;
             }
-            let ahead = if self.candidate.is_none() {
-                self.look(received, start, at, limit)
-            } else {
-                Ahead::Unknown
-            };
-            if !matches!(
-                ahead,
-                Ahead::Match {
-                    here_is_valid: false,
-                    ..
-                }
-            ) && let Some(end) = self.decided(received, start, *at, rules)
+            let ahead = if self.candidate.is_none() { self.look(received, start, at, limit) } else { Ahead::Unknown };
+            if !matches!(ahead, Ahead::Match { here_is_valid: false, .. })
+                && let Some(end) = self.decided(received, start, *at, rules)
             {
                 return Some(Decision { at: *at, end });
             }
@@ -198,19 +165,11 @@ impl RegexSearch {
         let limit = limit.max(*at);
         let bytes = received.between(start.max(received.base()), limit);
         let mut position = bytes.len() - (limit - *at) as usize;
-        let stop = self
-            .program
-            .run(&mut self.scratch, &mut self.state, bytes, &mut position);
+        let stop = self.program.run(&mut self.scratch, &mut self.state, bytes, &mut position);
         *at = limit - (bytes.len() - position) as u64;
         match stop {
             Stop::EndOfBytes => Ahead::Unknown,
-            Stop::MatchAhead {
-                next,
-                here_is_valid,
-            } => Ahead::Match {
-                next,
-                here_is_valid,
-            },
+            Stop::MatchAhead { next, here_is_valid } => Ahead::Match { next, here_is_valid },
             Stop::Dead => {
                 self.dead = true;
                 Ahead::Unknown
@@ -249,31 +208,19 @@ impl RegexSearch {
         if shape.barren {
             return self.candidate;
         }
-        let ends = if rules.extent == Extent::Shortest {
-            shape.certain
-        } else {
-            shape.last
-        };
+        let ends = if rules.extent == Extent::Shortest { shape.certain } else { shape.last };
         if !ends {
             return None;
         }
-        let floor = start
-            .max(at.saturating_sub(rules.window))
-            .max(received.base());
-        self.program
-            .resolves_alike(&mut self.scratch, received.up_to(at), received.index(floor))
-            .then_some(at)
+        let floor = start.max(at.saturating_sub(rules.window)).max(received.base());
+        self.program.resolves_alike(&mut self.scratch, received.up_to(at), received.index(floor)).then_some(at)
     }
 
     fn finish(&mut self, at: u64) -> Option<u64> {
         if self.dead {
             return None;
         }
-        if self.program.ends(&mut self.scratch, self.state) {
-            Some(at)
-        } else {
-            self.candidate
-        }
+        if self.program.ends(&mut self.scratch, self.state) { Some(at) } else { self.candidate }
     }
 }
 

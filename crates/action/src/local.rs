@@ -1,0 +1,35 @@
+//! One command on this machine, as an action.
+
+use phalanx_process::Process;
+use phalanx_process::conductor::Conductor;
+use phalanx_process::spec::{Command, Spec};
+
+use crate::action::Action;
+
+/// A command to be run here.
+#[derive(Debug, Clone)]
+pub struct Local {
+    spec: Spec,
+}
+
+impl Local {
+    /// A line, split into words as a shell would, or a list of arguments.
+    #[must_use]
+    pub fn new(command: impl Into<Command>) -> Self {
+        Self { spec: command.into().into() }
+    }
+
+    /// A process described in full.
+    #[must_use]
+    pub fn from_spec(spec: Spec) -> Self {
+        Self { spec }
+    }
+
+    /// The action, run by the default conductor.
+    #[must_use]
+    pub fn build(self) -> Action {
+        let conductor = Conductor::global();
+        let name = self.spec.launch.name();
+        Action::new(name, vec![Process::from_spec(self.spec, conductor)], 0, conductor)
+    }
+}

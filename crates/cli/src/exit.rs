@@ -1,0 +1,50 @@
+//! Maps what happened to an exit status.
+//!
+//! 1. a signal stopped the run: 128 + its number (130 for SIGINT, 143 for SIGTERM)
+//! 2. Phalanx itself failed: 3
+//! 3. `-S`: the largest remote status, where a timeout, a host that cannot be reached and a process that could not be
+//!    started count 255, and a death by signal counts 128 + its number
+//! 4. some process not ok: 1
+//! 5. otherwise: 0
+//!
+//! What was typed is wrong: 2, and nothing was started.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// All processes are ok.
+pub(crate) const OK: u8 = 0;
+/// Some process is not ok.
+pub(crate) const FAILED: u8 = 1;
+/// Wrong usage or configuration; nothing was started.
+pub(crate) const USAGE: u8 = 2;
+/// A defect or a shortage of Phalanx itself.
+pub(crate) const INTERNAL: u8 = 3;
+/// What timeouts and unreachable hosts count under `-S`, as with ssh.
+pub(crate) const UNREACHABLE: u8 = 255;
+
+/// The status of a run that was stopped by this signal, or of a process that died of it.
+pub(crate) fn of_signal(number: i32) -> u8 {
+    u8::try_from(128 + number).unwrap_or(UNREACHABLE)
+}
+
+/// What clap has to say: help and version are answers, all else is wrong usage.
+pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when even this cannot be written.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { USAGE } else { OK })
+}
+
+/// One sentence on stderr, and the status for wrong usage.
+#[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
+pub(crate) fn usage(error: &impl Display) -> ExitCode {
+    eprintln!("phalanx: {error}");
+    ExitCode::from(USAGE)
+}
+
+/// One sentence on stderr, and the status for a failure of Phalanx itself.
+#[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
+pub(crate) fn internal(error: &impl Display) -> ExitCode {
+    eprintln!("phalanx: {error}");
+    ExitCode::from(INTERNAL)
+}

@@ -1,0 +1,243 @@
+//! `phalanx run`: feeds the plan to an engine on this thread, and the events to a show.
+//!
+//! ```text
+//!  running ──first SIGINT or SIGTERM──▶ stopping ──second──▶ killing ──▶ over
+//!     │  nobody new is started,            │  SIGKILL to all     ▲
+//!     │  SIGTERM to all, then a grace      └── all have ended ───┤
+//!     └────────────────── all have ended ────────────────────────┘
+//! ```
+
+mod local;
+mod plan;
+mod tally;
+mod verdict;
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use phalanx_action::crew::{CallOff, Crew};
+use phalanx_action::fanout::Fanout;
+use phalanx_action::report::Calendar;
+use phalanx_process::Signal;
+use phalanx_process::drive::Drive;
+use phalanx_process::event::{Event, Kill, Request};
+use phalanx_process::handler::Context;
+use phalanx_process::id::{ProcessId, ProcessIds};
+use phalanx_process::outcome::Finished;
+
+pub(crate) use self::plan::Plan;
+pub(crate) use self::tally::Tally;
+pub(crate) use self::verdict::Verdict;
+use crate::args::RunArgs;
+use crate::exit;
+use crate::show::{Show, ShowError};
+
+/// How often the status line is looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// `phalanx run`, from what was typed to the exit status.
+pub(crate) fn run(args: &RunArgs) -> ExitCode {
+    let plan = match Plan::new(args) {
+        Ok(plan) => plan,
+        Err(error) => return exit::usage(&error),
+    };
+    if args.dry_run {
+        return crate::show::dry_run(&plan);
+    }
+    let show = match Show::new(args, &plan) {
+        Ok(show) => show,
+        Err(error) => return exit::usage(&error),
+    };
+    match Run::new(&plan, show, args.max_status).and_then(Run::drive_to_the_end) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => exit::internal(&format!("cannot go on: {error}")),
+    }
+}
+
+/// A run under way.
+struct Run<'a> {
+    plan: &'a Plan,
+    drive: Drive,
+    ids: ProcessIds,
+    call_off: CallOff,
+    over: Arc<AtomicBool>,
+    stop: Stop,
+    tally: Tally,
+    show: Show<'a>,
+    calendar: Calendar,
+    max_status: bool,
+}
+
+/// How far a run has been stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    No,
+    /// By this signal, politely.
+    Asked(Signal),
+    /// By this signal, at once.
+    Killed(Signal),
+    /// Nobody reads our stdout any more.
+    OutputClosed,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, show: Show<'a>, max_status: bool) -> io::Result<Self> {
+        let mut drive = Drive::new()?;
+        drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
+        let ids = ProcessId::block(plan.hosts.len());
+        let (call_off, over) = (CallOff::default(), Arc::new(AtomicBool::new(false)));
+        let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
+        let start = move |context: &mut Context<'_>, member: usize| {
+            context.start(ids.at(member), recipe.spec(&hosts[member], member));
+        };
+        let fanout = Fanout::new(plan.hosts.len(), plan.fanout);
+        drive.attach(Crew::new(fanout, call_off.clone(), start, move || told.store(true, Ordering::SeqCst)));
+        Ok(Self {
+            plan,
+            drive,
+            ids,
+            call_off,
+            over,
+            stop: Stop::No,
+            tally: Tally::new(plan.hosts.len()),
+            show,
+            calendar: Calendar::now(),
+            max_status,
+        })
+    }
+
+    /// Runs until all have ended, then shows what is shown at the end.
+    fn drive_to_the_end(mut self) -> io::Result<u8> {
+        while !self.over.load(Ordering::SeqCst) {
+            let event = match self.drive.take_event() {
+                Some(event) => Some(event),
+                None => {
+                    // Nothing more at hand: let it be seen what has come so far, before waiting for more.
+                    self.watch_output(Show::flush);
+                    let deadline = self.show.has_status_line().then(|| Instant::now() + TICK);
+                    self.drive.next_event(deadline)?
+                }
+            };
+            self.handle(event);
+        }
+        while let Some(event) = self.drive.take_event() {
+            self.handle(Some(event));
+        }
+        self.conclude()
+    }
+
+    fn handle(&mut self, event: Option<Event>) {
+        match event {
+            None => {}
+            Some(Event::Started { id, pid }) => {
+                let host = self.host(id);
+                self.tally.started(host);
+                self.watch_output(|show| show.started(host, pid));
+            }
+            Some(Event::Output { id, stream, bytes }) => {
+                let host = self.host(id);
+                self.watch_output(|show| show.output(host, stream, &bytes));
+            }
+            Some(Event::Ended { id, finished }) => self.ended(self.host(id), &finished),
+            Some(Event::Signal(signal)) => self.stop_by(signal),
+            Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. }) => {}
+        }
+        self.show.tick(&self.tally);
+    }
+
+    fn host(&self, id: ProcessId) -> usize {
+        self.ids.index(id).expect("this run started all its processes")
+    }
+
+    fn ended(&mut self, host: usize, finished: &Finished) {
+        let verdict = Verdict::of(finished, self.plan.ssh);
+        let verdict = match self.show.close(host) {
+            Ok(()) => verdict,
+            // A process that went wrong by itself keeps its own fault.
+            Err(lost) if verdict.is_ok() => Verdict::OutputLost(lost),
+            Err(lost) => {
+                log::error!("{}: {lost}", self.plan.hosts[host]);
+                verdict
+            }
+        };
+        self.tally.ended(host, verdict, finished, &self.calendar);
+        let tally = &self.tally;
+        let shown = self.show.ended(host, tally, finished.outcome.duration());
+        self.note_output(shown);
+    }
+
+    /// Once politely, then at once.
+    fn stop_by(&mut self, signal: Signal) {
+        self.call_off.call_off();
+        let (running, waiting) = (self.tally.running(), self.tally.waiting());
+        self.stop = match self.stop {
+            Stop::No => {
+                self.show.stopping(signal, &running, &waiting);
+                self.kill_all(Kill::default());
+                Stop::Asked(signal)
+            }
+            Stop::Asked(first) | Stop::Killed(first) => {
+                self.show.killing(&running);
+                self.kill_all(Kill::NOW);
+                Stop::Killed(first)
+            }
+            Stop::OutputClosed => Stop::OutputClosed,
+        };
+    }
+
+    fn kill_all(&mut self, kill: Kill) {
+        let ids: Vec<_> = self.drive.processes().collect();
+        for id in ids {
+            self.drive.request(id, Request::Kill(kill));
+        }
+        if self.tally.running_count() == 0 {
+            // Nobody runs whose end could tell the crew that it is over.
+            self.over.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn watch_output(&mut self, show: impl FnOnce(&mut Show<'a>) -> Result<(), ShowError>) {
+        let shown = show(&mut self.show);
+        self.note_output(shown);
+    }
+
+    /// When nobody reads what we show, as after `| head`, going on would be work for nobody.
+    fn note_output(&mut self, shown: Result<(), ShowError>) {
+        match shown {
+            Ok(()) => {}
+            Err(error) if self.stop == Stop::OutputClosed => log::debug!("{error}"),
+            Err(error) => {
+                if !error.is_broken_pipe() {
+                    log::error!("{error}");
+                }
+                self.stop = Stop::OutputClosed;
+                self.call_off.call_off();
+                self.kill_all(Kill::NOW);
+            }
+        }
+    }
+
+    fn conclude(mut self) -> io::Result<u8> {
+        self.tally.call_off_the_rest();
+        let status = self.status();
+        let shown = self.show.conclude(&self.tally, status);
+        self.note_output(shown);
+        Ok(self.status())
+    }
+
+    fn status(&self) -> u8 {
+        match self.stop {
+            Stop::Asked(signal) | Stop::Killed(signal) => exit::of_signal(signal.number()),
+            Stop::OutputClosed => exit::of_signal(BROKEN_PIPE),
+            Stop::No if self.max_status => self.tally.max_status(),
+            Stop::No if self.tally.failed() > 0 => exit::FAILED,
+            Stop::No => exit::OK,
+        }
+    }
+}
+
+/// SIGPIPE, which is what ends others in our place.
+const BROKEN_PIPE: i32 = 13;

@@ -1,0 +1,107 @@
+//! Who waits, who runs, and what became of the others. Pure.
+
+use phalanx_action::report::{Calendar, Stats};
+use phalanx_process::outcome::Finished;
+
+use super::Verdict;
+
+/// The state of every host of a run.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    hosts: Vec<State>,
+    running: usize,
+    ended: usize,
+    failed: usize,
+    stats: Stats,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Waiting,
+    Running,
+    Ended(Verdict),
+}
+
+impl Tally {
+    /// All waiting.
+    pub(crate) fn new(hosts: usize) -> Self {
+        Self { hosts: vec![State::Waiting; hosts], running: 0, ended: 0, failed: 0, stats: Stats::default() }
+    }
+
+    pub(crate) fn started(&mut self, host: usize) {
+        self.hosts[host] = State::Running;
+        self.running += 1;
+    }
+
+    /// A process may end without having started.
+    pub(crate) fn ended(&mut self, host: usize, verdict: Verdict, finished: &Finished, calendar: &Calendar) {
+        self.running -= usize::from(matches!(self.hosts[host], State::Running));
+        self.stats.absorb(&Stats::of_finished("", finished, calendar));
+        self.end(host, verdict);
+    }
+
+    fn end(&mut self, host: usize, verdict: Verdict) {
+        self.ended += 1;
+        self.failed += usize::from(!verdict.is_ok());
+        self.hosts[host] = State::Ended(verdict);
+    }
+
+    /// Who still waits will not be started any more.
+    pub(crate) fn call_off_the_rest(&mut self) {
+        for host in self.waiting() {
+            self.stats.absorb(&Stats::of_unfinished("", None));
+            self.end(host, Verdict::NotStarted);
+        }
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.hosts.len()
+    }
+
+    pub(crate) fn ended_count(&self) -> usize {
+        self.ended
+    }
+
+    pub(crate) fn running_count(&self) -> usize {
+        self.running
+    }
+
+    pub(crate) fn failed(&self) -> usize {
+        self.failed
+    }
+
+    pub(crate) fn running(&self) -> Vec<usize> {
+        self.those(|state| matches!(state, State::Running))
+    }
+
+    pub(crate) fn waiting(&self) -> Vec<usize> {
+        self.those(|state| matches!(state, State::Waiting))
+    }
+
+    fn those(&self, which: impl Fn(&State) -> bool) -> Vec<usize> {
+        self.hosts.iter().enumerate().filter(|(_, state)| which(state)).map(|(host, _)| host).collect()
+    }
+
+    /// What became of a host, once it has ended.
+    pub(crate) fn verdict(&self, host: usize) -> Option<&Verdict> {
+        match &self.hosts[host] {
+            State::Ended(verdict) => Some(verdict),
+            State::Waiting | State::Running => None,
+        }
+    }
+
+    /// All verdicts, in the order of the hosts.
+    pub(crate) fn verdicts(&self) -> impl Iterator<Item = (usize, &Verdict)> {
+        (0..self.hosts.len()).filter_map(|host| Some((host, self.verdict(host)?)))
+    }
+
+    /// The largest remote status.
+    pub(crate) fn max_status(&self) -> u8 {
+        self.verdicts().map(|(_, verdict)| verdict.status()).max().unwrap_or_default()
+    }
+
+    /// The figures for the report.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+}

@@ -1,0 +1,263 @@
+//! Shows a run: lines with labels, gathered, as JSON, into files; a status line, a report.
+//!
+//! A show is made of parts that do not know each other: the [`labels`](labels::Labels) or [`json`](json::Json) write
+//! stdout and stderr through one [`screen`](screen::Screen); [`gather`](gather::Gather) keeps for the end;
+//! [`files`](files::Files) write a directory.
+
+mod files;
+mod gather;
+mod json;
+mod labels;
+mod partial;
+mod screen;
+mod status;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use phalanx_action::report::{Layout, Report};
+use phalanx_nodeset::fold_names;
+use phalanx_process::Signal;
+use phalanx_process::date::Zone;
+use phalanx_process::event::Stream;
+
+use self::files::Files;
+use self::gather::Gather;
+use self::json::Json;
+use self::labels::Labels;
+use self::screen::Screen;
+use self::status::StatusLine;
+use crate::args::RunArgs;
+use crate::exit;
+use crate::run::{Plan, Tally, Verdict};
+
+/// Nothing can be shown any more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to {to}: {error}")]
+pub(crate) struct ShowError {
+    to: &'static str,
+    error: io::Error,
+}
+
+impl ShowError {
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.error.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+/// The directory for the output cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write into `{}` (--output-dir): {error}", .directory.display())]
+pub(crate) struct OutputDirError {
+    directory: std::path::PathBuf,
+    error: io::Error,
+}
+
+/// How what comes is shown.
+enum Style {
+    Labels(Labels),
+    Json(Json),
+    /// Nothing now, everything at the end.
+    Gathered,
+}
+
+/// Everything a run shows, and where.
+pub(crate) struct Show<'a> {
+    plan: &'a Plan,
+    screen: Screen,
+    style: Style,
+    gather: Option<Gather>,
+    files: Option<Files>,
+    status: Option<StatusLine>,
+    quiet: bool,
+    verbose: bool,
+    report: bool,
+}
+
+impl<'a> Show<'a> {
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// When the output directory cannot be used.
+    pub(crate) fn new(args: &RunArgs, plan: &'a Plan) -> Result<Self, OutputDirError> {
+        let screen = Screen::new();
+        let files = args.output_dir.as_deref().map(Files::new).transpose();
+        let files = files.map_err(|(directory, error)| OutputDirError { directory, error })?;
+        let verbose = args.verbose > 0;
+        let style = match (args.json, args.gather) {
+            (true, _) => Style::Json(Json::new()),
+            (false, true) if !verbose => Style::Gathered,
+            (false, _) => Style::Labels(Labels::new(!args.no_label, screen.colours())),
+        };
+        let status = (!args.quiet && screen.has_terminal()).then(StatusLine::new);
+        let gather = args.gather.then(Gather::default);
+        Ok(Self { plan, screen, style, gather, files, status, quiet: args.quiet, verbose, report: args.report })
+    }
+
+    pub(crate) fn has_status_line(&self) -> bool {
+        self.status.is_some()
+    }
+
+    /// Writes what has been shown so far.
+    pub(crate) fn flush(&mut self) -> Result<(), ShowError> {
+        self.screen.flush()
+    }
+
+    /// Looks at the status line.
+    pub(crate) fn tick(&mut self, tally: &Tally) {
+        if let Some(status) = &mut self.status {
+            status.update(tally, &mut self.screen);
+        }
+    }
+
+    pub(crate) fn started(&mut self, host: usize, pid: u32) -> Result<(), ShowError> {
+        let name = &self.plan.hosts[host];
+        match &mut self.style {
+            Style::Json(json) => json.started(name, pid, &mut self.screen),
+            _ if self.verbose => self.screen.message(&format!("{name}: started, pid {pid}")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn output(&mut self, host: usize, stream: Stream, bytes: &[u8]) -> Result<(), ShowError> {
+        let name = &self.plan.hosts[host];
+        if let Some(files) = &mut self.files {
+            files.append(name, stream, bytes);
+        }
+        if let Some(gather) = &mut self.gather {
+            gather.append(host, stream, bytes);
+        }
+        match &mut self.style {
+            Style::Labels(labels) => labels.output(host, name, stream, bytes, &mut self.screen),
+            Style::Json(json) => json.output(host, name, stream, bytes, &mut self.screen),
+            Style::Gathered => Ok(()),
+        }
+    }
+
+    /// A host will say no more: its files are complete.
+    ///
+    /// # Errors
+    /// What could not be written into them.
+    pub(crate) fn close(&mut self, host: usize) -> Result<(), String> {
+        self.files.as_mut().map_or(Ok(()), |files| files.close(&self.plan.hosts[host]))
+    }
+
+    pub(crate) fn ended(&mut self, host: usize, tally: &Tally, duration: Option<Duration>) -> Result<(), ShowError> {
+        let name = &self.plan.hosts[host];
+        let verdict = tally.verdict(host).expect("it has just ended");
+        if let Some(gather) = &mut self.gather {
+            gather.end(host, verdict);
+        }
+        match &mut self.style {
+            Style::Json(json) => json.ended(host, name, verdict, duration, &mut self.screen)?,
+            Style::Labels(labels) => labels.end(host, name, &mut self.screen)?,
+            Style::Gathered => {}
+        }
+        let live = matches!(self.style, Style::Labels(_)) && self.gather.is_none() && !self.quiet;
+        // Who was stopped with all the others is told of with all the others.
+        let stopped = matches!(verdict, Verdict::Interrupted | Verdict::NotStarted);
+        if live && !stopped && (!verdict.is_ok() || self.verbose) {
+            return self.screen.message(&format!("{name}: {}", verdict.sentence()));
+        }
+        Ok(())
+    }
+
+    /// The run is being stopped: says who is still running.
+    pub(crate) fn stopping(&mut self, signal: Signal, running: &[usize], waiting: &[usize]) {
+        let mut text = format!("{signal}: ending {}", self.fold(running));
+        if !waiting.is_empty() {
+            text += &format!("; not starting {}", self.fold(waiting));
+        }
+        self.warn(&(text + "; once more to kill at once"));
+    }
+
+    /// The run is being stopped the hard way.
+    pub(crate) fn killing(&mut self, running: &[usize]) {
+        let text = format!("killing {}", self.fold(running));
+        self.warn(&text);
+    }
+
+    fn warn(&mut self, text: &str) {
+        // The run is being stopped anyway; there is nobody else to tell.
+        if let Err(error) = self.screen.message(text) {
+            log::debug!("{error}");
+        }
+    }
+
+    fn fold(&self, hosts: &[usize]) -> String {
+        folded(self.plan, hosts.iter().copied(), true)
+    }
+
+    /// All that is shown when everybody has ended.
+    pub(crate) fn conclude(&mut self, tally: &Tally, status: u8) -> Result<(), ShowError> {
+        self.status = None;
+        self.screen.set_status("");
+        if let Some(gather) = self.gather.take() {
+            gather.show(self.plan, tally, self.quiet, &mut self.screen)?;
+        }
+        match &mut self.style {
+            Style::Json(json) => json.summary(self.plan, tally, status, &mut self.screen)?,
+            Style::Labels(_) | Style::Gathered => self.tell_the_stopped(tally)?,
+        }
+        if self.report {
+            self.show_report(tally)?;
+        }
+        self.screen.flush()
+    }
+
+    fn tell_the_stopped(&mut self, tally: &Tally) -> Result<(), ShowError> {
+        for verdict in [Verdict::Interrupted, Verdict::NotStarted] {
+            let those: Vec<_> =
+                tally.verdicts().filter(|(_, other)| **other == verdict).map(|(host, _)| host).collect();
+            if !those.is_empty() && !self.quiet && self.gather.is_none() {
+                let text = format!("{}: {}", self.fold(&those), verdict.sentence());
+                self.screen.message(&text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// On stdout, except beside JSON, which others read.
+    fn show_report(&mut self, tally: &Tally) -> Result<(), ShowError> {
+        let mut stats = tally.stats().clone();
+        stats.name.clone_from(&self.plan.command);
+        let mut report = Report::default();
+        report.add(stats);
+        let layout = if self.screen.columns() >= 157 { Layout::Wide } else { Layout::Narrow };
+        let text = report.to_text(layout, false, &Zone::system());
+        if matches!(self.style, Style::Json(_)) {
+            self.screen.stderr(text.as_bytes())
+        } else {
+            self.screen.stdout(text.as_bytes())
+        }
+    }
+}
+
+/// Folded names of hosts, and how many they are.
+fn folded(plan: &Plan, hosts: impl ExactSizeIterator<Item = usize>, count: bool) -> String {
+    let number = hosts.len();
+    let folded = fold_names(hosts.map(|host| &plan.hosts[host]));
+    match number {
+        0 => "nobody".to_owned(),
+        1 => folded,
+        _ if count => format!("{folded} ({number})"),
+        _ => folded,
+    }
+}
+
+/// Shows what would be run on each host.
+pub(crate) fn dry_run(plan: &Plan) -> ExitCode {
+    let recipe = plan.recipe();
+    let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let written = plan.hosts.iter().enumerate().try_for_each(|(rank, host)| {
+        let spec = recipe.spec(host, rank);
+        writeln!(out, "{host}: {}", spec.launch.command)
+    });
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            exit::internal(&format!("cannot write to stdout: {error}"))
+        }
+        _ => ExitCode::from(exit::OK),
+    }
+}

@@ -1,0 +1,59 @@
+//! What arrives, searched and cut into lines as it arrives: the pure parts of expect and of the line handlers, behind a
+//! pipe, against the best tools for the same job. (grep knows that no match is longer than a line, and looks for the `@`
+//! alone; a stream has no such promise to make.) `cargo run --release -p phalanx-process --example expect_speed` has
+//! the rates needle by needle, and whether they stay flat over the length of a stream.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::Row;
+use super::contest::{Goal, pairwise};
+use super::measure::quiet;
+use super::workshop::Workshop;
+use crate::step::{cargo, target};
+
+pub(super) const SEARCH: Row = Row {
+    name: "expect",
+    work: "1 GiB through a pipe, searched for a regular expression that comes last",
+    run: |workshop| {
+        against(
+            "expect_speed",
+            workshop,
+            "grep -aE",
+            "LC_ALL=C grep -aqE '[a-z]+@[a-z]+:[^ ]*[$#] $'; true",
+            Goal::Told,
+        )
+    },
+};
+
+pub(super) const LINES: Row = Row {
+    name: "cut-lines",
+    work: "1 GiB through a pipe, cut into lines of 64 bytes",
+    run: |workshop| against("line_speed", workshop, "wc -l", "wc -l", Goal::AtLeast(0.5)),
+};
+
+fn against(example: &str, workshop: &Workshop, name: &str, tool: &str, goal: Goal) -> Result<(), String> {
+    let example = built(example)?;
+    let file = workshop.text(1 << 30)?;
+    let piped = |consumer: &str| -> Command {
+        let mut shell = quiet("sh");
+        shell.args(["-c", &format!("cat \"$1\" | {consumer}"), "sh"]).arg(&file);
+        shell
+    };
+    let ours = || {
+        let mut ours = piped("\"$2\" -");
+        ours.arg(&example);
+        ours
+    };
+    pairwise(name, goal, 5, ours, || piped(tool))
+}
+
+/// An example of the process crate: it is that crate alone which is measured here.
+fn built(example: &str) -> Result<PathBuf, String> {
+    let mut build = cargo(["build", "--quiet", "--release", "--package", "phalanx-process", "--example", example]);
+    match build.status() {
+        Ok(status) if status.success() => Ok(target().join("release/examples").join(example)),
+        Ok(status) => Err(format!("cargo build of {example}: {status}")),
+        Err(error) => Err(format!("cannot start cargo: {error}")),
+    }
+}
