@@ -11,5 +11,6 @@ mod run_hosts;
 mod run_ssh;
 mod run_stop;
 mod serial;
+mod serial_line;
 mod ssh;
 mod tidy;

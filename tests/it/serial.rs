@@ -58,7 +58,7 @@ impl Handler for Talk {
 }
 
 /// The machine at the far end of a line: asks who is there.
-fn machine(device: &str, speed: u32) -> Process {
+pub(crate) fn machine(device: &str, speed: u32) -> Process {
     let script = Script::new()
         .answer("\n", "\r\nDebian 12 n1 ttyS0\r\n\r\nn1 login: ")
         .answer("root\n", "Password: ")
