@@ -1,4 +1,4 @@
-//! What was typed, before anything is asked of the world. What it means is found out in [`crate::run::plan`].
+//! What was typed, before anything is asked of the world. What it means is found out in `run/plan.rs`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

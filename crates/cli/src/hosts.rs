@@ -39,9 +39,9 @@ pub(crate) struct HostArgs {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HostsError {
     #[error("cannot understand the hosts in `{option} {given}`: {error}")]
-    Wrong { option: &'static str, given: String, error: HostListError },
+    Wrong { option: &'static str, given: String, error: Box<HostListError> },
     #[error("cannot ask the job for its nodes: {0}")]
-    Job(HostListError),
+    Job(Box<HostListError>),
     #[error("there is no host to run on: give some with -w, and leave some of them with -x")]
     None,
     #[error("`{0}` cannot be the name of a host: it {1}")]
@@ -98,7 +98,7 @@ impl HostArgs {
             lists.push(("--hostfile", given.clone(), list));
         }
         if lists.is_empty() {
-            let job = NodeList::of_job().map_err(HostsError::Job)?.ok_or(HostsError::None)?;
+            let job = NodeList::of_job().map_err(|error| HostsError::Job(error.into()))?.ok_or(HostsError::None)?;
             lists.push(("the job", String::new(), job));
         }
         Ok(lists)
@@ -106,7 +106,7 @@ impl HostArgs {
 }
 
 fn wrong(option: &'static str, given: &str, error: HostListError) -> HostsError {
-    HostsError::Wrong { option, given: given.to_owned(), error }
+    HostsError::Wrong { option, given: given.to_owned(), error: error.into() }
 }
 
 /// A host's name becomes an argument of ssh, a part of shell commands (`%h`) and a file name (`--output-dir`): what

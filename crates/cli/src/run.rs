@@ -51,7 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         Ok(show) => show,
         Err(error) => return exit::usage(&error),
     };
-    match Run::new(&plan, show, args.max_status).and_then(Run::to_the_end) {
+    match Run::new(&plan, show, args.max_status).and_then(Run::drive_to_the_end) {
         Ok(status) => ExitCode::from(status),
         Err(error) => exit::internal(&format!("cannot go on: {error}")),
     }
@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
     }
 
     /// Runs until all have ended, then shows what is shown at the end.
-    fn to_the_end(mut self) -> io::Result<u8> {
+    fn drive_to_the_end(mut self) -> io::Result<u8> {
         while !self.over.load(Ordering::SeqCst) {
             let event = match self.drive.take_event() {
                 Some(event) => Some(event),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_process::Spec;
+use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Environment, Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
@@ -28,6 +29,8 @@ pub(crate) enum PlanError {
     Hosts(#[from] HostsError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Host(#[from] InvalidHost),
     #[error("the command is empty: give one after the options")]
     NoCommand,
     #[error(transparent)]
@@ -75,6 +78,10 @@ impl Plan {
         // Every host is alike to the substitution, so one look finds what is wrong with all of them.
         recipe.command(&hosts[0], 0)?;
         let ssh = args.worker == Worker::Ssh;
+        if ssh {
+            // `user@host:port` says how to reach this one host.
+            hosts.iter().try_for_each(|host| host.parse::<Host>().map(drop))?;
+        }
         Ok(Self { hosts: hosts.into(), command, fanout: args.fanout, ssh, recipe })
     }
 
@@ -112,7 +119,7 @@ impl Recipe {
     pub(crate) fn spec(&self, host: &str, rank: usize) -> Spec {
         let command = self.command(host, rank).expect("the plan has tried it");
         let mut spec = match &self.way {
-            Way::Ssh(params) => params.spec(host, &command),
+            Way::Ssh(params) => params.spec(host.parse::<Host>().expect("the plan has tried it"), &command),
             Way::Exec { without_shell } => local::spec(&command, *without_shell),
         };
         spec.policy = self.policy.clone();
