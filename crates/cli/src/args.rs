@@ -11,6 +11,7 @@ use phalanx_process::duration;
 use crate::connect::ConnectArgs;
 use crate::forward::ForwardArgs;
 use crate::hosts::HostArgs;
+use crate::serial::SerialArgs;
 
 /// Launches and controls many processes at once, local and remote.
 #[derive(Debug, Parser)]
@@ -25,7 +26,9 @@ pub(crate) enum Verb {
     /// Run a command on many hosts
     Run(Box<RunArgs>),
     /// Make a port here lead to a port behind a host
-    Forward(ForwardArgs),
+    Forward(Box<ForwardArgs>),
+    /// Talk to a serial line, here or on other hosts
+    Serial(Box<SerialArgs>),
     /// Fold, expand and compute with sets of hosts, as ClusterShell's nodeset does
     #[command(disable_help_flag = true)]
     Nodeset {
@@ -122,6 +125,7 @@ impl Args {
         match &self.verb {
             Verb::Run(run) => i16::from(run.verbose) - i16::from(run.quiet),
             Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
+            Verb::Serial(serial) => i16::from(serial.verbose) - i16::from(serial.quiet),
             Verb::Nodeset { .. } => 0,
         }
     }

@@ -7,6 +7,7 @@ mod forward;
 mod hosts;
 mod nodeset;
 mod run;
+mod serial;
 mod show;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     match args.verb {
         args::Verb::Run(typed) => run::run(&typed),
         args::Verb::Forward(typed) => forward::run(&typed),
+        args::Verb::Serial(typed) => serial::run(&typed),
         args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
 }
