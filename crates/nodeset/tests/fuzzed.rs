@@ -11,8 +11,7 @@ use std::path::Path;
 fn corpus(target: &str) -> Vec<String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
     let entries = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-    let texts: Vec<String> =
-        entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    let texts: Vec<String> = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
     assert!(!texts.is_empty(), "{} is empty", directory.display());
     texts
 }
@@ -68,8 +67,42 @@ fn a_lazy_set_is_counted_and_cut_without_being_expanded() {
 
 fn nearly_a_set() -> impl Strategy<Value = String> {
     let token = prop::sample::select(vec![
-        "[", "]", "[1-3]", "[01-10/3]", "-", "/", ",", "!", "&", "^", "@", ":", "*", "?", "%", "%s", " ", "\n", "#", "a", "n", "0", "1",
-        "9", "10", "007", "99999999999", "é", "[fe80::", "::1", "+", "[1-2][3-4]", "[-1]", "--", "1-2-3", "\u{a0}",
+        "[",
+        "]",
+        "[1-3]",
+        "[01-10/3]",
+        "-",
+        "/",
+        ",",
+        "!",
+        "&",
+        "^",
+        "@",
+        ":",
+        "*",
+        "?",
+        "%",
+        "%s",
+        " ",
+        "\n",
+        "#",
+        "a",
+        "n",
+        "0",
+        "1",
+        "9",
+        "10",
+        "007",
+        "99999999999",
+        "é",
+        "[fe80::",
+        "::1",
+        "+",
+        "[1-2][3-4]",
+        "[-1]",
+        "--",
+        "1-2-3",
+        "\u{a0}",
     ]);
     prop::collection::vec(token, 0..14).prop_map(|tokens| tokens.concat())
 }

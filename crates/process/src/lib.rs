@@ -41,6 +41,7 @@ pub mod serial;
 mod slot;
 pub mod spec;
 pub mod ssh;
+pub mod style;
 pub mod subscription;
 pub mod table;
 pub mod timer;

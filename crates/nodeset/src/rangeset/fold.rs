@@ -99,7 +99,8 @@ fn contiguous_runs(set: &RangeSet) -> impl Iterator<Item = Run> + '_ {
 /// A range of [`MAX_RANGE`] numbers could not be read back, so a longer run is cut.
 fn readable_parts(run: Run) -> impl Iterator<Item = Run> {
     let padded_width = index::is_padded(run.first).then(|| index::width_and_value(run.first).0);
-    let key = move |value: Key| padded_width.map_or_else(|| index::key_of_number(value), |width| index::key(width, value));
+    let key =
+        move |value: Key| padded_width.map_or_else(|| index::key_of_number(value), |width| index::key(width, value));
     let (first, last) = (number(run.first), number(run.last));
     (0..=(last - first) / MAX_RANGE).map(move |part| {
         let from = first + part * MAX_RANGE;
@@ -252,8 +253,12 @@ mod tests {
 
     #[test]
     fn what_is_too_long_to_be_read_is_cut() {
-        let set: RangeSet = "0-999999999,999999999-1999999998,00000000000-00999999999,01000000000-01000000001".parse().unwrap();
-        assert_eq!(set.to_string(), "0-999999999,1000000000-1999999998,00000000000-00999999999,01000000000-01000000001");
+        let set: RangeSet =
+            "0-999999999,999999999-1999999998,00000000000-00999999999,01000000000-01000000001".parse().unwrap();
+        assert_eq!(
+            set.to_string(),
+            "0-999999999,1000000000-1999999998,00000000000-00999999999,01000000000-01000000001"
+        );
         check(2, "1,1000000001", "1,1000000001");
     }
 
