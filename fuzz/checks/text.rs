@@ -6,7 +6,7 @@ use phalanx_nodeset::{Autostep, Dialect, NodeSet, Parser, RangeSet, expand_in_in
 const FEW: u128 = 2_000;
 
 /// A text read as a node set: no panic, an error that points into the text, or a set that survives being folded.
-pub fn node_set(text: &str) {
+pub(crate) fn node_set(text: &str) {
     for dialect in [Dialect::Phalanx, Dialect::ClusterShell] {
         match Parser::new().dialect(dialect).parse(text) {
             Ok(set) => holds_together(&set),
@@ -45,7 +45,7 @@ fn holds_together(set: &NodeSet) {
 }
 
 /// A text read as a range set.
-pub fn range_set(text: &str) {
+pub(crate) fn range_set(text: &str) {
     let Ok(set) = text.parse::<RangeSet>() else { return };
     if set.len() > FEW {
         return;

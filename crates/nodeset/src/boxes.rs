@@ -61,8 +61,11 @@ fn fold_with(space: &Space, cover: impl Fn(&[u32], usize) -> Vec<ClassBox>) -> V
     boxes
 }
 
+/// The longest first, then the one with the smaller first index, then with the smaller last one.
+type OrderOfAxis = (Reverse<u128>, Key, Key);
+
 /// The largest box first; among equals the one with more indices on the first axis, then with the smaller first index, and so on.
-fn order_of_boxes(axes: &[RangeSet]) -> (Reverse<u128>, Vec<(Reverse<u128>, Key, Key)>) {
+fn order_of_boxes(axes: &[RangeSet]) -> (Reverse<u128>, Vec<OrderOfAxis>) {
     let size = axes.iter().map(RangeSet::len).fold(1, u128::saturating_mul);
     let ends = |axis: &RangeSet| {
         let spans = axis.spans();

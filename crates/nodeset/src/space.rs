@@ -195,10 +195,13 @@ fn merge_equal(parts: impl IntoIterator<Item = (Span, Arc<Space>)>) -> Vec<Layer
     layers
 }
 
+/// A layer of each side, where there is one.
+type Pair = (Option<usize>, Option<usize>);
+
 fn combine_layers(left: &[Layer], right: &[Layer], keep: Keep, budget: &mut Budget) -> Result<Space, TooFragmented> {
     let mut parts = Vec::new();
     // What is below a pair of layers is the same wherever the pair meets.
-    let mut done: HashMap<(Option<usize>, Option<usize>), Option<Arc<Space>>> = HashMap::new();
+    let mut done: HashMap<Pair, Option<Arc<Space>>> = HashMap::new();
     for meeting in meetings(left, right) {
         let below = match done.get(&(meeting.left, meeting.right)) {
             Some(below) => below.clone(),

@@ -11,7 +11,8 @@ use std::path::Path;
 fn corpus(target: &str) -> Vec<String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
     let entries = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-    let texts: Vec<String> = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    let paths = entries.map(|entry| entry.expect("a directory can be read").path());
+    let texts: Vec<String> = paths.map(|path| fs::read_to_string(path).expect("the corpus is text")).collect();
     assert!(!texts.is_empty(), "{} is empty", directory.display());
     texts
 }
