@@ -123,7 +123,8 @@ impl PortForwarder {
     pub fn start_on(&self, conductor: &Conductor) -> Result<Forwarding, ForwardError> {
         conductor.assert_outside("wait for a forwarded port");
         let timeout = self.params.forwarding_timeout.or(defaults().forwarding_timeout).unwrap_or(TIMEOUT);
-        let limit = Limit { timeout, deadline: Instant::now().checked_add(timeout) };
+        let deadline = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
+        let limit = Limit { timeout, deadline };
         let mut tried = 0;
         loop {
             let port = match self.local_port {
