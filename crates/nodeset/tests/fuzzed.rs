@@ -31,7 +31,7 @@ fn the_corpus_of_range_sets_holds() {
 #[test]
 fn hostile_texts_get_an_error_or_a_lazy_set() {
     let many_boxes: Vec<String> =
-        (0..700).map(|at| format!("a[{at}-{}]b[{}]c[{at}-{}]", at + 700, at * 2, at + 700)).collect();
+        (0..400).map(|at| format!("a[{at}-{}]b[{}]c[{at}-{}]", at + 400, at * 2, at + 400)).collect();
     let many_axes = "a[1-9]".repeat(65);
     let long_product = "a[1-9]".repeat(64);
     let nested = "[".repeat(10_000);
@@ -52,7 +52,7 @@ fn hostile_texts_get_an_error_or_a_lazy_set() {
         &nested,
         &many_boxes.join(","),
         &format!("a[1-100000]b[1-100000]!{}", differences.join("!")),
-        &format!("{}^{}", many_boxes.join("^"), many_boxes.join("&")),
+        &format!("{}^{}", many_boxes[..120].join("^"), many_boxes[..120].join("&")),
     ] {
         text::node_set(input);
     }
