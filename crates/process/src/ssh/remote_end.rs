@@ -109,6 +109,10 @@ pub(crate) fn advice(reason: &str) -> &'static str {
         ),
         ("Bad configuration option", "mend the option (-o) or the ssh configuration (-F)"),
         ("Identity file", "check the key file (-i)"),
+        (
+            "Could not request local forwarding",
+            "your ssh configuration forwards ports of its own for that host, and one of them cannot be had",
+        ),
     ];
     let found = known.iter().find(|(said, _)| reason.contains(said));
     found.map_or("run `ssh -v` to that host to see more", |(_, advice)| advice)
