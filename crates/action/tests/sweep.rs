@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use phalanx_action::sweep::{Combination, Factors, Queue, QueueError, State};
 use phalanx_process::event::{Grace, Kill};
 use phalanx_process::{Process, Signal};
-use phalanx_tests::{skip, wait_until};
+use phalanx_tests::{require_program, skip, wait_until};
 
 fn sweep(count: i32) -> Vec<Combination> {
     Factors::new().factor("n", 0..count).combinations().unwrap()
@@ -211,6 +211,25 @@ fn lines_that_other_programs_write_are_understood() {
     std::io::Write::write_all(&mut file, lines.as_bytes()).unwrap();
     assert_eq!(queue.next().unwrap().unwrap().slug(), "a=0.1");
     assert_eq!(stats(directory.path()), "s <3 total, 1 done, 0 skipped, 2 in progress, 0 remaining>");
+}
+
+#[test]
+fn the_worker_in_python_of_the_document_shares_a_sweep_with_us() {
+    let Some(python) = require_program("python3", "python3") else { return };
+    let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sweeps.md")).unwrap();
+    let (_, program) = document.split_once("```python\n").unwrap();
+    let (program, _) = program.split_once("```").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    Queue::open(directory.path()).unwrap().set(sweep(100)).unwrap();
+    // Unbuffered, so that what it says comes while it works.
+    let arguments = [python.as_os_str(), "-u".as_ref(), "-c".as_ref(), program.as_ref(), directory.path().as_os_str()];
+    let theirs = Process::new(arguments.map(std::ffi::OsStr::to_owned)).start();
+    wait_until("Python has done something", || !said(&theirs, "done").is_empty());
+    let ours = start_worker(directory.path(), 100).wait();
+    let theirs = theirs.wait().check().unwrap();
+    assert_eq!(stats(directory.path()), "s <100 total, 100 done, 0 skipped, 0 in progress, 0 remaining>");
+    let done: Vec<_> = [theirs, ours].iter().flat_map(|worker| said(worker, "done")).collect();
+    assert_eq!((done.len(), done.iter().collect::<BTreeSet<_>>().len()), (100, 100));
 }
 
 #[test]

@@ -114,11 +114,11 @@ impl Queue {
 
     /// Takes the first combination that nobody has taken; `None` when there is none.
     ///
-    /// What others have in progress may still come back, when they cancel it or die: [`Queue::stats`] tells.
+    /// What others have in progress may still come back, when they cancel it or die: [`Queue::stats`] tells. (This is no
+    /// `Iterator`, which could not report an error and end at the same time.)
     ///
     /// # Errors
     /// When it cannot be recorded; then nothing was taken.
-    #[expect(clippy::should_implement_trait, reason = "an Iterator could not report errors and end at the same time")]
     pub fn next(&self) -> Result<Option<Combination>, QueueError> {
         self.next_batch(1).map(|mut taken| taken.pop())
     }
