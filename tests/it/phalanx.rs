@@ -153,6 +153,21 @@ impl Running {
         kill(signal, self.child.id());
     }
 
+    /// Whether a thread of it waits for room in a pipe.
+    pub(crate) fn is_blocked_in_a_write(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it lives");
+        threads.flatten().any(|thread| {
+            let waits = fs::read_to_string(thread.path().join("wchan")).unwrap_or_default();
+            waits.contains("pipe_write")
+        })
+    }
+
+    /// Whether nothing that it started lives, itself left aside.
+    pub(crate) fn has_no_children(&self) -> bool {
+        let own = format!("/proc/{} ", self.child.id());
+        marked(&self.mark).iter().all(|process| process.starts_with(&own) || process.contains("(sh) S"))
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Ran {
         let mut stdout = Vec::new();

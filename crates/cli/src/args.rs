@@ -106,7 +106,7 @@ pub(crate) struct RunArgs {
     pub(crate) report: bool,
 
     /// Show what would be run on each host, and run nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub(crate) dry_run: bool,
 
     /// Write what each host says into NODE.out and NODE.err in this directory too

@@ -38,6 +38,9 @@ use crate::show::{Show, ShowError};
 /// How often the status line is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
+/// How long a run that was killed waits for its output to be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// `phalanx run`, from what was typed to the exit status.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
     let plan = match Plan::new(args) {
@@ -79,14 +82,18 @@ enum Stop {
     Asked(Signal),
     /// By this signal, at once.
     Killed(Signal),
-    /// Nobody reads our stdout any more.
+    /// Nobody reads our output any more.
     OutputClosed,
+    /// Our output cannot be written.
+    OutputFailed,
 }
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, show: Show<'a>, max_status: bool) -> io::Result<Self> {
         let mut drive = Drive::new()?;
-        drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
+        // XFSZ only so that a limit on the size of files is an error of the write, not our death.
+        drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP, Signal::XFSZ])?;
+        show.on_progress(drive.waker());
         let ids = ProcessId::block(plan.hosts.len());
         let (call_off, over) = (CallOff::default(), Arc::new(AtomicBool::new(false)));
         let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
@@ -117,6 +124,7 @@ impl<'a> Run<'a> {
                 None => {
                     // Nothing more at hand: let it be seen what has come so far, before waiting for more.
                     self.watch_output(Show::flush);
+                    self.drive.set_reading(!self.show.is_congested());
                     let deadline = self.show.has_status_line().then(|| Instant::now() + TICK);
                     self.drive.next_event(deadline)?
                 }
@@ -142,8 +150,9 @@ impl<'a> Run<'a> {
                 self.watch_output(|show| show.output(host, stream, &bytes));
             }
             Some(Event::Ended { id, finished }) => self.ended(self.host(id), &finished),
+            Some(Event::Signal(Signal::XFSZ)) => {}
             Some(Event::Signal(signal)) => self.stop_by(signal),
-            Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. }) => {}
+            Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. } | Event::Woken) => {}
         }
         self.show.tick(&self.tally);
     }
@@ -165,7 +174,7 @@ impl<'a> Run<'a> {
         };
         self.tally.ended(host, verdict, finished, &self.calendar);
         let tally = &self.tally;
-        let shown = self.show.ended(host, tally, finished.outcome.duration());
+        let shown = self.show.ended(host, tally, &finished.outcome);
         self.note_output(shown);
     }
 
@@ -187,7 +196,7 @@ impl<'a> Run<'a> {
                 self.kill_all(Kill::NOW);
                 Stop::Killed(first)
             }
-            Stop::OutputClosed => Stop::OutputClosed,
+            Stop::OutputClosed | Stop::OutputFailed => self.stop,
         };
     }
 
@@ -207,12 +216,14 @@ impl<'a> Run<'a> {
     fn note_output(&mut self, shown: Result<(), ShowError>) {
         match shown {
             Ok(()) => {}
-            Err(error) if self.stop == Stop::OutputClosed => log::debug!("{error}"),
+            Err(error) if [Stop::OutputClosed, Stop::OutputFailed].contains(&self.stop) => log::debug!("{error}"),
             Err(error) => {
-                if !error.is_broken_pipe() {
-                    log::error!("{error}");
-                }
-                self.stop = Stop::OutputClosed;
+                self.stop = if error.is_broken_pipe() {
+                    Stop::OutputClosed
+                } else {
+                    log::error!("{error}; the run is stopped");
+                    Stop::OutputFailed
+                };
                 self.call_off.call_off();
                 self.kill_all(Kill::NOW);
             }
@@ -224,13 +235,31 @@ impl<'a> Run<'a> {
         let status = self.status();
         let shown = self.show.conclude(&self.tally, status);
         self.note_output(shown);
+        self.drain()?;
         Ok(self.status())
+    }
+
+    /// Waits until everything has been written. While somebody does not read it, a signal ends that too: the second one,
+    /// or the first if the run was stopped politely before; after a run that was killed there is a moment, no more.
+    fn drain(&mut self) -> io::Result<()> {
+        let moment = matches!(self.stop, Stop::Killed(_)).then(|| Instant::now() + LAST_WORDS);
+        while !self.show.is_drained() && moment.is_none_or(|end| Instant::now() < end) {
+            match self.drive.next_event(moment)? {
+                Some(Event::Signal(Signal::XFSZ)) => {}
+                Some(Event::Signal(signal)) if self.stop == Stop::No => self.stop = Stop::Asked(signal),
+                Some(Event::Signal(_)) => return Ok(()),
+                _ => {}
+            }
+        }
+        self.watch_output(Show::flush);
+        Ok(())
     }
 
     fn status(&self) -> u8 {
         match self.stop {
             Stop::Asked(signal) | Stop::Killed(signal) => exit::of_signal(signal.number()),
             Stop::OutputClosed => exit::of_signal(BROKEN_PIPE),
+            Stop::OutputFailed => exit::INTERNAL,
             Stop::No if self.max_status => self.tally.max_status(),
             Stop::No if self.tally.failed() > 0 => exit::FAILED,
             Stop::No => exit::OK,

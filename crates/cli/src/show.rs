@@ -11,16 +11,16 @@ mod labels;
 mod partial;
 mod screen;
 mod status;
-
-use std::io::{self, Write as _};
-use std::process::ExitCode;
-use std::time::Duration;
+mod writer;
 
 use phalanx_action::report::{Layout, Report};
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
 use phalanx_process::date::Zone;
 use phalanx_process::event::Stream;
+use phalanx_process::outcome::Outcome;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use self::files::Files;
 use self::gather::Gather;
@@ -46,12 +46,13 @@ impl ShowError {
     }
 }
 
-/// The directory for the output cannot be used.
+/// A run cannot be shown as was asked for.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write into `{}` (--output-dir): {error}", .directory.display())]
-pub(crate) struct OutputDirError {
-    directory: std::path::PathBuf,
-    error: io::Error,
+pub(crate) enum BeginError {
+    #[error("cannot write into `{}` (--output-dir): {error}", .directory.display())]
+    OutputDir { directory: std::path::PathBuf, error: io::Error },
+    #[error("cannot start a thread for the output: {0}")]
+    Thread(io::Error),
 }
 
 /// How what comes is shown.
@@ -80,10 +81,10 @@ impl<'a> Show<'a> {
     ///
     /// # Errors
     /// When the output directory cannot be used.
-    pub(crate) fn new(args: &RunArgs, plan: &'a Plan) -> Result<Self, OutputDirError> {
-        let screen = Screen::new();
+    pub(crate) fn new(args: &RunArgs, plan: &'a Plan) -> Result<Self, BeginError> {
+        let screen = Screen::new().map_err(BeginError::Thread)?;
         let files = args.output_dir.as_deref().map(Files::new).transpose();
-        let files = files.map_err(|(directory, error)| OutputDirError { directory, error })?;
+        let files = files.map_err(|(directory, error)| BeginError::OutputDir { directory, error })?;
         let verbose = args.verbose > 0;
         let style = match (args.json, args.gather) {
             (true, _) => Style::Json(Json::new()),
@@ -104,6 +105,21 @@ impl<'a> Show<'a> {
         self.screen.flush()
     }
 
+    /// Calls `wake` when the writing has caught up, or cannot go on.
+    pub(crate) fn on_progress(&self, wake: impl Fn() + Send + 'static) {
+        self.screen.writer().on_progress(wake);
+    }
+
+    /// Whether the hosts should not be read now, since what they said already is still being written.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.screen.writer().is_congested()
+    }
+
+    /// Whether everything shown has been written, or cannot be.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.screen.writer().is_drained()
+    }
+
     /// Looks at the status line.
     pub(crate) fn tick(&mut self, tally: &Tally) {
         if let Some(status) = &mut self.status {
@@ -115,7 +131,10 @@ impl<'a> Show<'a> {
         let name = &self.plan.hosts[host];
         match &mut self.style {
             Style::Json(json) => json.started(name, pid, &mut self.screen),
-            _ if self.verbose => self.screen.message(&format!("{name}: started, pid {pid}")),
+            _ if self.verbose => {
+                let text = format!("{name}: started, pid {pid}");
+                self.message(&text)
+            }
             _ => Ok(()),
         }
     }
@@ -143,22 +162,25 @@ impl<'a> Show<'a> {
         self.files.as_mut().map_or(Ok(()), |files| files.close(&self.plan.hosts[host]))
     }
 
-    pub(crate) fn ended(&mut self, host: usize, tally: &Tally, duration: Option<Duration>) -> Result<(), ShowError> {
+    pub(crate) fn ended(&mut self, host: usize, tally: &Tally, outcome: &Outcome) -> Result<(), ShowError> {
         let name = &self.plan.hosts[host];
         let verdict = tally.verdict(host).expect("it has just ended");
         if let Some(gather) = &mut self.gather {
             gather.end(host, verdict);
         }
         match &mut self.style {
-            Style::Json(json) => json.ended(host, name, verdict, duration, &mut self.screen)?,
+            Style::Json(json) => json.ended(host, name, verdict, outcome, &mut self.screen)?,
             Style::Labels(labels) => labels.end(host, name, &mut self.screen)?,
             Style::Gathered => {}
         }
         let live = matches!(self.style, Style::Labels(_)) && self.gather.is_none() && !self.quiet;
         // Who was stopped with all the others is told of with all the others.
         let stopped = matches!(verdict, Verdict::Interrupted | Verdict::NotStarted);
+        if outcome.leaked && !outcome.killed && !self.quiet && !matches!(self.style, Style::Json(_)) {
+            self.message(&format!("{name}: {}", leak(self.plan.ssh)))?;
+        }
         if live && !stopped && (!verdict.is_ok() || self.verbose) {
-            return self.screen.message(&format!("{name}: {}", verdict.sentence()));
+            return self.message(&format!("{name}: {}", verdict.sentence()));
         }
         Ok(())
     }
@@ -178,9 +200,17 @@ impl<'a> Show<'a> {
         self.warn(&text);
     }
 
+    /// A line of our own, on stderr.
+    fn message(&mut self, text: &str) -> Result<(), ShowError> {
+        if let Style::Labels(labels) = &mut self.style {
+            labels.close_line(Stream::Stderr, &mut self.screen)?;
+        }
+        self.screen.message(text)
+    }
+
     fn warn(&mut self, text: &str) {
         // The run is being stopped anyway; there is nobody else to tell.
-        if let Err(error) = self.screen.message(text) {
+        if let Err(error) = self.message(text) {
             log::debug!("{error}");
         }
     }
@@ -212,7 +242,7 @@ impl<'a> Show<'a> {
                 tally.verdicts().filter(|(_, other)| **other == verdict).map(|(host, _)| host).collect();
             if !those.is_empty() && !self.quiet && self.gather.is_none() {
                 let text = format!("{}: {}", self.fold(&those), verdict.sentence());
-                self.screen.message(&text)?;
+                self.message(&text)?;
             }
         }
         Ok(())
@@ -231,6 +261,15 @@ impl<'a> Show<'a> {
         } else {
             self.screen.stdout(text.as_bytes())
         }
+    }
+}
+
+/// What a command left behind that kept its streams open.
+fn leak(ssh: bool) -> &'static str {
+    if ssh {
+        "its ssh left something running that keeps its output open; what that says later is lost"
+    } else {
+        "it left something running that kept its output open, which was killed; redirect the output of what is to go on"
     }
 }
 

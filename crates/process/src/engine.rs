@@ -97,6 +97,10 @@ pub(crate) struct Engine {
     hub: Hub,
     ready: Vec<Readiness>,
     pending_signals: Vec<Signal>,
+    /// Somebody nudged us since the last turn.
+    woken: bool,
+    /// Whether the streams are read; see [`Engine::set_reading`].
+    reading: bool,
     stopped: bool,
 }
 
@@ -125,6 +129,8 @@ impl Engine {
             hub: Hub::default(),
             ready: Vec::new(),
             pending_signals: Vec::new(),
+            woken: false,
+            reading: true,
             stopped: false,
         })
     }
@@ -137,6 +143,15 @@ impl Engine {
     pub(crate) fn watch_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
         self.signals = Some(SignalWatch::new(&self.reactor, SIGNALS_KEY, signals)?);
         Ok(())
+    }
+
+    /// Reads the streams of the children, or leaves them alone, so that the children feel it. All else goes on.
+    pub(crate) fn set_reading(&mut self, reading: bool) {
+        self.reading = reading;
+    }
+
+    fn reads(&self) -> bool {
+        self.reading && !self.hub.is_congested()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -188,7 +203,7 @@ impl Engine {
 
     /// Whether something can be read or written on, of which no readiness will tell again.
     fn has_ready(&self) -> bool {
-        (self.children.has_ready() || self.devices.has_ready()) && !self.hub.is_congested()
+        (self.children.has_ready() || self.devices.has_ready()) && self.reads()
     }
 
     fn time_to_wait(&self, limit: Option<Instant>) -> Option<Duration> {
@@ -202,6 +217,10 @@ impl Engine {
     /// Empties the outgoing queues, events first since they are cheap.
     fn settle(&mut self, began: Instant, seen: &mut dyn FnMut(Event)) -> Settled {
         let mut settled = Settled::Nothing;
+        if std::mem::take(&mut self.woken) {
+            settled = Settled::Something;
+            seen(Event::Woken);
+        }
         for signal in std::mem::take(&mut self.pending_signals) {
             settled = Settled::Something;
             self.deliver(Event::Signal(signal), began, seen);
@@ -263,6 +282,9 @@ impl Engine {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        // The table hears of no time later than the last look at what is ready. Otherwise a controller that was
+        // suspended would take every process that ended meanwhile for one that ran too long.
+        let before = Instant::now();
         self.ready.clear();
         self.ready.extend(self.reactor.wait(timeout)?);
         let now = Instant::now();
@@ -273,12 +295,12 @@ impl Engine {
                 _ => self.handle_readiness(ready, now),
             }
         }
-        if !self.hub.is_congested() {
+        if self.reads() {
             let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
             self.children.advance(&mut hands);
             self.devices.advance(&mut hands);
         }
-        self.table.handle_timeout(Instant::now());
+        self.table.handle_timeout(before);
         Ok(())
     }
 
@@ -304,7 +326,7 @@ impl Engine {
                     // Nobody waits for it any more? Then it was not needed.
                     let _ = reply.send(self.table.captured(id, stream).cloned());
                 }
-                Message::Nudge => {}
+                Message::Nudge => self.woken = true,
                 Message::Stop => self.stopped = true,
             }
         }

@@ -171,6 +171,8 @@ pub enum Event {
     },
     /// This program was sent a signal that the engine watches for.
     Signal(Signal),
+    /// Somebody called the waker of the drive. Told to nobody but the drive itself.
+    Woken,
 }
 
 impl Event {
@@ -181,7 +183,7 @@ impl Event {
             Self::Started { id, .. } | Self::Output { id, .. } | Self::StdinDrained { id } | Self::Ended { id, .. } => {
                 Some(*id)
             }
-            Self::Attached | Self::Timer { .. } | Self::Signal(_) => None,
+            Self::Attached | Self::Timer { .. } | Self::Signal(_) | Self::Woken => None,
         }
     }
 }

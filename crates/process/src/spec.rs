@@ -14,6 +14,9 @@ use std::time::Duration;
 
 use crate::output::Capture;
 
+/// A flag for opening files: does not wait for the other end of a named pipe.
+pub const NON_BLOCKING: i32 = phalanx_core::pipe::NON_BLOCKING;
+
 /// What to run and how to judge it.
 #[derive(Debug, Clone, Default)]
 pub struct Spec {

@@ -19,6 +19,9 @@ use crate::hosts::HostsError;
 /// How long a process that was asked to end may take, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long what a command left running may go on speaking.
+const LEAK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How much of the stderr of a connector is kept to learn why it failed.
 const KEPT_OF_STDERR: usize = 4096;
 
@@ -134,6 +137,8 @@ fn policy(args: &RunArgs) -> Policy {
         grace: Some(GRACE),
         // No child outlives the run.
         leftovers: Leftovers::Kill,
+        // Long enough for what a command started last to say its word, short enough not to wait for daemons.
+        leak_timeout: LEAK_TIMEOUT,
         capture_stdout: Capture::None,
         capture_stderr: Capture::Last(KEPT_OF_STDERR),
         listened: true,

@@ -121,7 +121,7 @@ impl Bridge {
             Event::Ended { id, finished } => self.member(id).end(finished, &mut out),
             Event::Signal(signal) => self.left = Some(Left::By(signal)),
             // Its stderr is kept, and shown with its end.
-            Event::Attached | Event::Started { .. } | Event::Output { .. } | Event::Timer { .. } => {}
+            Event::Attached | Event::Started { .. } | Event::Output { .. } | Event::Timer { .. } | Event::Woken => {}
         }
         self.show(&out)
     }

@@ -2,12 +2,13 @@
 //! field changes its meaning or goes; new fields may come at any time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;
+use phalanx_process::outcome::Outcome;
 use serde::Serialize;
 
 use super::ShowError;
@@ -52,6 +53,7 @@ enum Event<'a> {
         exit_code: Option<i32>,
         signal: Option<String>,
         duration: Option<f64>,
+        leaked: bool,
         message: String,
     },
     Summary {
@@ -105,7 +107,7 @@ impl Json {
         host: usize,
         node: &str,
         verdict: &Verdict,
-        duration: Option<Duration>,
+        outcome: &Outcome,
         screen: &mut Screen,
     ) -> Result<(), ShowError> {
         for stream in [Stream::Stdout, Stream::Stderr] {
@@ -114,7 +116,7 @@ impl Json {
                 write(said(node, stream, &rest), screen)?;
             }
         }
-        write(end(node, verdict, duration), screen)
+        write(end(node, verdict, Some(outcome)), screen)
     }
 
     pub(crate) fn summary(
@@ -141,7 +143,7 @@ impl Json {
     }
 }
 
-fn end<'a>(node: &'a str, verdict: &Verdict, duration: Option<Duration>) -> Event<'a> {
+fn end<'a>(node: &'a str, verdict: &Verdict, outcome: Option<&Outcome>) -> Event<'a> {
     let signal = match verdict {
         Verdict::Signal(Some(number)) => phalanx_process::Signal::from_number(*number).map(|signal| signal.to_string()),
         _ => None,
@@ -152,7 +154,8 @@ fn end<'a>(node: &'a str, verdict: &Verdict, duration: Option<Duration>) -> Even
         result: verdict.word(),
         exit_code: verdict.exit_code(),
         signal,
-        duration: duration.map(|duration| duration.as_secs_f64()),
+        duration: outcome.and_then(Outcome::duration).map(|duration| duration.as_secs_f64()),
+        leaked: outcome.is_some_and(|outcome| outcome.leaked),
         message: verdict.sentence(),
     }
 }
