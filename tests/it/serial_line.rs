@@ -164,6 +164,10 @@ fn the_terminal_is_restored_however_it_ends() {
         kill(signal, user.child.id());
         assert_eq!(user.end().code(), Some(status));
     }
+    let mut user = AtTerminal::start(&[&near, "9600"]);
+    let gone = std::mem::replace(&mut user.keyboard, File::open("/dev/null").expect("it is there"));
+    drop((gone, user.terminal));
+    assert_eq!(user.child.wait().expect("it is ours").code(), Some(129));
     let user = AtTerminal::start(&[&near, "9600"]);
     drop(cable);
     assert_eq!(user.end().code(), Some(1));
