@@ -14,4 +14,5 @@ mod run_stop;
 mod serial;
 mod serial_line;
 mod ssh;
+mod terminal;
 mod tidy;

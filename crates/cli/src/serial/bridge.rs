@@ -142,9 +142,13 @@ impl Bridge {
         let Some(input) = &mut self.input else { return Ok(()) };
         let mut buffer = [0; 4096];
         let read = match input.read(&mut buffer) {
-            Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
+            // A raw terminal has no end of its own: it is gone, and the signal that says so is on its way.
+            Ok(0) | Err(_) if self.escape.is_some() => {
+                self.left = Some(Left::By(Signal::HUP));
+                return Ok(());
+            }
+            read => read?,
         };
         self.last = Instant::now();
         let mut typed = &buffer[..read];
