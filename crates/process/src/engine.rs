@@ -12,11 +12,12 @@
 //!
 //! The engine is the only one that reads the clock, and joins names to descriptors. It has no opinion about processes:
 //! those are the table's. Both ways to drive it, the [conductor](crate::conductor) and the [drive](crate::drive) in
-//! place, call the same [`Engine::turn`].
+//! place, call the same `Engine::turn`.
 
 mod children;
 mod ends;
 mod hub;
+mod hunt;
 
 use std::collections::HashMap;
 use std::io;
@@ -175,7 +176,7 @@ impl Engine {
 
     /// When something is due although nothing became ready.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        [self.table.poll_timeout(), self.hub.next_timer()].into_iter().flatten().min()
+        [self.table.poll_timeout(), self.hub.next_timer(), self.children.next_hunt()].into_iter().flatten().min()
     }
 
     fn time_to_wait(&self, limit: Option<Instant>) -> Option<Duration> {
@@ -259,7 +260,9 @@ impl Engine {
             let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
             self.children.advance(&mut hands);
         }
-        self.table.handle_timeout(Instant::now());
+        let now = Instant::now();
+        self.children.hunt(now);
+        self.table.handle_timeout(now);
         Ok(())
     }
 
