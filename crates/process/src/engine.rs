@@ -19,7 +19,7 @@ mod ends;
 mod hub;
 mod hunt;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -29,9 +29,10 @@ use phalanx_core::inbox::{Inbox, Sender};
 use phalanx_core::signal::SignalWatch;
 use phalanx_core::{Reactor, Readiness, Signal};
 
-use crate::event::{Effect, Event, Request, Stream};
+use crate::event::{Effect, Event, Notice, Request, Stream};
 use crate::handler::Handler;
 use crate::id::{HandlerId, ProcessId};
+use crate::outcome::Blame;
 use crate::output::Captured;
 use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
@@ -64,7 +65,19 @@ pub(crate) enum Message {
         handlers: Vec<HandlerId>,
     },
     Request(ProcessId, Request),
+    /// Bytes for a stdin, from somebody who wants to know if there was nobody left to take them.
+    Write {
+        id: ProcessId,
+        bytes: Arc<[u8]>,
+        slot: Arc<Slot>,
+    },
     Attach(HandlerId, Box<dyn Handler>),
+    /// A handler hears one process more, which may be running.
+    Route(ProcessId, HandlerId),
+    /// Nobody outside has a use for this handler any more.
+    Disown(HandlerId),
+    /// A handler is given a notice once it has heard all that was said before.
+    Notify(HandlerId, Notice),
     Subscribe(Feed),
     Inspect {
         id: ProcessId,
@@ -95,6 +108,8 @@ pub(crate) struct Engine {
     hub: Hub,
     ready: Vec<Readiness>,
     pending_signals: Vec<Signal>,
+    /// Notices that wait until no event is left to tell.
+    notices: VecDeque<(HandlerId, Notice)>,
     stopped: bool,
 }
 
@@ -122,6 +137,7 @@ impl Engine {
             hub: Hub::default(),
             ready: Vec::new(),
             pending_signals: Vec::new(),
+            notices: VecDeque::new(),
             stopped: false,
         })
     }
@@ -200,6 +216,9 @@ impl Engine {
                 settled = Settled::Something;
                 self.deliver(event, now, seen);
             }
+            if self.give_notice(now) {
+                continue;
+            }
             let (hub, ground) = self.hub_and_ground(now);
             if hub.expire(ground) {
                 settled = Settled::Something;
@@ -215,10 +234,37 @@ impl Engine {
         }
     }
 
+    /// Gives handlers one notice; whether there was one. Comes when no event is left: the end of a stream is told after
+    /// what was said on it, and who is called knows all that has happened.
+    fn give_notice(&mut self, now: Instant) -> bool {
+        if let Some((id, stream)) = self.table.poll_stream_end() {
+            let (hub, ground) = self.hub_and_ground(now);
+            hub.end_stream(id, stream, ground);
+            return true;
+        }
+        let Some((handler, notice)) = self.notices.pop_front() else { return false };
+        let (hub, ground) = self.hub_and_ground(now);
+        hub.notify(handler, notice, ground);
+        true
+    }
+
+    pub(crate) fn route(&mut self, id: ProcessId, handler: HandlerId) {
+        // Events that are still to be told are not for it.
+        if self.table.contains(id) {
+            self.hub.route(id, handler);
+            self.request(id, Request::Listen);
+        }
+    }
+
+    pub(crate) fn notify(&mut self, handler: HandlerId, notice: Notice) {
+        self.notices.push_back((handler, notice));
+    }
+
     fn deliver(&mut self, mut event: Event, now: Instant, seen: &mut dyn FnMut(Event)) {
         if let Event::Ended { id, .. } = &event {
-            let launch = self.launches.remove(id);
+            let id = *id;
             self.tell(&mut event, now);
+            let launch = self.launches.remove(&id);
             log_end(&event, launch.as_deref());
         } else {
             self.tell(&mut event, now);
@@ -280,7 +326,15 @@ impl Engine {
             match message {
                 Message::Insert { id, spec, slot, handlers } => self.insert(id, *spec, slot, &handlers),
                 Message::Request(id, request) => self.request(id, request),
+                Message::Write { id, bytes, slot } if self.table.contains(id) => {
+                    drop(slot);
+                    self.request(id, Request::Write(bytes));
+                }
+                Message::Write { slot, .. } => slot.blame(Blame::WriteError),
                 Message::Attach(id, handler) => self.attach(id, handler),
+                Message::Route(id, handler) => self.route(id, handler),
+                Message::Disown(handler) => self.hub.disown(handler),
+                Message::Notify(handler, notice) => self.notify(handler, notice),
                 Message::Subscribe(feed) => self.hub.subscribe(feed),
                 Message::Inspect { id, stream, reply } => {
                     // Nobody waits for it any more? Then it was not needed.

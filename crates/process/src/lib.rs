@@ -18,8 +18,9 @@
 //! Modules in reading order: [`id`] names, [`spec`] describes, [`event`] lists what crosses the border of the
 //! [`table`], [`output`] keeps what was said, [`outcome`] says how it ended. [`engine`] drives, [`handler`]s hear,
 //! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle, and [`ssh`]
-//! makes a process of a command on another host. [`expect`] and [`lines`] find things in what a process says, and
-//! [`date`], [`duration`], [`timer`] and [`port`] serve those who write experiments.
+//! makes a process of a command on another host. [`expect`] and [`lines`] find things in what a process says;
+//! [`mod@watch`] and [`listeners`] let them listen to one. [`date`], [`duration`], [`timer`] and [`port`] serve those
+//! who write experiments.
 
 pub mod conductor;
 pub mod date;
@@ -31,6 +32,7 @@ pub mod expect;
 pub mod handler;
 pub mod id;
 pub mod lines;
+pub mod listeners;
 pub mod outcome;
 pub mod output;
 pub mod port;
@@ -41,6 +43,7 @@ pub mod ssh;
 pub mod subscription;
 pub mod table;
 pub mod timer;
+pub mod watch;
 
 pub use phalanx_core::{ExitStatus, Signal};
 pub use process::Process;

@@ -495,6 +495,7 @@ impl Record {
             stdout: self.stdout,
             stderr: self.stderr,
             diagnostics: self.diagnostics,
+            ignore: self.policy.ignore,
         }
     }
 }

@@ -90,7 +90,11 @@ impl Ends {
         let on_terminal = master.is_some();
         let (stdin, our_stdin) = open_stdin(&launch.stdin, on_terminal)?;
         let (stdout, our_stdout) = open_output(&launch.stdout, on_terminal)?;
-        let (stderr, our_stderr) = open_output(&launch.stderr, false)?;
+        let (stderr, our_stderr) = match (&launch.stdout, &launch.stderr) {
+            // One description for both, or they would overwrite each other.
+            (Output::File { path, .. }, Output::File { path: same, .. }) if path == same => (Theirs::Stdout, None),
+            (_, stderr) => open_output(stderr, false)?,
+        };
         // What comes out of a terminal is read even where stdout goes elsewhere, or its writers would block.
         let our_stdout = our_stdout.or(on_terminal.then_some(Ours::Terminal));
         let diagnostics = match launch.diagnostics {
