@@ -108,8 +108,8 @@ pub(crate) struct Engine {
     hub: Hub,
     ready: Vec<Readiness>,
     pending_signals: Vec<Signal>,
-    /// Notices that wait until no event is left to tell.
-    notices: VecDeque<(HandlerId, Notice)>,
+    /// What waits until no event is left to tell: a notice for a handler, or, with none, its dismissal.
+    notices: VecDeque<(HandlerId, Option<Notice>)>,
     stopped: bool,
 }
 
@@ -244,7 +244,10 @@ impl Engine {
         }
         let Some((handler, notice)) = self.notices.pop_front() else { return false };
         let (hub, ground) = self.hub_and_ground(now);
-        hub.notify(handler, notice, ground);
+        match notice {
+            Some(notice) => hub.notify(handler, notice, ground),
+            None => hub.disown(handler),
+        }
         true
     }
 
@@ -257,7 +260,7 @@ impl Engine {
     }
 
     pub(crate) fn notify(&mut self, handler: HandlerId, notice: Notice) {
-        self.notices.push_back((handler, notice));
+        self.notices.push_back((handler, Some(notice)));
     }
 
     fn deliver(&mut self, mut event: Event, now: Instant, seen: &mut dyn FnMut(Event)) {
@@ -333,7 +336,7 @@ impl Engine {
                 Message::Write { slot, .. } => slot.blame(Blame::WriteError),
                 Message::Attach(id, handler) => self.attach(id, handler),
                 Message::Route(id, handler) => self.route(id, handler),
-                Message::Disown(handler) => self.hub.disown(handler),
+                Message::Disown(handler) => self.notices.push_back((handler, None)),
                 Message::Notify(handler, notice) => self.notify(handler, notice),
                 Message::Subscribe(feed) => self.hub.subscribe(feed),
                 Message::Inspect { id, stream, reply } => {
