@@ -417,11 +417,12 @@ fn output_handlers_get_chunks_and_lines() {
     assert_eq!(*chunks.lock().unwrap(), process.stdout());
     let lines = Arc::new(Mutex::new(HashMap::<ProcessId, Vec<String>>::new()));
     let sink = Arc::clone(&lines);
-    let handler = Conductor::global().attach(LineHandler::new(move |_: &mut Context<'_>, id, _, line: phalanx_process::lines::Line<'_>| {
-        sink.lock().unwrap().entry(id).or_default().push(text(line.bytes.to_vec()));
-    }));
-    let many: Vec<_> =
-        (0..10).map(|_| Process::shell(r"printf 'a\nb\r\n\nc'").heard_by(handler).start()).collect();
+    let handler = Conductor::global().attach(LineHandler::new(
+        move |_: &mut Context<'_>, id, _, line: phalanx_process::lines::Line<'_>| {
+            sink.lock().unwrap().entry(id).or_default().push(text(line.bytes.to_vec()));
+        },
+    ));
+    let many: Vec<_> = (0..10).map(|_| Process::shell(r"printf 'a\nb\r\n\nc'").heard_by(handler).start()).collect();
     many.into_iter().for_each(|process| assert!(process.wait().ok()));
     let lines = lines.lock().unwrap();
     assert_eq!(lines.len(), 10);
@@ -446,7 +447,11 @@ fn a_million_lines_are_a_million_calls() {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
     let process = Process::new("seq 1000000").capture_stdout(Capture::None);
-    let process = process.on_line(move |_, _, _| drop(counter.fetch_add(1, Ordering::Relaxed))).run();
+    let process = process
+        .on_line(move |_, _, _| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        })
+        .run();
     assert!(process.ok());
     assert_eq!(count.load(Ordering::Relaxed), 1_000_000);
 }
@@ -457,7 +462,11 @@ fn handlers_of_every_kind_harm_nobody_else() {
     let bad = Process::shell("echo x; echo y").on_line(|_, _, _| panic!("on purpose"));
     let heard = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&heard);
-    let bad = bad.on_line(move |_, _, _| drop(counter.fetch_add(1, Ordering::SeqCst))).run();
+    let bad = bad
+        .on_line(move |_, _, _| {
+            counter.fetch_add(1, Ordering::SeqCst);
+        })
+        .run();
     assert!(!bad.ok() && bad.outcome().unwrap().handler_panicked);
     assert_eq!(heard.load(Ordering::SeqCst), 2, "the other handler heard every line");
     let at_the_end = Process::new("true").on_end(|_, _| panic!("on purpose")).run();
@@ -533,7 +542,9 @@ fn start_and_end_can_be_waited_for_by_any_number_of_threads() {
     let waiting: Vec<_> = (0..8)
         .map(|n| {
             let process = process.clone();
-            std::thread::spawn(move || if n % 2 == 0 { process.wait_started().started() } else { process.wait().ended() })
+            std::thread::spawn(
+                move || if n % 2 == 0 { process.wait_started().started() } else { process.wait().ended() },
+            )
         })
         .collect();
     process.close_stdin();
@@ -552,7 +563,11 @@ fn handlers_are_dropped_with_their_process() {
     let dropped = Arc::new(AtomicUsize::new(0));
     for _ in 0..10 {
         let canary = Canary(Arc::clone(&dropped));
-        let process = Process::new("true").on_end(move |_, _| drop(&canary.0)).run();
+        let process = Process::new("true")
+            .on_end(move |_, _| {
+                let _ = &canary;
+            })
+            .run();
         process.expect_within(Duration::ZERO, "x").unwrap_err();
     }
     wait_until("all handlers are gone", || dropped.load(Ordering::SeqCst) == 10);

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use super::seeker::{Answer, Seeker, What};
 use crate::event::{Event, Notice, Request, Stream};
-use crate::expect::{Expect, Verdict};
+use crate::expect::{Expect, Reason, Verdict};
 use crate::handler::{Context, Handler};
 use crate::id::ProcessId;
 
 /// What comes after a verdict.
 #[derive(Debug, Clone)]
 pub enum Next {
-    /// The same again.
+    /// The same again; nothing more after the end of the stream, or after an empty match.
     Again,
-    /// Something else.
+    /// Something else. After the end of the stream that is missed at once.
     Expect(Expect),
     /// Nothing more of this process.
     Done,
@@ -25,8 +25,7 @@ pub enum Next {
 /// number of processes, each with its own place in its own stream.
 ///
 /// It looks at what a process says from the moment it was added to it, which is before the start for
-/// [`crate::Process::on`]. The end of the stream, and the limit, are verdicts too; after a miss it stays silent about
-/// that process unless told otherwise.
+/// [`crate::Process::on`]. The end of the stream, and the limit, are verdicts too.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -86,7 +85,11 @@ impl<F: FnMut(&mut Context<'_>, ProcessId, Verdict) -> Next + Send> ExpectHandle
     fn answer(&mut self, context: &mut Context<'_>, id: ProcessId, mut answer: Option<Answer>) {
         let mut needles = self.needles.clone();
         while let Some(Answer::Verdict(verdict)) = answer.take() {
-            let empty = verdict.as_ref().is_ok_and(|found| found.position().is_empty());
+            // The same empty match, or the same end, for ever.
+            let last = match &verdict {
+                Ok(found) => found.position().is_empty(),
+                Err(missed) => missed.reason == Reason::EndOfFile,
+            };
             if verdict.is_err() {
                 context.request(id, Request::ExpectFailed);
             }
@@ -96,8 +99,7 @@ impl<F: FnMut(&mut Context<'_>, ProcessId, Verdict) -> Next + Send> ExpectHandle
                     return;
                 }
                 Next::Expect(others) => needles = others,
-                // The same empty match for ever.
-                Next::Again if empty => {
+                Next::Again if last => {
                     self.seekers.insert(id, None);
                     return;
                 }
