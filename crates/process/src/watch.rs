@@ -17,7 +17,7 @@ mod seeker;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use callback::{ExpectHandler, Next};
 use seeker::{Answer, Seeker, What};
@@ -26,7 +26,7 @@ use crate::conductor::Conductor;
 use crate::event::{Event, Notice, Request, Stream};
 use crate::expect::{Expect, InvalidNeedle, Missed, Outcome, Reason, Script, Verdict};
 use crate::handler::{Context, Handler};
-use crate::id::{HandlerId, ProcessId};
+use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::outcome::Blame;
 use crate::slot::Slot;
 
@@ -66,8 +66,10 @@ struct Ask {
     limit: Option<Duration>,
     /// Whether a miss is the process's fault.
     strict: bool,
-    reply: Box<dyn FnOnce(Answer) + Send>,
+    reply: Reply,
 }
+
+type Reply = Box<dyn FnOnce(Answer) + Send>;
 
 enum Letter {
     Ask(Ask),
@@ -187,12 +189,19 @@ struct Watcher {
     seeded: bool,
 }
 
-/// A stream, and who wants something of it: one after the other.
+/// A stream, and who wants something of it: one after the other. The time of whoever waits for its turn runs.
 #[derive(Default)]
 struct Queue {
     seeker: Seeker,
-    waiting: VecDeque<Letter>,
-    active: Option<(bool, Box<dyn FnOnce(Answer) + Send>)>,
+    waiting: VecDeque<Waiting>,
+    active: Option<(bool, Reply)>,
+}
+
+struct Waiting {
+    letter: Letter,
+    since: Instant,
+    /// Expires when its time is over before its turn has come.
+    timer: Option<TimerId>,
 }
 
 impl Watcher {
@@ -217,10 +226,29 @@ impl Watcher {
         let letters = std::mem::take(&mut *self.mailbox.lock().unwrap_or_else(PoisonError::into_inner));
         for letter in letters {
             let (Letter::Ask(Ask { stream, .. }) | Letter::Skip(stream)) = letter;
-            self.streams[stream as usize].waiting.push_back(letter);
+            let waiting = Waiting { letter, since: context.now(), timer: None };
+            self.streams[stream as usize].waiting.push_back(waiting);
         }
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.go_on(context, stream, None);
+            for Waiting { letter, timer, .. } in &mut self.streams[stream as usize].waiting {
+                if let (None, Letter::Ask(Ask { limit: Some(limit), .. })) = (&timer, letter) {
+                    *timer = Some(context.timer(*limit));
+                }
+            }
+        }
+    }
+
+    /// The time of somebody may be over before its turn has come: as if nothing had been received.
+    fn give_up(&mut self, context: &mut Context<'_>, timer: TimerId) {
+        for queue in &mut self.streams {
+            let Some(place) = queue.waiting.iter().position(|waiting| waiting.timer == Some(timer)) else { continue };
+            let Some(Waiting { letter: Letter::Ask(ask), .. }) = queue.waiting.remove(place) else { continue };
+            let mut nothing = Seeker::default();
+            if let Some(answer) = nothing.begin(context, self.watched.id, ask.what, Some(Duration::ZERO)) {
+                judge(&self.watched, context, &answer, ask.strict);
+                (ask.reply)(answer);
+            }
         }
     }
 
@@ -239,10 +267,12 @@ impl Watcher {
             }
             match queue.waiting.pop_front() {
                 None => return,
-                Some(Letter::Skip(_)) => queue.seeker.skip_received(),
-                Some(Letter::Ask(ask)) => {
+                Some(Waiting { letter: Letter::Skip(_), .. }) => queue.seeker.skip_received(),
+                Some(Waiting { letter: Letter::Ask(ask), since, .. }) => {
                     queue.active = Some((ask.strict, ask.reply));
-                    answer = queue.seeker.begin(context, self.watched.id, ask.what, ask.limit);
+                    let waited = context.now().saturating_duration_since(since);
+                    let limit = ask.limit.map(|limit| limit.saturating_sub(waited));
+                    answer = queue.seeker.begin(context, self.watched.id, ask.what, limit);
                 }
             }
         }
@@ -290,7 +320,10 @@ impl Handler for Watcher {
                 let answer = self.streams[*stream as usize].seeker.feed(context, id, bytes);
                 self.go_on(context, *stream, answer);
             }
-            Event::Timer { timer } => self.each(context, |seeker, context, id| seeker.expire(context, id, *timer)),
+            Event::Timer { timer } => {
+                self.give_up(context, *timer);
+                self.each(context, |seeker, context, id| seeker.expire(context, id, *timer));
+            }
             Event::Ended { .. } => self.each(context, |seeker, context, id| seeker.end(context, id)),
             _ => {}
         }

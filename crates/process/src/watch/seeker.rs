@@ -88,7 +88,10 @@ impl Seeker {
             }
             What::Script(script) => match Dialogue::on(matcher, &script) {
                 Err(invalid) => Some(Answer::Outcome(Err(invalid))),
-                Ok(dialogue) => {
+                Ok(mut dialogue) => {
+                    if limit == Some(Duration::ZERO) {
+                        dialogue.timeout();
+                    }
                     self.talk = Talk::Dialogue(Box::new(dialogue));
                     self.converse(context, id, true)
                 }
