@@ -3,10 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use phalanx_tests::{Fleet, phalanx, shared_fleet};
+use xtask::help;
 use xtask::step::{binaries, cargo, root};
 use xtask::tidy::{DocumentCommand, commands};
 
@@ -101,33 +102,9 @@ fn the_rust_of_the_readme_is_an_example_that_runs() {
 }
 
 #[test]
-fn the_document_of_the_command_line_contains_the_help_texts() {
-    let path = Path::new("docs/cli.md");
-    let document = fs::read_to_string(root().join(path)).expect("docs/cli.md is there");
-    for verb in verbs_of_phalanx() {
-        let help = help(&[&verb, "--help"]);
-        assert!(
-            document.contains(help.trim()),
-            "{} does not contain what `phalanx {verb} --help` says; put it there, in a block marked text:\n\n{help}",
-            path.display()
-        );
-    }
-}
-
-/// The verbs in the list that `phalanx --help` prints, without `help` itself.
-fn verbs_of_phalanx() -> Vec<String> {
-    let help = help(&["--help"]);
-    let list = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
-    let entries =
-        list.take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let verbs: Vec<String> = entries.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
-    assert!(verbs.iter().any(|verb| verb == "run"), "no verbs in this:\n{help}");
-    verbs.into_iter().filter(|verb| verb != "help").collect()
-}
-
-/// As it is 100 columns wide, whatever terminal the test runs in.
-fn help(arguments: &[&str]) -> String {
-    let output = Command::new(phalanx()).args(arguments).env("COLUMNS", "100").output().expect("it was just built");
-    assert!(output.status.success(), "phalanx {} ended with {}", arguments.join(" "), output.status);
-    String::from_utf8(output.stdout).expect("help is UTF-8")
+fn the_document_of_the_command_line_has_the_help_texts_of_the_program() {
+    let document = fs::read_to_string(root().join(help::DOCUMENT)).expect("there is a document of the command line");
+    let texts = help::help_texts(phalanx()).unwrap_or_else(|sentence| panic!("{sentence}"));
+    let blessed = help::with_help(&document, &texts).unwrap_or_else(|sentence| panic!("{sentence}"));
+    assert!(blessed == document, "the help has changed: cargo xtask bless writes it into {}", help::DOCUMENT);
 }

@@ -13,6 +13,8 @@ mod contest;
 mod expect;
 mod labels;
 mod measure;
+mod nodeset;
+mod prompts;
 mod silent;
 mod spawning;
 mod workshop;
@@ -37,8 +39,13 @@ const ROWS: &[Row] = &[
     labels::ROW,
     cold::ROW,
     silent::ROW,
+    nodeset::ROW,
     expect::SEARCH,
     expect::LINES,
+    prompts::PROMPTS,
+    prompts::SESSIONS,
+    prompts::LINE_HANDLER,
+    prompts::RESIDENT,
 ];
 
 /// `cargo xtask bench [ROW…]`.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{bench, ci, demo, test, tidy};
+use crate::{bench, ci, demo, help, test, tidy};
 
 /// One verb of `cargo xtask`.
 pub struct Verb {
@@ -45,6 +45,7 @@ pub const VERBS: &[Verb] = &[
         purpose: "the rules of the house: arrows between crates, module headers, where unsafe may be, …",
         run: tidy::run,
     },
+    Verb { name: "bless", arguments: "", purpose: "write the help texts of phalanx into docs/cli.md", run: help::run },
     Verb {
         name: "bench",
         arguments: "[ROW…]",

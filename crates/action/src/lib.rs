@@ -3,6 +3,7 @@
 //! Modules in reading order: [`fanout`] decides who starts next, and [`crew`] joins that to an engine; [`substitute`]
 //! puts the host into a command; [`action`] is the handle to many processes; [`remote`] and [`local`] make actions;
 //! [`report`] adds results up. [`groups`] finds the hosts behind `@names`, in ClusterShell's own configuration.
+//! [`sweep`] multiplies parameters out, and remembers on disk which combinations are done.
 //!
 //! Whatever decides is pure (`fanout`, `substitute`, `report`): no clock, no process, no thread.
 
@@ -14,5 +15,6 @@ pub mod local;
 pub mod remote;
 pub mod report;
 pub mod substitute;
+pub mod sweep;
 
 pub use action::Action;

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         Ok(show) => show,
         Err(error) => return exit::usage(&error),
     };
-    match Run::new(&plan, show, args.max_status).and_then(Run::to_the_end) {
+    match Run::new(&plan, show, args.max_status).and_then(Run::drive_to_the_end) {
         Ok(status) => ExitCode::from(status),
         Err(error) => exit::internal(&format!("cannot go on: {error}")),
     }
@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
     }
 
     /// Runs until all have ended, then shows what is shown at the end.
-    fn to_the_end(mut self) -> io::Result<u8> {
+    fn drive_to_the_end(mut self) -> io::Result<u8> {
         while !self.over.load(Ordering::SeqCst) {
             let event = match self.drive.take_event() {
                 Some(event) => Some(event),
@@ -172,7 +172,10 @@ impl<'a> Run<'a> {
     /// Once politely, then at once.
     fn stop_by(&mut self, signal: Signal) {
         self.call_off.call_off();
-        let (running, waiting) = (self.tally.running(), self.tally.waiting());
+        // Not the tally's: a process may run whose start has not been told yet.
+        let mut running: Vec<_> = self.drive.processes().map(|id| self.host(id)).collect();
+        running.sort_unstable();
+        let waiting: Vec<_> = self.tally.unended().filter(|host| running.binary_search(host).is_err()).collect();
         self.stop = match self.stop {
             Stop::No => {
                 self.show.stopping(signal, &running, &waiting);
@@ -192,10 +195,6 @@ impl<'a> Run<'a> {
         let ids: Vec<_> = self.drive.processes().collect();
         for id in ids {
             self.drive.request(id, Request::Kill(kill));
-        }
-        if self.tally.running_count() == 0 {
-            // Nobody runs whose end could tell the crew that it is over.
-            self.over.store(true, Ordering::SeqCst);
         }
     }
 

@@ -21,15 +21,20 @@
 //! 11. [`terminal`]: what ptys and serial lines have in common.
 //! 12. [`pty`]: opens a pseudo-terminal for a child, without a fork.
 //! 13. [`serial`]: opens a serial line, without `stty`.
+//! 14. [`console`]: the terminal at which the user sits.
+//!
+//! Beside them, [`memory`] asks for large pages under large buffers.
 //!
 //! Linux is first class: pidfds, `PR_SET_PDEATHSIG`, memfd. What another Unix lacks stays behind the border of this
 //! crate.
 
 pub mod child;
+pub mod console;
 pub mod escapees;
 pub mod guardian;
 pub mod inbox;
 pub mod limits;
+pub mod memory;
 pub mod pipe;
 pub mod pty;
 pub mod reactor;

@@ -29,6 +29,16 @@ impl Pipe {
     }
 }
 
+/// Makes the end of a pipe fresh from [`Pipe::new`] non-blocking.
+///
+/// # Errors
+/// What `fcntl(2)` says.
+pub fn set_fresh_nonblocking(fd: impl AsFd) -> io::Result<()> {
+    // It has no other status flag, so there is nothing to ask for before.
+    fcntl(fd.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
 /// Makes `fd` non-blocking.
 ///
 /// # Errors

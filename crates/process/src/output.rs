@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use phalanx_core::memory::{LARGE, prefer_large_pages};
+
 /// How much of a stream is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Capture {
@@ -36,10 +38,20 @@ impl Captured {
     pub fn append(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         match self.capture {
-            Capture::All => self.bytes.extend_from_slice(bytes),
+            Capture::All => self.append_whole(bytes),
             Capture::Last(limit) => self.append_bounded(bytes, limit),
             Capture::None => {}
         }
+    }
+
+    /// Grows by doubling, on large pages once it is large: the page faults would cost more than the reading.
+    fn append_whole(&mut self, bytes: &[u8]) {
+        let before = self.bytes.capacity();
+        self.bytes.reserve(bytes.len());
+        if self.bytes.capacity() != before && self.bytes.capacity() >= LARGE {
+            prefer_large_pages(&mut self.bytes);
+        }
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Lets the buffer grow to twice the limit before its older half is moved out, so that each byte moves once.

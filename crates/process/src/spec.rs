@@ -53,6 +53,18 @@ pub enum Command {
     /// One line, split into words by the rules of a POSIX shell: quotes and backslashes count, variables and globs do
     /// not. A line that cannot be split (an open quote) is a start error of the process.
     Words(String),
+    /// No program at all: a serial line, opened by the engine itself. What is written to the process is sent, what
+    /// arrives is its stdout; see [`crate::serial`].
+    Device(Device),
+}
+
+/// A serial line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its path.
+    pub path: PathBuf,
+    /// How it is set up.
+    pub settings: phalanx_core::serial::Settings,
 }
 
 impl Command {
@@ -67,6 +79,7 @@ impl Command {
                 let words = shlex::split(line).ok_or("its command has an open quote or ends in a backslash")?;
                 Ok(words.into_iter().map(OsString::from).collect::<Vec<_>>().into())
             }
+            Self::Device(_) => Err("it is a serial line, and no command".to_owned()),
         }
     }
 }
@@ -100,6 +113,7 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Words(line) => f.write_str(line),
+            Self::Device(device) => write!(f, "serial {} {}", device.path.display(), device.settings.speed),
             Self::Arguments(arguments) => {
                 let words = arguments.iter().map(|argument| argument.to_string_lossy());
                 let quoted = words.map(|word| {
@@ -116,8 +130,9 @@ impl fmt::Display for Command {
 pub struct Launch {
     /// What is started.
     pub command: Command,
-    /// The whole environment.
-    pub environment: Arc<Environment>,
+    /// The whole environment; ours, as it is when the process starts, when `None`. A batch of processes is started
+    /// faster with one that they share.
+    pub environment: Option<Arc<Environment>>,
     /// The working directory; ours when `None`.
     pub directory: Option<PathBuf>,
     /// Where its stdin comes from.
@@ -148,7 +163,7 @@ impl Default for Launch {
     fn default() -> Self {
         Self {
             command: Command::Arguments(Vec::new()),
-            environment: Environment::inherited(),
+            environment: None,
             directory: None,
             stdin: Stdin::Null,
             stdout: Output::Read,
@@ -171,8 +186,12 @@ impl Launch {
         if let Some(name) = &self.name {
             return name.clone();
         }
-        let line = self.command.to_string();
-        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::name_of(&self.command.to_string())
+    }
+
+    /// The name made of a command: one line of at most 39 characters.
+    pub(crate) fn name_of(command: &str) -> String {
+        let line = command.split_whitespace().collect::<Vec<_>>().join(" ");
         if line.chars().count() <= LONGEST_NAME {
             return line;
         }
@@ -220,8 +239,8 @@ impl fmt::Debug for Environment {
 impl Environment {
     /// Ours, as it is now. Share the result among the processes of a batch.
     #[must_use]
-    pub fn inherited() -> Arc<Self> {
-        Arc::new(Self { variables: std::env::vars_os().filter_map(|(name, value)| variable(&name, &value)).collect() })
+    pub fn inherited() -> Self {
+        Self { variables: std::env::vars_os().filter_map(|(name, value)| variable(&name, &value)).collect() }
     }
 
     /// An empty one.

@@ -1,20 +1,20 @@
 //! What was typed means: which hosts, which processes, and how to show them. Asks the world (files, terminals) once,
 //! and refuses what cannot work before anything is started.
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use phalanx_action::substitute::{Lists, SubstituteError};
-use phalanx_nodeset::{NodeSet, ParseError, expand_in_input_order};
 use phalanx_process::Spec;
+use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Environment, Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
 use super::local;
 use crate::args::{RunArgs, Worker};
+use crate::connect::ConnectError;
+use crate::hosts::HostsError;
 
 /// How long a process that was asked to end may take, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -25,16 +25,12 @@ const KEPT_OF_STDERR: usize = 4096;
 /// What is wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
-    #[error("cannot understand the hosts in `{option} {given}`: {error}")]
-    Nodes { option: &'static str, given: String, error: ParseError },
-    #[error("there is no host to run on: give some with -w, and leave some of them with -x")]
-    NoHosts,
-    #[error("`{0}` cannot be the name of a host: it {1}")]
-    BadHost(String, &'static str),
-    #[error("cannot use `{path}` as {role}: {reason}")]
-    File { path: PathBuf, role: &'static str, reason: String },
-    #[error("cannot connect with `{}` (--ssh): {reason}", .program.display())]
-    Connector { program: OsString, reason: &'static str },
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Host(#[from] InvalidHost),
     #[error("the command is empty: give one after the options")]
     NoCommand,
     #[error(transparent)]
@@ -63,7 +59,7 @@ pub(crate) struct Recipe {
 
 #[derive(Debug, Clone)]
 enum Way {
-    Ssh(ConnectionParams),
+    Ssh(Box<ConnectionParams>),
     Exec { without_shell: bool },
 }
 
@@ -73,7 +69,7 @@ impl Plan {
     /// # Errors
     /// When it cannot work.
     pub(crate) fn new(args: &RunArgs) -> Result<Self, PlanError> {
-        let hosts = hosts(args)?;
+        let hosts = args.hosts.hosts()?;
         let command = args.command.join(" ");
         if command.trim().is_empty() {
             return Err(PlanError::NoCommand);
@@ -82,6 +78,10 @@ impl Plan {
         // Every host is alike to the substitution, so one look finds what is wrong with all of them.
         recipe.command(&hosts[0], 0)?;
         let ssh = args.worker == Worker::Ssh;
+        if ssh {
+            // `user@host:port` says how to reach this one host.
+            hosts.iter().try_for_each(|host| host.parse::<Host>().map(drop))?;
+        }
         Ok(Self { hosts: hosts.into(), command, fanout: args.fanout, ssh, recipe })
     }
 
@@ -94,10 +94,16 @@ impl Plan {
 impl Recipe {
     fn new(args: &RunArgs, command: String) -> Result<Self, PlanError> {
         let way = match args.worker {
-            Worker::Ssh => Way::Ssh(connection_params(args)?),
+            Worker::Ssh => Way::Ssh(Box::new(args.connect.params()?)),
             Worker::Exec => Way::Exec { without_shell: local::needs_no_shell(&command) },
         };
-        Ok(Self { command, policy: policy(args), way, environment: Environment::inherited(), lists: Lists::default() })
+        Ok(Self {
+            command,
+            policy: policy(args),
+            way,
+            environment: Arc::new(Environment::inherited()),
+            lists: Lists::default(),
+        })
     }
 
     /// The command for one host.
@@ -113,11 +119,11 @@ impl Recipe {
     pub(crate) fn spec(&self, host: &str, rank: usize) -> Spec {
         let command = self.command(host, rank).expect("the plan has tried it");
         let mut spec = match &self.way {
-            Way::Ssh(params) => params.spec(host, &command),
+            Way::Ssh(params) => params.spec(host.parse::<Host>().expect("the plan has tried it"), &command),
             Way::Exec { without_shell } => local::spec(&command, *without_shell),
         };
         spec.policy = self.policy.clone();
-        spec.launch.environment = Arc::clone(&self.environment);
+        spec.launch.environment = Some(Arc::clone(&self.environment));
         spec
     }
 }
@@ -135,75 +141,4 @@ fn policy(args: &RunArgs) -> Policy {
         nolog: Faults::ALL,
         ..Policy::default()
     }
-}
-
-fn hosts(args: &RunArgs) -> Result<Vec<String>, PlanError> {
-    let mut excluded = NodeSet::new();
-    for given in &args.exclude {
-        let parsed = NodeSet::parse(given);
-        let parsed = parsed.map_err(|error| PlanError::Nodes { option: "-x", given: given.clone(), error })?;
-        excluded = excluded.union(&parsed);
-    }
-    let given = args.nodes.join(",");
-    let expanded = expand_in_input_order(&given);
-    let expanded = expanded.map_err(|error| PlanError::Nodes { option: "-w", given: given.clone(), error })?;
-    let hosts: Vec<_> = expanded.filter(|host| excluded.is_empty() || !excluded.contains(host)).collect();
-    if hosts.is_empty() {
-        return Err(PlanError::NoHosts);
-    }
-    match hosts.iter().find_map(|host| Some((host, wrong_with_name(host)?))) {
-        Some((host, reason)) => Err(PlanError::BadHost(host.clone(), reason)),
-        None => Ok(hosts),
-    }
-}
-
-/// A host's name becomes an argument of ssh, a part of shell commands (`%h`) and a file name (`--output-dir`): what
-/// could be an option, a piece of shell syntax or a path is refused.
-fn wrong_with_name(host: &str) -> Option<&'static str> {
-    let allowed = |char: char| char.is_alphanumeric() || "._-:@%+=,[]".contains(char);
-    if host.starts_with('-') {
-        return Some("begins with a dash, which programs take for an option");
-    }
-    if host.chars().all(|char| char == '.') {
-        return Some("consists of dots");
-    }
-    (!host.chars().all(allowed)).then_some("has a character that is not a letter, a digit or one of ._-:@%+=,[]")
-}
-
-fn connection_params(args: &RunArgs) -> Result<ConnectionParams, PlanError> {
-    check_file(args.key.as_deref(), "a private key (-i)")?;
-    check_file(args.ssh_config.as_deref(), "an ssh configuration (-F)")?;
-    let defaults = ConnectionParams::default();
-    let ssh = args.ssh.clone().unwrap_or(defaults.ssh.clone());
-    check_connector(&ssh)?;
-    Ok(ConnectionParams {
-        user: args.user.clone(),
-        port: args.port,
-        keyfile: args.key.clone(),
-        ssh,
-        ssh_config: args.ssh_config.clone(),
-        options: args.options.clone(),
-        connect_timeout: args.connect_timeout.filter(|timeout| !timeout.is_zero()),
-    })
-}
-
-fn check_file(path: Option<&Path>, role: &'static str) -> Result<(), PlanError> {
-    let Some(path) = path else { return Ok(()) };
-    let reason = match std::fs::File::open(path).and_then(|file| file.metadata()) {
-        Ok(meta) if meta.is_dir() => "it is a directory".to_owned(),
-        Ok(_) => return Ok(()),
-        Err(error) => error.to_string(),
-    };
-    Err(PlanError::File { path: path.to_owned(), role, reason })
-}
-
-fn check_connector(program: &OsStr) -> Result<(), PlanError> {
-    let found = if Path::new(program).components().count() > 1 {
-        Path::new(program).is_file()
-    } else {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        !program.is_empty() && std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
-    };
-    let reason = "there is no such program; install openssh-client, or name another with --ssh";
-    if found { Ok(()) } else { Err(PlanError::Connector { program: program.to_owned(), reason }) }
 }

@@ -24,7 +24,7 @@ use super::hunt::Hunt;
 use crate::event::{Effect, Input, Reach, Stream};
 use crate::id::ProcessId;
 use crate::outcome::StartError;
-use crate::spec::Launch;
+use crate::spec::{Environment, Launch};
 use crate::table::Table;
 
 /// One buffer for all reads: as large as a pipe.
@@ -58,7 +58,7 @@ pub(super) fn key(id: ProcessId, role: Role) -> u64 {
     id.0 << ROLE_BITS | role as u64
 }
 
-fn from_key(key: u64) -> (ProcessId, Role) {
+pub(super) fn from_key(key: u64) -> (ProcessId, Role) {
     let role = match key & ((1 << ROLE_BITS) - 1) {
         0 => Role::Exit,
         1 => Role::Stdout,
@@ -82,6 +82,8 @@ pub(super) struct Children {
     buffer: Box<[u8]>,
     descriptors: Descriptors,
     hunt: Hunt,
+    /// Whether it was said that nothing can be started although nothing of ours runs.
+    shortage_told: bool,
     /// Present when exits are noticed by SIGCHLD instead of a pidfd each.
     sigchld: Option<SignalWatch>,
 }
@@ -128,7 +130,7 @@ pub(super) struct Hands<'a> {
 }
 
 impl Hands<'_> {
-    fn input(&mut self, id: ProcessId, input: Input<'_>) {
+    pub(super) fn input(&mut self, id: ProcessId, input: Input<'_>) {
         self.table.handle_input(id, self.now, input);
     }
 }
@@ -150,6 +152,7 @@ impl Children {
             buffer: vec![0; BUFFER].into(),
             descriptors: Descriptors { limit: limit_for_us.saturating_sub(used + HEADROOM), ours: 0 },
             hunt: Hunt::default(),
+            shortage_told: false,
             sigchld,
         })
     }
@@ -218,7 +221,12 @@ impl Children {
             Err(failure) => {
                 let reason = StartError { program: program_name(launch), reason: failure.reason, errno: failure.errno };
                 if failure.shortage {
-                    log::debug!("{reason}; waiting for others to end");
+                    let level = if self.live.is_empty() && !std::mem::replace(&mut self.shortage_told, true) {
+                        log::Level::Warn
+                    } else {
+                        log::Level::Debug
+                    };
+                    log::log!(level, "{reason}; waiting for something to be given back");
                     hands.input(id, Input::Shortage { retry_at: hands.now + RETRY_AFTER, reason });
                 } else {
                     hands.input(id, Input::SpawnFailed(reason));
@@ -293,6 +301,14 @@ impl Children {
     ) -> Result<Child, SpawnError> {
         let name = arguments.first().map_or(c"", |name| name.as_c_str());
         let directory = ends.directory();
+        let ours;
+        let environment = match &launch.environment {
+            Some(environment) => environment,
+            None => {
+                ours = Environment::inherited();
+                &ours
+            }
+        };
         let registration =
             self.guardian.as_ref().zip(line).map(|(guardian, line)| (guardian.registry(), line.offset()));
         let mark = self.hunt.mark(id);
@@ -303,7 +319,7 @@ impl Children {
             let command = phalanx_core::spawn::Command {
                 program,
                 arguments,
-                environment: launch.environment.variables(),
+                environment: environment.variables(),
                 mark: Some(&mark),
                 directory,
                 terminal: ends.slave(),

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use phalanx_core::pipe::{NO_CONTROLLING_TERMINAL, Pipe, set_nonblocking};
+use phalanx_core::pipe::{NO_CONTROLLING_TERMINAL, Pipe, set_fresh_nonblocking};
 use phalanx_core::pty::Pty;
 use phalanx_core::spawn::End;
 use phalanx_core::terminal::DeviceError;
@@ -101,7 +101,7 @@ impl Ends {
             None => [None, None],
             Some(_) => {
                 let Pipe { reader, writer } = Pipe::new()?;
-                set_nonblocking(&reader)?;
+                set_fresh_nonblocking(&reader)?;
                 [Some(reader), Some(writer)]
             }
         };
@@ -218,7 +218,7 @@ fn open_stdin(stdin: &Stdin, on_terminal: bool) -> Result<(Theirs, Option<Ours>)
         Stdin::File(path) => (Theirs::Owned(open_file(path, OpenOptions::new().read(true))?), None),
         Stdin::Data(_) | Stdin::Pipe => {
             let Pipe { reader, writer } = Pipe::new()?;
-            set_nonblocking(&writer)?;
+            set_fresh_nonblocking(&writer)?;
             (Theirs::Owned(reader), Some(Ours::Pipe(writer)))
         }
     })
@@ -238,7 +238,7 @@ fn open_output(output: &Output, on_terminal: bool) -> Result<(Theirs, Option<Our
         }
         Output::Read => {
             let Pipe { reader, writer } = Pipe::new()?;
-            set_nonblocking(&reader)?;
+            set_fresh_nonblocking(&reader)?;
             (Theirs::Owned(writer), Some(Ours::Pipe(reader)))
         }
     })

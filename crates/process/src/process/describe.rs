@@ -123,8 +123,8 @@ impl Process {
     #[must_use]
     pub fn env(self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.describe(|spec| {
-            let environment = Environment::clone(&spec.launch.environment);
-            spec.launch.environment = Arc::new(environment.with(name, value));
+            let environment = spec.launch.environment.take().map_or_else(Environment::inherited, Arc::unwrap_or_clone);
+            spec.launch.environment = Some(Arc::new(environment.with(name, value)));
         })
     }
 

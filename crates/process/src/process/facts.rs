@@ -7,8 +7,9 @@ use std::time::{Instant, SystemTime};
 use phalanx_core::ExitStatus;
 
 use super::Process;
-use crate::event::Stream;
+use crate::event::{NO_PROCESS, Stream};
 use crate::outcome::{Finished, Outcome, StartError};
+use crate::slot::Running;
 use crate::spec::Command;
 
 /// How much of each stream [`Process::dump`] shows unless told otherwise, in characters.
@@ -142,7 +143,7 @@ impl Process {
         self.is(|outcome| outcome.write_error)
     }
 
-    /// Its process id, once it runs. Waits for the start if that is under way.
+    /// Its process id, once it runs; none for a serial line. Waits for the start if that is under way.
     ///
     /// # Panics
     /// Inside a handler.
@@ -151,7 +152,7 @@ impl Process {
         let run = self.run_state()?;
         self.inner.conductor.assert_outside("wait for the start of a process");
         run.slot.wait_started();
-        run.slot.running().map(|running| running.pid)
+        run.slot.running().map(|running| running.pid).filter(|pid| *pid != NO_PROCESS)
     }
 
     /// When it was started, if it runs or has run.
@@ -309,6 +310,7 @@ impl fmt::Debug for Process {
                 write!(f, ", {verdict})")
             }
             (Some(run), None) => match run.slot.running() {
+                Some(Running { pid: NO_PROCESS, .. }) => write!(f, ", running)"),
                 Some(running) => write!(f, ", running as pid {})", running.pid),
                 None => write!(f, ", starting)"),
             },
