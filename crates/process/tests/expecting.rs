@@ -1,6 +1,5 @@
 //! Expecting something of processes: checks E1 to E15 of the reference on real ones. What is found in which bytes is the
 //! business of `expect.rs` and `expect_oracle.rs`.
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing there")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, mpsc};

@@ -147,11 +147,11 @@ fn resident_kibibytes() -> usize {
 fn batch(count: usize) {
     let start = |n: usize| {
         let process = Process::new(["echo", "hello"]).on_line(|_, _, line| assert_eq!(line.bytes, b"hello"));
-        if n % 50 == 0 { process.pty().start() } else { process.start() }
+        if n.is_multiple_of(50) { process.pty().start() } else { process.start() }
     };
     let processes: Vec<_> = (0..count).map(start).collect();
     for (n, process) in processes.into_iter().enumerate() {
-        if n % 10 == 0 {
+        if n.is_multiple_of(10) {
             process.expect("hello").unwrap();
         }
         assert!(process.wait().ok());

@@ -26,8 +26,8 @@ pub(super) const RESIDENT: Row = Row {
 
 const ROUND_TRIPS: usize = 20_000;
 
-/// pexpect is so slow that fewer are enough; they are counted as what they would have been.
-const FEWER: usize = 4_000;
+/// pexpect is so slow that fewer are enough, for both.
+const FEWER: usize = 10_000;
 
 fn ours(arguments: &[&str]) -> Result<impl Fn() -> Command + use<>, String> {
     let example = built("prompt_speed")?;
@@ -68,7 +68,7 @@ fn prompts(_: &Workshop) -> Result<(), String> {
         command
     };
     let fewer = ours(&["prompts", &FEWER.to_string()])?;
-    pairwise("pexpect", Goal::AtLeast(10.0), 3, fewer, theirs)
+    pairwise("pexpect", Goal::AtLeast(10.0), 5, fewer, theirs)
 }
 
 /// A Python that has pexpect: the system's, or one in an environment of our own.

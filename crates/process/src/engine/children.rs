@@ -471,10 +471,9 @@ impl Children {
         if matches!(flushed, Flushed::Blocked)
             && let Ours::Pipe(fd) = &stdin.end
             && !std::mem::replace(&mut stdin.registered, true)
+            && let Err(error) = hands.reactor.register(fd, key(id, Role::Stdin), Interest::Writable)
         {
-            if let Err(error) = hands.reactor.register(fd, key(id, Role::Stdin), Interest::Writable) {
-                log::error!("cannot watch the stdin of {id}: {error}");
-            }
+            log::error!("cannot watch the stdin of {id}: {error}");
         }
         match flushed {
             Flushed::Blocked => false,
