@@ -105,7 +105,7 @@ struct Live {
     /// The terminal, until it is released: closing it earlier would hang up on the program.
     master: Option<OwnedFd>,
     /// Kept open until the child has ended, or its reader would see an end before the child has opened it.
-    _diagnostics_writer: Option<OwnedFd>,
+    diagnostics_writer: Option<OwnedFd>,
     stdin: Option<StdinPipe>,
     exited: bool,
     descriptors: usize,
@@ -201,7 +201,7 @@ impl Children {
             Reach::Process => live.child.signal(signal),
             Reach::Group | Reach::Everything => live.child.signal_group(signal),
         };
-        if reach == Reach::Everything {
+        if reach == Reach::Everything && live.diagnostics_writer.is_none() {
             self.hunt.want(id, signal, live.child.pid());
         }
         if let Err(error) = sent {
@@ -284,7 +284,7 @@ impl Children {
             stderr,
             diagnostics,
             master,
-            _diagnostics_writer: diagnostics_writer,
+            diagnostics_writer,
             stdin: stdin.map(StdinPipe::new),
             exited: false,
             descriptors,
@@ -311,7 +311,9 @@ impl Children {
         };
         let registration =
             self.guardian.as_ref().zip(line).map(|(guardian, line)| (guardian.registry(), line.offset()));
-        let mark = self.hunt.mark(id);
+        // What reports on its own doings is ssh, and what it leaves behind may be a connection that others share
+        // (ControlPersist): nobody is to hunt that.
+        let mark = launch.diagnostics.is_none().then(|| self.hunt.mark(id));
         let group = if ends.slave().is_some() { Group::Session } else { Group::Own };
         // A program may have moved since it was found: look once more before giving up.
         for attempt in 0.. {
@@ -320,7 +322,7 @@ impl Children {
                 program,
                 arguments,
                 environment: environment.variables(),
-                mark: Some(&mark),
+                mark: mark.as_deref(),
                 directory,
                 terminal: ends.slave(),
                 ends: ends.childs(),
