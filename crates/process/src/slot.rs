@@ -15,6 +15,8 @@ pub(crate) const STDIN_BOUND: usize = 1 << 20;
 pub(crate) struct Slot {
     state: Mutex<State>,
     changed: Condvar,
+    /// Its stdin may have room. Apart from the other, so that a dialogue does not wake whoever waits for the end.
+    room: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -78,13 +80,14 @@ impl Slot {
             std::mem::take(&mut state.wakers)
         };
         self.changed.notify_all();
+        self.room.notify_all();
         wakers.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn stdin_drained(&self) {
         // A writer that has just found no room must be waiting before it is woken.
         drop(self.state());
-        self.changed.notify_all();
+        self.room.notify_all();
     }
 
     /// Enters a fault that was found when the process had ended, or was about to.
@@ -104,7 +107,7 @@ impl Slot {
             if !patient {
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let bytes: Arc<[u8]> = bytes.into();
         state.written.push_back((Arc::downgrade(&bytes), bytes.len()));
