@@ -14,6 +14,7 @@ mod expect;
 mod labels;
 mod measure;
 mod nodeset;
+mod prompts;
 mod silent;
 mod spawning;
 mod workshop;
@@ -41,6 +42,10 @@ const ROWS: &[Row] = &[
     nodeset::ROW,
     expect::SEARCH,
     expect::LINES,
+    prompts::PROMPTS,
+    prompts::SESSIONS,
+    prompts::LINE_HANDLER,
+    prompts::RESIDENT,
 ];
 
 /// `cargo xtask bench [ROW…]`.
