@@ -22,6 +22,8 @@ pub(crate) struct Args {
 pub(crate) enum Verb {
     /// Run a command on many hosts
     Run(Box<RunArgs>),
+    /// Show what runs recorded: as tables, JSON, JUnit XML, or a page with a timeline
+    Report(crate::report::ReportArgs),
     /// Fold, expand and compute with sets of hosts, as ClusterShell's nodeset does
     #[command(disable_help_flag = true)]
     Nodeset {
@@ -132,8 +134,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
 
-    /// The command
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    /// Record what happens in this file, while it happens, for phalanx report and --failed-from; see docs/json.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// Run again on the hosts that failed in this record, or did not end; with -w on those of them only
+    #[arg(long, value_name = "RECORD")]
+    pub(crate) failed_from: Option<PathBuf>,
+
+    /// The command; with --failed-from that of the record, if none is given
+    #[arg(value_name = "COMMAND", required_unless_present = "failed_from", trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
 }
 
@@ -142,7 +152,7 @@ impl Args {
     pub(crate) fn verbosity(&self) -> i16 {
         match &self.verb {
             Verb::Run(run) => i16::from(run.verbose) - i16::from(run.quiet),
-            Verb::Nodeset { .. } => 0,
+            Verb::Report(_) | Verb::Nodeset { .. } => 0,
         }
     }
 }

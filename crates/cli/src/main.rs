@@ -4,6 +4,7 @@ mod args;
 mod exit;
 mod hosts;
 mod nodeset;
+mod report;
 mod run;
 mod show;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     args::start_logging(args.verbosity());
     match args.verb {
         args::Verb::Run(typed) => run::run(&typed),
+        args::Verb::Report(typed) => report::run(&typed),
         args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
 }

@@ -12,6 +12,7 @@ use phalanx_process::output::Capture;
 use phalanx_process::spec::{Environment, Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
+use super::again::{self, AgainError};
 use super::local;
 use crate::args::{RunArgs, Worker};
 use crate::hosts::HostsError;
@@ -27,6 +28,8 @@ const KEPT_OF_STDERR: usize = 4096;
 pub(crate) enum PlanError {
     #[error(transparent)]
     Hosts(#[from] HostsError),
+    #[error(transparent)]
+    Again(#[from] AgainError),
     #[error("cannot use `{path}` as {role}: {reason}")]
     File { path: PathBuf, role: &'static str, reason: String },
     #[error("cannot connect with `{}` (--ssh): {reason}", .program.display())]
@@ -64,19 +67,21 @@ enum Way {
 }
 
 impl Plan {
-    /// Finds out what was meant.
+    /// Finds out what was meant. Only with `--failed-from` there may be no host.
     ///
     /// # Errors
     /// When it cannot work.
     pub(crate) fn new(args: &RunArgs) -> Result<Self, PlanError> {
-        let hosts = args.hosts.hosts()?;
-        let command = args.command.join(" ");
+        let (hosts, command) = match &args.failed_from {
+            Some(record) => again::hosts_and_command(record, args)?,
+            None => (args.hosts.hosts()?, args.command.join(" ")),
+        };
         if command.trim().is_empty() {
             return Err(PlanError::NoCommand);
         }
         let recipe = Recipe::new(args, command.clone())?;
         // Every host is alike to the substitution, so one look finds what is wrong with all of them.
-        recipe.command(&hosts[0], 0)?;
+        hosts.first().map(|host| recipe.command(host, 0)).transpose()?;
         let ssh = args.worker == Worker::Ssh;
         Ok(Self { hosts: hosts.into(), command, fanout: args.fanout, ssh, recipe })
     }
