@@ -214,7 +214,6 @@ fn hash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::model::Piece;
 
     /// Everything that came from a record, in all places where it can stand.
     fn hostile(text: &str) -> String {
@@ -240,13 +239,9 @@ mod tests {
 
     #[test]
     fn pieces_keep_their_streams() {
-        let said = Said {
-            pieces: vec![
-                Piece { stream: Stream::Stdout, bytes: b"a\n".to_vec() },
-                Piece { stream: Stream::Stderr, bytes: b"\xff".to_vec() },
-            ],
-            ..Said::default()
-        };
+        let mut said = Said::default();
+        said.push(Stream::Stdout, b"a\n", 1 << 20);
+        said.push(Stream::Stderr, b"\xff", 1 << 20);
         assert_eq!(embedded(&Output(&said)), "[\"o\",\"a\\n\",\"e\",\"\u{fffd}\"]");
     }
 

@@ -192,7 +192,7 @@
     const column = (look, at, share) => {
       const bar = make('i', look);
       bar.style.left = `${100 * at / BUCKETS}%`;
-      bar.style.width = `${100 / BUCKETS}%`;
+      bar.style.width = `calc(${100 / BUCKETS}% + 1px)`;
       bar.style.height = `${100 * share}%`;
       drawn.append(bar);
     };
@@ -280,8 +280,11 @@
     const at = members.findIndex(host => host.number === view.host);
     const next = members[at < 0 ? 0 : Math.min(Math.max(at + by, 0), members.length - 1)];
     open(next.number);
-    const list = find('list'), top = rows.indexOf(next) * ROW;
-    if (top < list.scrollTop) list.scrollTop = top;
+    reveal(next);
+  };
+  const reveal = host => {
+    const list = find('list'), top = rows.indexOf(host) * ROW;
+    if (top < list.scrollTop) list.scrollTop = Math.max(top, 0);
     if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
   };
 
@@ -322,7 +325,10 @@
     if (/^(dark|light)$/.test(words.get('theme'))) document.documentElement.dataset.theme = words.get('theme');
     const wanted = words.get('host');
     show();
-    open(wanted === null ? -1 : (chosen.find(host => host.node === wanted) ?? hosts.find(host => host.node === wanted))?.number ?? -1);
+    const isWanted = host => host.node === wanted;
+    const host = chosen.find(isWanted) ?? hosts.find(isWanted);
+    open(host ? host.number : -1);
+    if (host) reveal(host);
   };
 
   // ---- the frame ----
