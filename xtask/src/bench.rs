@@ -13,6 +13,7 @@ mod contest;
 mod expect;
 mod labels;
 mod measure;
+mod report;
 mod silent;
 mod spawning;
 mod workshop;
@@ -39,6 +40,7 @@ const ROWS: &[Row] = &[
     silent::ROW,
     expect::SEARCH,
     expect::LINES,
+    report::ROW,
 ];
 
 /// `cargo xtask bench [ROW…]`.

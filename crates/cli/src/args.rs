@@ -46,7 +46,7 @@ Every line is shown with its host as it comes: stdout on stdout, stderr on stder
 joined by blanks and interpreted by each host's shell, as ssh does. In them, {{{host}}} is the host. With -R exec they \
 are run here, once for each host name: %h is the name too, %n its rank from 0.
 
-Exit status: 0 all ok; 1 some process not ok; 2 wrong usage, nothing started; 3 internal error; 130, 143 stopped by \
+Exit status: 0 all ok; 1 some process not ok, or not recorded; 2 wrong usage, nothing started; 3 internal error; 130, 143 stopped by \
 SIGINT, SIGTERM; with -S the largest remote status, where timeouts and hosts that cannot be reached count 255.
 
 The first Ctrl-C ends what runs politely and says who that is; the second kills at once.";

@@ -116,6 +116,13 @@ impl Phalanx {
         phalanx
     }
 
+    /// `phalanx` with any verb, its output unwanted.
+    pub(super) fn verb(&self, arguments: &[&str]) -> Command {
+        let mut phalanx = quiet(&self.0);
+        phalanx.args(arguments);
+        phalanx
+    }
+
     /// A program that did nothing would win every contest.
     fn that_works(self) -> Result<Phalanx, String> {
         let mut trial = self.run(&["-R", "exec", "-w", "n[1-3]", "-S", "-q", "exit 7"]);

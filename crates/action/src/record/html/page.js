@@ -157,9 +157,9 @@
   const drawAxis = () => {
     const [left, right] = window_;
     const axis = find('axis');
-    const room = Math.max(Math.floor((axis.clientWidth || 500) / 90), 2);
+    const room = Math.max(Math.floor((axis.clientWidth || 500) / 80), 2);
     const raw = (right - left) / room;
-    const bases = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5];
+    const bases = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5];
     const tick = bases.find(base => base >= raw) ?? 864e5 * Math.ceil(raw / 864e5);
     axis.replaceChildren();
     const zero = whole[0];
