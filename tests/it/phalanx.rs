@@ -37,7 +37,12 @@ impl Phalanx {
 
     /// `phalanx report` with these.
     pub(crate) fn report(arguments: &[&str]) -> Self {
-        Self::from_command(Command::new(phalanx())).args(["report"]).args(arguments)
+        Self::verb("report", arguments)
+    }
+
+    /// `phalanx forward`, `phalanx serial` and their like, with these arguments.
+    pub(crate) fn verb(verb: &str, arguments: &[&str]) -> Self {
+        Self::from_command(Command::new(phalanx())).args([verb]).args(arguments)
     }
 
     /// A shell line in which `$PHALANX` is the program.

@@ -13,6 +13,7 @@ mod contest;
 mod expect;
 mod labels;
 mod measure;
+mod nodeset;
 mod report;
 mod silent;
 mod spawning;
@@ -38,6 +39,7 @@ const ROWS: &[Row] = &[
     labels::ROW,
     cold::ROW,
     silent::ROW,
+    nodeset::ROW,
     expect::SEARCH,
     expect::LINES,
     report::ROW,

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use phalanx_action::local::Local;
 use phalanx_action::remote::Remote;
@@ -16,7 +16,7 @@ fn connector(directory: &Path) -> ConnectionParams {
     let path = directory.join("connector");
     std::fs::write(&path, "#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\nHOST=$1 exec sh -c \"$2\"\n").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    ConnectionParams { ssh: path.into(), ..ConnectionParams::default() }
+    ConnectionParams { ssh: Some(path.into()), ..ConnectionParams::default() }
 }
 
 fn hosts(count: usize) -> Vec<String> {
@@ -98,7 +98,6 @@ fn a_local_action_has_one_process_and_a_place_in_the_report() {
 #[test]
 fn many_hosts_at_once_end_together() {
     let directory = tempfile::tempdir().unwrap();
-    let began = Instant::now();
     let action = Remote::new(":", hosts(500)).params(connector(directory.path())).fanout(0).build().unwrap().run();
-    assert!(action.finished_ok(), "{:?} after {:?}", action, began.elapsed());
+    assert!(action.finished_ok(), "{:?}", action.check());
 }

@@ -1,14 +1,16 @@
-//! What was typed, before anything is asked of the world. What it means is found out in [`crate::run::plan`].
+//! What was typed, before anything is asked of the world. What it means is found out in `run/plan.rs`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use log::LevelFilter;
 use phalanx_process::duration;
 
+use crate::connect::ConnectArgs;
+use crate::forward::ForwardArgs;
 use crate::hosts::HostArgs;
+use crate::serial::SerialArgs;
 
 /// Launches and controls many processes at once, local and remote.
 #[derive(Debug, Parser)]
@@ -24,6 +26,10 @@ pub(crate) enum Verb {
     Run(Box<RunArgs>),
     /// Show what runs recorded: as tables, JSON, JUnit XML, or a page with a timeline
     Report(crate::report::ReportArgs),
+    /// Make a port here lead to a port behind a host
+    Forward(Box<ForwardArgs>),
+    /// Talk to a serial line, here or on other hosts
+    Serial(Box<SerialArgs>),
     /// Fold, expand and compute with sets of hosts, as ClusterShell's nodeset does
     #[command(disable_help_flag = true)]
     Nodeset {
@@ -62,37 +68,12 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub(crate) fanout: usize,
 
-    /// How long setting up a connection may take, in seconds or H:M:S; 0 for as long as ssh likes
-    #[arg(short = 't', long, value_name = "TIME", value_parser = time)]
-    pub(crate) connect_timeout: Option<Duration>,
-
     /// How long the command may take on each host, in seconds or H:M:S; 0 for ever
     #[arg(short = 'u', long, value_name = "TIME", value_parser = time)]
     pub(crate) command_timeout: Option<Duration>,
 
-    /// Log in as this user
-    #[arg(short = 'l', long = "user", value_name = "USER")]
-    pub(crate) user: Option<String>,
-
-    /// Connect to this port
-    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) port: Option<u16>,
-
-    /// Use this private key
-    #[arg(short = 'i', long = "key", value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
-
-    /// An option for ssh, as ssh -o takes it; may be repeated
-    #[arg(short = 'o', long = "option", value_name = "OPTION=VALUE")]
-    pub(crate) options: Vec<String>,
-
-    /// Use this ssh configuration instead of the user's
-    #[arg(short = 'F', long, value_name = "FILE")]
-    pub(crate) ssh_config: Option<PathBuf>,
-
-    /// Connect with this program instead of ssh
-    #[arg(long = "ssh", value_name = "PROGRAM")]
-    pub(crate) ssh: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
 
     /// Run it on each host through ssh, or here (exec)
     #[arg(short = 'R', long, value_enum, default_value_t = Worker::Ssh)]
@@ -152,27 +133,11 @@ impl Args {
     pub(crate) fn verbosity(&self) -> i16 {
         match &self.verb {
             Verb::Run(run) => i16::from(run.verbose) - i16::from(run.quiet),
+            Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
+            Verb::Serial(serial) => i16::from(serial.verbose) - i16::from(serial.quiet),
             Verb::Report(_) | Verb::Nodeset { .. } => 0,
         }
     }
-}
-
-/// Logs go to stderr, warnings by default; `RUST_LOG` has the last word.
-pub(crate) fn start_logging(verbosity: i16) {
-    let level = match verbosity {
-        ..=-1 => LevelFilter::Error,
-        0 => LevelFilter::Warn,
-        1 => LevelFilter::Info,
-        _ => LevelFilter::Debug,
-    };
-    let mut builder = env_logger::Builder::new();
-    // The only handlers in this program are its own: a slow turn is a busy machine's, and no news for a user.
-    builder.filter_level(level).filter_module("phalanx_process::engine", quieter(level));
-    builder.parse_default_env().format_target(false).init();
-}
-
-fn quieter(level: LevelFilter) -> LevelFilter {
-    if level <= LevelFilter::Warn { LevelFilter::Error } else { level }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -183,6 +148,6 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|error| error.to_string())
 }

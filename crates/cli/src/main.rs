@@ -1,11 +1,15 @@
 //! The `phalanx` binary: what was typed, what it means, doing it, showing it, and the exit status.
 
 mod args;
+mod connect;
 mod exit;
+mod forward;
 mod hosts;
+mod logging;
 mod nodeset;
 mod report;
 mod run;
+mod serial;
 mod show;
 
 use std::ffi::OsString;
@@ -22,10 +26,12 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return exit::after_parsing(&error),
     };
-    args::start_logging(args.verbosity());
+    logging::start(args.verbosity());
     match args.verb {
         args::Verb::Run(typed) => run::run(&typed),
         args::Verb::Report(typed) => report::run(&typed),
+        args::Verb::Forward(typed) => forward::run(&typed),
+        args::Verb::Serial(typed) => serial::run(&typed),
         args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
 }

@@ -15,6 +15,7 @@
 //! place, call the same [`Engine::turn`].
 
 mod children;
+mod devices;
 mod ends;
 mod hub;
 
@@ -37,6 +38,7 @@ use crate::spec::{Launch, Spec, Stdin};
 use crate::subscription::Feed;
 use crate::table::Table;
 use children::{Children, Hands};
+use devices::Devices;
 use hub::{Ground, Hub};
 
 /// How the processes that have not ended are started.
@@ -91,6 +93,7 @@ pub(crate) struct Engine {
     table: Table,
     launches: Launches,
     children: Children,
+    devices: Devices,
     hub: Hub,
     ready: Vec<Readiness>,
     pending_signals: Vec<Signal>,
@@ -114,6 +117,7 @@ impl Engine {
         Ok(Self {
             inbox: Inbox::new(&reactor, INBOX_KEY)?,
             children: Children::new(&reactor, options.sigchld.then_some(SIGCHLD_KEY))?,
+            devices: Devices::default(),
             reactor,
             signals: None,
             table: Table::default(),
@@ -173,13 +177,22 @@ impl Engine {
         self.wait(timeout)
     }
 
-    /// When something is due although nothing became ready.
+    /// When something is due although nothing became ready; now, if there is something to be done already.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        // What the last turn has read waits to be told, and no descriptor says so.
+        if self.has_ready() || !self.table.is_settled() || !self.pending_signals.is_empty() {
+            return Some(Instant::now());
+        }
         [self.table.poll_timeout(), self.hub.next_timer()].into_iter().flatten().min()
     }
 
+    /// Whether something can be read or written on, of which no readiness will tell again.
+    fn has_ready(&self) -> bool {
+        (self.children.has_ready() || self.devices.has_ready()) && !self.hub.is_congested()
+    }
+
     fn time_to_wait(&self, limit: Option<Instant>) -> Option<Duration> {
-        if self.children.has_ready() && !self.hub.is_congested() {
+        if self.has_ready() {
             return Some(Duration::ZERO);
         }
         let next = [limit, self.next_deadline()].into_iter().flatten().min();
@@ -200,8 +213,9 @@ impl Engine {
                 self.deliver(event, now, seen);
             }
             let (hub, ground) = self.hub_and_ground(now);
-            if hub.expire(ground) {
+            if let Some(timer) = hub.expire(ground) {
                 settled = Settled::Something;
+                seen(Event::Timer { timer });
                 continue;
             }
             let Some(effect) = self.table.poll_effect() else { return settled };
@@ -241,7 +255,11 @@ impl Engine {
             _ => None,
         };
         let hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
-        self.children.perform(effect, launch.as_deref(), hands);
+        if self.devices.concerns(&effect, launch.as_deref()) {
+            self.devices.perform(effect, launch.as_deref(), hands);
+        } else {
+            self.children.perform(effect, launch.as_deref(), hands);
+        }
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -258,6 +276,7 @@ impl Engine {
         if !self.hub.is_congested() {
             let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
             self.children.advance(&mut hands);
+            self.devices.advance(&mut hands);
         }
         self.table.handle_timeout(Instant::now());
         Ok(())
@@ -267,6 +286,8 @@ impl Engine {
         let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
         if ready.key == SIGCHLD_KEY {
             self.children.handle_sigchld(&mut hands);
+        } else if self.devices.handle_readiness(ready) {
+            // It was one of them.
         } else if ready.key >= FIRST_PROCESS_KEY {
             self.children.handle_readiness(ready, &mut hands);
         }

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use phalanx_core::timer::Timers;
 use phalanx_core::{ExitStatus, Signal};
 
-use crate::event::{Effect, Event, Grace, Input, Kill, Request, Stream};
+use crate::event::{Effect, Event, Grace, Input, Kill, NO_PROCESS, Request, Stream};
 use crate::id::ProcessId;
 use crate::outcome::{Finished, Outcome, StartError};
 use crate::output::{Capture, Captured};
@@ -129,6 +129,13 @@ impl Table {
     #[must_use]
     pub fn alive(&self) -> usize {
         self.alive
+    }
+
+    /// Whether there is nothing to be told, and nothing to be done at once.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let held_back = self.shortage.is_some_and(|shortage| shortage.waiting);
+        self.events.is_empty() && self.urgent.is_empty() && (held_back || self.spawns.is_empty())
     }
 
     /// What has been kept so far of a stream of a process that has not ended.
@@ -280,8 +287,9 @@ impl Table {
         if record.phase != Phase::Running {
             return;
         }
-        let leak_timeout = record.policy.leak_timeout;
-        let until = now + leak_timeout;
+        // What has not even been handed on by now, it will never read.
+        record.write_error |= self.urgent.iter().any(|effect| matches!(effect, Effect::Write(to, _) if *to == id));
+        let until = now + record.policy.leak_timeout;
         record.phase = Phase::Draining { status, until, swept: false };
         if record.open != [false, false] {
             self.deadlines.insert(until, id);
@@ -441,7 +449,7 @@ impl Record {
 
     fn finish(self, now: Instant, status: Option<ExitStatus>, error: Option<StartError>) -> Finished {
         let outcome = Outcome {
-            pid: self.pid,
+            pid: self.pid.filter(|pid| *pid != NO_PROCESS),
             started_at: self.started_at,
             ended_at: now,
             status,

@@ -18,7 +18,10 @@
     if (text !== undefined) element.textContent = text;
     return element;
   };
-  const many = (count, noun) => `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+  // Not toLocaleString: a browser takes its time to load what it knows of languages.
+  const grouped = count => String(count).replace(/\B(?=(\d{3})+$)/g, ',');
+  const many = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
+  const two = number => String(number).padStart(2, '0');
 
   // ---- time ----
 
@@ -35,11 +38,13 @@
     if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
     if (milliseconds < 60000) return `${(milliseconds / 1000).toFixed(milliseconds < 10000 ? 2 : 1)} s`;
     const seconds = Math.round(milliseconds / 1000);
-    const two = number => String(number).padStart(2, '0');
     const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
     return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)} h` : `${minutes}:${two(seconds % 60)} min`;
   };
-  const date = seconds => new Date(seconds * 1000).toLocaleString('sv');
+  const date = seconds => {
+    const at = new Date(seconds * 1000);
+    return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${[at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':')}`;
+  };
 
   // ---- what is looked at ----
 
@@ -346,7 +351,7 @@
       : 'Nothing was recorded.';
     const figure = (number, name, look) => {
       const box = make('div', look);
-      const count = make('b', '', number.toLocaleString('en'));
+      const count = make('b', '', grouped(number));
       if (look && number) count.style.color = 'var(--class)';
       box.append(count, make('span', '', name));
       return box;
@@ -360,7 +365,7 @@
       const chip = make('button', look);
       chip.type = 'button';
       chip.dataset.result = word;
-      chip.append(make('i', 'dot'), word, make('b', '', count.toLocaleString('en')));
+      chip.append(make('i', 'dot'), word, make('b', '', grouped(count)));
       chip.addEventListener('click', () => {
         const result = new Set(view.result);
         if (!result.delete(word)) result.add(word);
