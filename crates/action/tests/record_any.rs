@@ -39,9 +39,9 @@ fn whole() -> Vec<u8> {
 
 fn render(records: &[Record]) {
     let zone = Zone::utc();
-    to_text(records, Layout::Wide, &zone);
-    to_junit(records);
-    to_html(records, &zone);
+    assert!(to_text(records, Layout::Wide, &zone).contains("\nReport "));
+    assert!(to_junit(records).ends_with("</testsuites>\n"));
+    assert_eq!(to_html(records, &zone).matches("<script").count(), 3, "the data, the outputs and the script");
     let json: serde_json::Value = serde_json::from_str(&to_json(records)).expect("a report is JSON");
     let processes = records.iter().flat_map(|record| &record.steps).flat_map(|step| &step.processes);
     assert_eq!(json["total"], Totals::of(processes).total);
