@@ -114,6 +114,12 @@ fn a_report_replaces_another_whole_or_not_at_all() {
     assert_eq!(fs::read_dir(recorded.0.path()).expect("ours").count(), 2, "nothing else is left behind");
     assert_eq!(line("unlimited").status(), Some(0));
     assert!(fs::read_to_string(&page).expect("it is there").starts_with("<!doctype html>"));
+    let link = recorded.path("link.html");
+    std::os::unix::fs::symlink(&page, &link).expect("it is ours");
+    fs::write(&page, "before").expect("it is ours");
+    assert_eq!(recorded.report(&["-o", &link.display().to_string()]).status(), Some(0));
+    assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink(), "a link is followed");
+    assert!(fs::read_to_string(&page).expect("it is there").starts_with("<!doctype html>"));
     let direct = recorded.report(&["--format", "text", "-o", "/dev/stdout"]);
     assert!(direct.stdout().starts_with("Name "), "what is no file is written to, not replaced");
 }

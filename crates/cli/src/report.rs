@@ -27,7 +27,7 @@ Exit status: 0 rendered, whatever became of the hosts; 2 a file cannot be read, 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct ReportArgs {
-    /// The form [default: as the name after -o ends, else text]
+    /// Tables, one JSON object, JUnit XML, or a page with a timeline [default: as the name after -o ends, else text]
     #[arg(long, value_enum, value_name = "FORM")]
     format: Option<Format>,
 
@@ -40,16 +40,12 @@ pub(crate) struct ReportArgs {
     records: Vec<PathBuf>,
 }
 
-/// The forms of a report.
+/// The forms of a report: tables for people, one JSON object, JUnit XML for continuous integration, one page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Tables for people
     Text,
-    /// One JSON object
     Json,
-    /// JUnit XML, for continuous integration
     Junit,
-    /// One page with a timeline
     Html,
 }
 

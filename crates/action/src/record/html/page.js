@@ -26,8 +26,10 @@
   // ---- time ----
 
   // Steps that are far apart would be slivers on one clock: then each has its own, from zero.
-  const earliest = Math.min(...steps.map(step => step.begin));
-  const latest = Math.max(...steps.map(step => step.end));
+  const least = (values, other) => values.reduce((one, value) => Math.min(one, value), other);
+  const most = (values, other) => values.reduce((one, value) => Math.max(one, value), other);
+  const earliest = least(steps.map(step => step.begin), Infinity);
+  const latest = most(steps.map(step => step.end), 0);
   const lengths = steps.reduce((sum, step) => sum + step.end - step.begin, 0);
   const oneClock = lengths * 3 >= latest - earliest;
   const shift = step => oneClock ? (steps[step].begin - earliest) * 1000 : 0;
@@ -82,16 +84,16 @@
       && words.every(word => haystack(host).includes(word));
     chosen = hosts.filter(wanted);
     rows = [];
+    const ofStep = steps.map(() => []);
+    for (const host of chosen) ofStep[host.step].push(host);
     steps.forEach((step, number) => {
-      const members = chosen.filter(host => host.step === number);
+      const members = ofStep[number];
       if (!members.length) return;
       if (ORDERS[view.sort]) members.sort(ORDERS[view.sort]);
       if (steps.length > 1) rows.push({group: step, number, count: members.length});
       for (const host of members) rows.push(host);
     });
     const ends = chosen.map(until), starts = chosen.map(from).filter(start => start !== null);
-    const least = (values, other) => values.reduce((one, value) => Math.min(one, value), other);
-    const most = (values, other) => values.reduce((one, value) => Math.max(one, value), other);
     const begin = least(starts, Infinity);
     whole = [Number.isFinite(begin) ? Math.min(begin, least(ends, Infinity)) : 0, 0];
     whole[1] = Math.max(most(ends, 0), whole[0] + 1);
