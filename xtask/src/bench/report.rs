@@ -63,11 +63,17 @@ fn look(page: &Path) -> Result<(), String> {
         ("the page finds a host, the first time", "q=node7777", "filtered"),
         ("the page sorts", "sort=longest", "filtered"),
     ] {
-        let dom = browser.dom(page, fragment);
-        let said = dom.split(&format!(" data-{name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
-        let taken: f64 = said.and_then(|said| said.parse().ok()).ok_or("the page does not say how long it took")?;
+        let mut times = (0..3).map(|_| said(&browser.dom(page, fragment), name)).collect::<Result<Vec<_>, _>>()?;
+        times.sort_by(f64::total_cmp);
+        let taken = times[1];
         let word = if taken <= PAGE { "REACHED" } else { "MISSED" };
         println!("  {taken:6.0} ms until {work:37} goal ≤ {PAGE} ms   {word}");
     }
     Ok(())
+}
+
+/// What the page noted about itself, in milliseconds.
+fn said(dom: &str, name: &str) -> Result<f64, String> {
+    let noted = dom.split(&format!(" data-{name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+    noted.and_then(|noted| noted.parse().ok()).ok_or_else(|| "the page does not say how long it took".to_owned())
 }
