@@ -459,7 +459,8 @@ impl Record {
             forced_kill: self.forced_kill,
             expect_failed: self.expect_failed,
             write_error: self.write_error,
-            leaked: status.is_some() && self.open != [false, false],
+            leaked: status.is_some()
+                && (self.open != [false, false] || matches!(self.phase, Phase::Draining { swept: true, .. })),
             handler_panicked: self.handler_panicked,
         };
         let ok = outcome.ok(&self.policy.ignore);

@@ -133,7 +133,7 @@ fn leftovers_that_are_not_wanted_are_killed_and_may_say_their_last_words() {
     world.input(Input::Bytes(Stream::Stdout, b"last words"));
     world.close_streams();
     let finished = world.finished();
-    assert_eq!((finished.outcome.leaked, finished.stdout.bytes()), (false, &b"last words"[..]));
+    assert_eq!((finished.outcome.leaked, finished.stdout.bytes()), (true, &b"last words"[..]));
     assert_eq!(world.effects(), [world.signal(Signal::KILL), Effect::Release(world.id)]);
 }
 
