@@ -15,6 +15,7 @@ mod labels;
 mod measure;
 mod nodeset;
 mod prompts;
+mod report;
 mod silent;
 mod spawning;
 mod workshop;
@@ -46,6 +47,7 @@ const ROWS: &[Row] = &[
     prompts::SESSIONS,
     prompts::LINE_HANDLER,
     prompts::RESIDENT,
+    report::ROW,
 ];
 
 /// `cargo xtask bench [ROW…]`.

@@ -7,6 +7,7 @@
 //!     └────────────────── all have ended ────────────────────────┘
 //! ```
 
+mod again;
 mod local;
 mod plan;
 mod tally;
@@ -47,6 +48,9 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         Ok(plan) => plan,
         Err(error) => return exit::usage(&error),
     };
+    if plan.hosts.is_empty() {
+        return exit::nothing_to_do(&"no host that was asked for failed in the record: nothing is run again");
+    }
     if args.dry_run {
         return crate::show::dry_run(&plan);
     }
@@ -232,6 +236,8 @@ impl<'a> Run<'a> {
 
     fn conclude(mut self) -> io::Result<u8> {
         self.tally.call_off_the_rest();
+        // The status tells whether what was said so far could be recorded.
+        self.watch_output(Show::flush);
         let status = self.status();
         let shown = self.show.conclude(&self.tally, status);
         self.note_output(shown);
@@ -260,8 +266,9 @@ impl<'a> Run<'a> {
             Stop::Asked(signal) | Stop::Killed(signal) => exit::of_signal(signal.number()),
             Stop::OutputClosed => exit::of_signal(BROKEN_PIPE),
             Stop::OutputFailed => exit::INTERNAL,
-            Stop::No if self.max_status => self.tally.max_status(),
-            Stop::No if self.tally.failed() > 0 => exit::FAILED,
+            Stop::No if self.max_status && self.tally.max_status() > 0 => self.tally.max_status(),
+            // A record that cannot be relied on is a failure of its own.
+            Stop::No if self.tally.failed() > 0 || self.show.record_is_incomplete() => exit::FAILED,
             Stop::No => exit::OK,
         }
     }

@@ -1,17 +1,21 @@
 //! Shows a run: lines with labels, gathered, as JSON, into files; a status line, a report.
 //!
-//! A show is made of parts that do not know each other: the [`labels`](labels::Labels) or [`json`](json::Json) write
+//! A show is made of parts that do not know each other: the [`labels`](labels::Labels) or [`events`](events::Events) write
 //! stdout and stderr through one [`screen`](screen::Screen); [`gather`](gather::Gather) keeps for the end;
-//! [`files`](files::Files) write a directory.
+//! [`files`](files::Files) write a directory, and the [`record`](record::Record) a file of events.
 
+mod events;
 mod files;
 mod gather;
-mod json;
 mod labels;
 mod partial;
+mod record;
 mod screen;
 mod status;
 mod writer;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use phalanx_action::report::{Layout, Report};
 use phalanx_nodeset::fold_names;
@@ -19,13 +23,12 @@ use phalanx_process::Signal;
 use phalanx_process::date::Zone;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
-use std::io::{self, Write as _};
-use std::process::ExitCode;
 
+use self::events::Events;
 use self::files::Files;
 use self::gather::Gather;
-use self::json::Json;
 use self::labels::Labels;
+use self::record::{Record, RecordError};
 use self::screen::Screen;
 use self::status::StatusLine;
 use crate::args::RunArgs;
@@ -53,12 +56,14 @@ pub(crate) enum BeginError {
     OutputDir { directory: std::path::PathBuf, error: io::Error },
     #[error("cannot start a thread for the output: {0}")]
     Thread(io::Error),
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 /// How what comes is shown.
 enum Style {
     Labels(Labels),
-    Json(Json),
+    Json(Events),
     /// Nothing now, everything at the end.
     Gathered,
 }
@@ -70,6 +75,7 @@ pub(crate) struct Show<'a> {
     style: Style,
     gather: Option<Gather>,
     files: Option<Files>,
+    record: Option<Record>,
     status: Option<StatusLine>,
     quiet: bool,
     verbose: bool,
@@ -80,28 +86,36 @@ impl<'a> Show<'a> {
     /// What was asked for.
     ///
     /// # Errors
-    /// When the output directory cannot be used.
+    /// When the output directory or the record cannot be written.
     pub(crate) fn new(args: &RunArgs, plan: &'a Plan) -> Result<Self, BeginError> {
         let screen = Screen::new().map_err(BeginError::Thread)?;
         let files = args.output_dir.as_deref().map(Files::new).transpose();
         let files = files.map_err(|(directory, error)| BeginError::OutputDir { directory, error })?;
+        // Last, so that what else is refused leaves no record behind.
+        let record = args.record.as_deref().map(|path| Record::begin(path, plan)).transpose()?;
         let verbose = args.verbose > 0;
         let style = match (args.json, args.gather) {
-            (true, _) => Style::Json(Json::new()),
+            (true, _) => Style::Json(Events::default()),
             (false, true) if !verbose => Style::Gathered,
             (false, _) => Style::Labels(Labels::new(!args.no_label, screen.colours())),
         };
         let status = (!args.quiet && screen.has_terminal()).then(StatusLine::new);
         let gather = args.gather.then(Gather::default);
-        Ok(Self { plan, screen, style, gather, files, status, quiet: args.quiet, verbose, report: args.report })
+        Ok(Self { plan, screen, style, gather, files, record, status, quiet: args.quiet, verbose, report: args.report })
     }
 
     pub(crate) fn has_status_line(&self) -> bool {
         self.status.is_some()
     }
 
+    /// Whether something could not be recorded.
+    pub(crate) fn record_is_incomplete(&self) -> bool {
+        self.record.as_ref().is_some_and(Record::is_incomplete)
+    }
+
     /// Writes what has been shown so far.
     pub(crate) fn flush(&mut self) -> Result<(), ShowError> {
+        self.record.iter_mut().for_each(Record::flush);
         self.screen.flush()
     }
 
@@ -129,8 +143,11 @@ impl<'a> Show<'a> {
 
     pub(crate) fn started(&mut self, host: usize, pid: u32) -> Result<(), ShowError> {
         let name = &self.plan.hosts[host];
+        if let Some(record) = &mut self.record {
+            record.started(name, pid);
+        }
         match &mut self.style {
-            Style::Json(json) => json.started(name, pid, &mut self.screen),
+            Style::Json(_) => self.screen.write_stdout(|out| Events::started(name, pid, out)),
             _ if self.verbose => {
                 let text = format!("{name}: started, pid {pid}");
                 self.message(&text)
@@ -144,12 +161,15 @@ impl<'a> Show<'a> {
         if let Some(files) = &mut self.files {
             files.append(name, stream, bytes);
         }
+        if let Some(record) = &mut self.record {
+            record.output(host, name, stream, bytes);
+        }
         if let Some(gather) = &mut self.gather {
             gather.append(host, stream, bytes);
         }
         match &mut self.style {
             Style::Labels(labels) => labels.output(host, name, stream, bytes, &mut self.screen),
-            Style::Json(json) => json.output(host, name, stream, bytes, &mut self.screen),
+            Style::Json(events) => self.screen.write_stdout(|out| events.output(host, name, stream, bytes, out)),
             Style::Gathered => Ok(()),
         }
     }
@@ -168,8 +188,13 @@ impl<'a> Show<'a> {
         if let Some(gather) = &mut self.gather {
             gather.end(host, verdict);
         }
+        if let Some(record) = &mut self.record {
+            record.ended(host, name, verdict, outcome);
+        }
         match &mut self.style {
-            Style::Json(json) => json.ended(host, name, verdict, outcome, &mut self.screen)?,
+            Style::Json(events) => {
+                self.screen.write_stdout(|out| events.ended(host, name, verdict, Some(outcome), out))?;
+            }
             Style::Labels(labels) => labels.end(host, name, &mut self.screen)?,
             Style::Gathered => {}
         }
@@ -221,13 +246,16 @@ impl<'a> Show<'a> {
 
     /// All that is shown when everybody has ended.
     pub(crate) fn conclude(&mut self, tally: &Tally, status: u8) -> Result<(), ShowError> {
+        if let Some(record) = &mut self.record {
+            record.summary(self.plan, tally, status);
+        }
         self.status = None;
         self.screen.set_status("");
         if let Some(gather) = self.gather.take() {
             gather.show(self.plan, tally, self.quiet, &mut self.screen)?;
         }
         match &mut self.style {
-            Style::Json(json) => json.summary(self.plan, tally, status, &mut self.screen)?,
+            Style::Json(events) => self.screen.write_stdout(|out| events.summary(self.plan, tally, status, out))?,
             Style::Labels(_) | Style::Gathered => self.tell_the_stopped(tally)?,
         }
         if self.report {
