@@ -54,7 +54,8 @@ pub(crate) struct ForwardArgs {
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// Through which host: [USER@]ADDRESS[:PORT]
+    // Not a doc comment: to rustdoc, brackets are links.
+    #[arg(help = "Through which host: [USER@]ADDRESS[:PORT]")]
     host: Host,
 
     /// Where to, as seen from there: ADDRESS:PORT, an IPv6 address in brackets
