@@ -3,9 +3,11 @@
 mod children;
 mod documents;
 mod fleet;
+mod forward;
 mod phalanx;
 mod run;
 mod run_hosts;
 mod run_ssh;
 mod run_stop;
+mod ssh;
 mod tidy;

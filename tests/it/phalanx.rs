@@ -35,6 +35,11 @@ impl Phalanx {
         Self::run(&["-F"]).args([fleet.ssh_config()]).args(arguments)
     }
 
+    /// `phalanx forward`, `phalanx serial` and their like, with these arguments.
+    pub(crate) fn verb(verb: &str, arguments: &[&str]) -> Self {
+        Self::from_command(Command::new(phalanx())).args([verb]).args(arguments)
+    }
+
     /// A shell line in which `$PHALANX` is the program.
     pub(crate) fn shell(line: &str) -> Self {
         let mut command = Command::new("bash");

@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use log::LevelFilter;
 use phalanx_process::duration;
 
+use crate::connect::ConnectArgs;
+use crate::forward::ForwardArgs;
 use crate::hosts::HostArgs;
 
 /// Launches and controls many processes at once, local and remote.
@@ -22,6 +24,8 @@ pub(crate) struct Args {
 pub(crate) enum Verb {
     /// Run a command on many hosts
     Run(Box<RunArgs>),
+    /// Make a port here lead to a port behind a host
+    Forward(ForwardArgs),
     /// Fold, expand and compute with sets of hosts, as ClusterShell's nodeset does
     #[command(disable_help_flag = true)]
     Nodeset {
@@ -60,37 +64,12 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub(crate) fanout: usize,
 
-    /// How long setting up a connection may take, in seconds or H:M:S; 0 for as long as ssh likes
-    #[arg(short = 't', long, value_name = "TIME", value_parser = time)]
-    pub(crate) connect_timeout: Option<Duration>,
-
     /// How long the command may take on each host, in seconds or H:M:S; 0 for ever
     #[arg(short = 'u', long, value_name = "TIME", value_parser = time)]
     pub(crate) command_timeout: Option<Duration>,
 
-    /// Log in as this user
-    #[arg(short = 'l', long = "user", value_name = "USER")]
-    pub(crate) user: Option<String>,
-
-    /// Connect to this port
-    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) port: Option<u16>,
-
-    /// Use this private key
-    #[arg(short = 'i', long = "key", value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
-
-    /// An option for ssh, as ssh -o takes it; may be repeated
-    #[arg(short = 'o', long = "option", value_name = "OPTION=VALUE")]
-    pub(crate) options: Vec<String>,
-
-    /// Use this ssh configuration instead of the user's
-    #[arg(short = 'F', long, value_name = "FILE")]
-    pub(crate) ssh_config: Option<PathBuf>,
-
-    /// Connect with this program instead of ssh
-    #[arg(long = "ssh", value_name = "PROGRAM")]
-    pub(crate) ssh: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
 
     /// Run it on each host through ssh, or here (exec)
     #[arg(short = 'R', long, value_enum, default_value_t = Worker::Ssh)]
@@ -142,6 +121,7 @@ impl Args {
     pub(crate) fn verbosity(&self) -> i16 {
         match &self.verb {
             Verb::Run(run) => i16::from(run.verbose) - i16::from(run.quiet),
+            Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
             Verb::Nodeset { .. } => 0,
         }
     }
@@ -173,6 +153,6 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|error| error.to_string())
 }

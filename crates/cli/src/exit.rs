@@ -48,3 +48,10 @@ pub(crate) fn internal(error: &impl Display) -> ExitCode {
     eprintln!("phalanx: {error}");
     ExitCode::from(INTERNAL)
 }
+
+/// One sentence on stderr, and the status for a process that is not ok.
+#[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
+pub(crate) fn failed(error: &impl Display) -> ExitCode {
+    eprintln!("phalanx: {error}");
+    ExitCode::from(FAILED)
+}

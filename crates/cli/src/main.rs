@@ -1,7 +1,9 @@
 //! The `phalanx` binary: what was typed, what it means, doing it, showing it, and the exit status.
 
 mod args;
+mod connect;
 mod exit;
+mod forward;
 mod hosts;
 mod nodeset;
 mod run;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     args::start_logging(args.verbosity());
     match args.verb {
         args::Verb::Run(typed) => run::run(&typed),
+        args::Verb::Forward(typed) => forward::run(&typed),
         args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
 }

@@ -24,6 +24,13 @@ impl DeviceError {
         Self { action: action.into(), device: device.to_owned(), source: source.into() }
     }
 
+    /// Whether descriptors or memory have run out, which others may give back.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        let errno = self.source.raw_os_error().map(Errno::from_raw);
+        matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
+    }
+
     /// What the user might do about it.
     fn advice(&self) -> Option<&'static str> {
         Some(match Errno::from_raw(self.source.raw_os_error()?) {

@@ -15,6 +15,7 @@
 //! place, call the same [`Engine::turn`].
 
 mod children;
+mod devices;
 mod ends;
 mod hub;
 
@@ -37,6 +38,7 @@ use crate::spec::{Launch, Spec, Stdin};
 use crate::subscription::Feed;
 use crate::table::Table;
 use children::{Children, Hands};
+use devices::Devices;
 use hub::{Ground, Hub};
 
 /// How the processes that have not ended are started.
@@ -91,6 +93,7 @@ pub(crate) struct Engine {
     table: Table,
     launches: Launches,
     children: Children,
+    devices: Devices,
     hub: Hub,
     ready: Vec<Readiness>,
     pending_signals: Vec<Signal>,
@@ -114,6 +117,7 @@ impl Engine {
         Ok(Self {
             inbox: Inbox::new(&reactor, INBOX_KEY)?,
             children: Children::new(&reactor, options.sigchld.then_some(SIGCHLD_KEY))?,
+            devices: Devices::default(),
             reactor,
             signals: None,
             table: Table::default(),
@@ -179,7 +183,7 @@ impl Engine {
     }
 
     fn time_to_wait(&self, limit: Option<Instant>) -> Option<Duration> {
-        if self.children.has_ready() && !self.hub.is_congested() {
+        if (self.children.has_ready() || self.devices.has_ready()) && !self.hub.is_congested() {
             return Some(Duration::ZERO);
         }
         let next = [limit, self.next_deadline()].into_iter().flatten().min();
@@ -241,7 +245,11 @@ impl Engine {
             _ => None,
         };
         let hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
-        self.children.perform(effect, launch.as_deref(), hands);
+        if self.devices.concerns(&effect, launch.as_deref()) {
+            self.devices.perform(effect, launch.as_deref(), hands);
+        } else {
+            self.children.perform(effect, launch.as_deref(), hands);
+        }
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -258,6 +266,7 @@ impl Engine {
         if !self.hub.is_congested() {
             let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
             self.children.advance(&mut hands);
+            self.devices.advance(&mut hands);
         }
         self.table.handle_timeout(Instant::now());
         Ok(())
@@ -267,6 +276,8 @@ impl Engine {
         let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
         if ready.key == SIGCHLD_KEY {
             self.children.handle_sigchld(&mut hands);
+        } else if self.devices.handle_readiness(ready) {
+            // It was one of them.
         } else if ready.key >= FIRST_PROCESS_KEY {
             self.children.handle_readiness(ready, &mut hands);
         }

@@ -73,12 +73,15 @@ impl Kill {
     pub const NOW: Self = Self { signal: Signal::KILL, grace: Grace::Never, group: true };
 }
 
+/// Stands for the process id of what runs without a process: a serial line. No child ever has it.
+pub const NO_PROCESS: u32 = 0;
+
 /// What the driver saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input<'a> {
     /// It runs.
     Spawned {
-        /// Its process id.
+        /// Its process id; [`NO_PROCESS`] for what runs without a process of its own.
         pid: u32,
     },
     /// It cannot be started.
@@ -137,7 +140,7 @@ pub enum Event {
     Started {
         /// Which.
         id: ProcessId,
-        /// Its process id.
+        /// Its process id; [`NO_PROCESS`] for what runs without a process of its own.
         pid: u32,
     },
     /// A process said something.

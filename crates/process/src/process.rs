@@ -14,11 +14,11 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::conductor::Conductor;
-use crate::event::{Kill, Request, Stream};
+use crate::event::{Kill, NO_PROCESS, Request, Stream};
 use crate::handler::{Context, Handler};
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::Finished;
-use crate::slot::Slot;
+use crate::slot::{Running, Slot};
 use crate::spec::{Command, Environment, Faults, Output, Policy, Spec, Stdin};
 
 /// A process, from its description to its end. Cloning gives another handle to the same process.
@@ -340,7 +340,7 @@ impl Process {
         self.run_state().is_some_and(|run| run.slot.running().is_some() && run.slot.finished().is_none())
     }
 
-    /// Its process id, once it runs. Waits for the start if that is under way.
+    /// Its process id, once it runs; none for a serial line. Waits for the start if that is under way.
     ///
     /// # Panics
     /// Inside a handler.
@@ -349,7 +349,7 @@ impl Process {
         let run = self.run_state()?;
         self.inner.conductor.assert_outside("wait for the start of a process");
         run.slot.wait_started();
-        run.slot.running().map(|running| running.pid)
+        run.slot.running().map(|running| running.pid).filter(|pid| *pid != NO_PROCESS)
     }
 
     /// When it was started, if it runs or has run.
@@ -426,6 +426,7 @@ impl fmt::Debug for Process {
                 write!(f, ", {}, {verdict})", finished.outcome)
             }
             (Some(run), None) => match run.slot.running() {
+                Some(Running { pid: NO_PROCESS, .. }) => write!(f, ", running)"),
                 Some(running) => write!(f, ", running as pid {})", running.pid),
                 None => write!(f, ", starting)"),
             },

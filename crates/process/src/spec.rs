@@ -51,6 +51,18 @@ pub enum Command {
     /// One line, split into words by the rules of a POSIX shell: quotes and backslashes count, variables and globs do
     /// not. A line that cannot be split (an open quote) is a start error of the process.
     Words(String),
+    /// No program at all: a serial line, opened by the engine itself. What is written to the process is sent, what
+    /// arrives is its stdout; see [`crate::serial`].
+    Device(Device),
+}
+
+/// A serial line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its path.
+    pub path: PathBuf,
+    /// How it is set up.
+    pub settings: phalanx_core::serial::Settings,
 }
 
 impl Command {
@@ -65,6 +77,7 @@ impl Command {
                 let words = shlex::split(line).ok_or("its command has an open quote or ends in a backslash")?;
                 Ok(words.into_iter().map(OsString::from).collect::<Vec<_>>().into())
             }
+            Self::Device(_) => Err("it is a serial line, and no command".to_owned()),
         }
     }
 }
@@ -98,6 +111,7 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Words(line) => f.write_str(line),
+            Self::Device(device) => write!(f, "serial {} {}", device.path.display(), device.settings.speed),
             Self::Arguments(arguments) => {
                 let words = arguments.iter().map(|argument| argument.to_string_lossy());
                 let quoted = words.map(|word| {
@@ -157,8 +171,12 @@ impl Launch {
         if let Some(name) = &self.name {
             return name.clone();
         }
-        let line = self.command.to_string();
-        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::name_of(&self.command.to_string())
+    }
+
+    /// The name made of a command: one line of at most 39 characters.
+    pub(crate) fn name_of(command: &str) -> String {
+        let line = command.split_whitespace().collect::<Vec<_>>().join(" ");
         if line.chars().count() <= LONGEST_NAME {
             return line;
         }

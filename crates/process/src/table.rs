@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use phalanx_core::timer::Timers;
 use phalanx_core::{ExitStatus, Signal};
 
-use crate::event::{Effect, Event, Grace, Input, Kill, Request, Stream};
+use crate::event::{Effect, Event, Grace, Input, Kill, NO_PROCESS, Request, Stream};
 use crate::id::ProcessId;
 use crate::outcome::{Finished, Outcome, StartError};
 use crate::output::{Capture, Captured};
@@ -441,7 +441,7 @@ impl Record {
 
     fn finish(self, now: Instant, status: Option<ExitStatus>, error: Option<StartError>) -> Finished {
         let outcome = Outcome {
-            pid: self.pid,
+            pid: self.pid.filter(|pid| *pid != NO_PROCESS),
             started_at: self.started_at,
             ended_at: now,
             status,

@@ -1,8 +1,6 @@
 //! What was typed means: which hosts, which processes, and how to show them. Asks the world (files, terminals) once,
 //! and refuses what cannot work before anything is started.
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +12,7 @@ use phalanx_process::ssh::ConnectionParams;
 
 use super::local;
 use crate::args::{RunArgs, Worker};
+use crate::connect::ConnectError;
 use crate::hosts::HostsError;
 
 /// How long a process that was asked to end may take, before it is killed.
@@ -27,10 +26,8 @@ const KEPT_OF_STDERR: usize = 4096;
 pub(crate) enum PlanError {
     #[error(transparent)]
     Hosts(#[from] HostsError),
-    #[error("cannot use `{path}` as {role}: {reason}")]
-    File { path: PathBuf, role: &'static str, reason: String },
-    #[error("cannot connect with `{}` (--ssh): {reason}", .program.display())]
-    Connector { program: OsString, reason: &'static str },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     #[error("the command is empty: give one after the options")]
     NoCommand,
     #[error(transparent)]
@@ -59,7 +56,7 @@ pub(crate) struct Recipe {
 
 #[derive(Debug, Clone)]
 enum Way {
-    Ssh(ConnectionParams),
+    Ssh(Box<ConnectionParams>),
     Exec { without_shell: bool },
 }
 
@@ -90,7 +87,7 @@ impl Plan {
 impl Recipe {
     fn new(args: &RunArgs, command: String) -> Result<Self, PlanError> {
         let way = match args.worker {
-            Worker::Ssh => Way::Ssh(connection_params(args)?),
+            Worker::Ssh => Way::Ssh(Box::new(args.connect.params()?)),
             Worker::Exec => Way::Exec { without_shell: local::needs_no_shell(&command) },
         };
         Ok(Self {
@@ -137,42 +134,4 @@ fn policy(args: &RunArgs) -> Policy {
         nolog: Faults::ALL,
         ..Policy::default()
     }
-}
-
-fn connection_params(args: &RunArgs) -> Result<ConnectionParams, PlanError> {
-    check_file(args.key.as_deref(), "a private key (-i)")?;
-    check_file(args.ssh_config.as_deref(), "an ssh configuration (-F)")?;
-    let defaults = ConnectionParams::default();
-    let ssh = args.ssh.clone().unwrap_or(defaults.ssh.clone());
-    check_connector(&ssh)?;
-    Ok(ConnectionParams {
-        user: args.user.clone(),
-        port: args.port,
-        keyfile: args.key.clone(),
-        ssh,
-        ssh_config: args.ssh_config.clone(),
-        options: args.options.clone(),
-        connect_timeout: args.connect_timeout.filter(|timeout| !timeout.is_zero()),
-    })
-}
-
-fn check_file(path: Option<&Path>, role: &'static str) -> Result<(), PlanError> {
-    let Some(path) = path else { return Ok(()) };
-    let reason = match std::fs::File::open(path).and_then(|file| file.metadata()) {
-        Ok(meta) if meta.is_dir() => "it is a directory".to_owned(),
-        Ok(_) => return Ok(()),
-        Err(error) => error.to_string(),
-    };
-    Err(PlanError::File { path: path.to_owned(), role, reason })
-}
-
-fn check_connector(program: &OsStr) -> Result<(), PlanError> {
-    let found = if Path::new(program).components().count() > 1 {
-        Path::new(program).is_file()
-    } else {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        !program.is_empty() && std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
-    };
-    let reason = "there is no such program; install openssh-client, or name another with --ssh";
-    if found { Ok(()) } else { Err(PlanError::Connector { program: program.to_owned(), reason }) }
 }

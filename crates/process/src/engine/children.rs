@@ -56,7 +56,7 @@ pub(super) fn key(id: ProcessId, role: Role) -> u64 {
     id.0 << ROLE_BITS | role as u64
 }
 
-fn from_key(key: u64) -> (ProcessId, Role) {
+pub(super) fn from_key(key: u64) -> (ProcessId, Role) {
     let role = match key & ((1 << ROLE_BITS) - 1) {
         0 => Role::Exit,
         1 => Role::Stdout,
@@ -120,7 +120,7 @@ pub(super) struct Hands<'a> {
 }
 
 impl Hands<'_> {
-    fn input(&mut self, id: ProcessId, input: Input<'_>) {
+    pub(super) fn input(&mut self, id: ProcessId, input: Input<'_>) {
         self.table.handle_input(id, self.now, input);
     }
 }

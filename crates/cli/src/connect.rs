@@ -1,0 +1,93 @@
+//! The options that say how to reach hosts, for every verb that does.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use phalanx_process::ssh::ConnectionParams;
+
+use crate::args::time;
+
+/// How to reach hosts, as typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConnectArgs {
+    /// How long setting up a connection may take, in seconds or H:M:S; 0 for as long as ssh likes
+    #[arg(short = 't', long, value_name = "TIME", value_parser = time)]
+    connect_timeout: Option<Duration>,
+
+    /// Log in as this user
+    #[arg(short = 'l', long = "user", value_name = "USER")]
+    user: Option<String>,
+
+    /// Connect to this port
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+
+    /// Use this private key
+    #[arg(short = 'i', long = "key", value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// An option for ssh, as ssh -o takes it; may be repeated
+    #[arg(short = 'o', long = "option", value_name = "OPTION=VALUE")]
+    options: Vec<String>,
+
+    /// Use this ssh configuration instead of the user's
+    #[arg(short = 'F', long, value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
+
+    /// Connect with this program instead of ssh
+    #[arg(long = "ssh", value_name = "PROGRAM")]
+    ssh: Option<OsString>,
+}
+
+/// Why hosts cannot be reached so.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("cannot use `{path}` as {role}: {reason}")]
+    File { path: PathBuf, role: &'static str, reason: String },
+    #[error("cannot connect with `{}` (--ssh): {reason}", .program.display())]
+    Connector { program: OsString, reason: &'static str },
+}
+
+impl ConnectArgs {
+    /// What they mean.
+    ///
+    /// # Errors
+    /// When a file or the program is not there.
+    pub(crate) fn params(&self) -> Result<ConnectionParams, ConnectError> {
+        check_file(self.key.as_deref(), "a private key (-i)")?;
+        check_file(self.ssh_config.as_deref(), "an ssh configuration (-F)")?;
+        check_connector(self.ssh.as_deref().unwrap_or(OsStr::new("ssh")))?;
+        Ok(ConnectionParams {
+            user: self.user.clone(),
+            port: self.port,
+            keyfile: self.key.clone(),
+            ssh: self.ssh.clone(),
+            ssh_config: self.ssh_config.clone(),
+            options: self.options.clone(),
+            connect_timeout: self.connect_timeout,
+            ..ConnectionParams::default()
+        })
+    }
+}
+
+fn check_file(path: Option<&Path>, role: &'static str) -> Result<(), ConnectError> {
+    let Some(path) = path else { return Ok(()) };
+    let reason = match std::fs::File::open(path).and_then(|file| file.metadata()) {
+        Ok(meta) if meta.is_dir() => "it is a directory".to_owned(),
+        Ok(_) => return Ok(()),
+        Err(error) => error.to_string(),
+    };
+    Err(ConnectError::File { path: path.to_owned(), role, reason })
+}
+
+fn check_connector(program: &OsStr) -> Result<(), ConnectError> {
+    let found = if Path::new(program).components().count() > 1 {
+        Path::new(program).is_file()
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        !program.is_empty() && std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    };
+    let reason = "there is no such program; install openssh-client, or name another with --ssh";
+    if found { Ok(()) } else { Err(ConnectError::Connector { program: program.to_owned(), reason }) }
+}

@@ -1,0 +1,146 @@
+//! `phalanx forward`: a port here that leads to a port behind a host, until Ctrl-C or the connection is lost.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use phalanx_process::Signal;
+use phalanx_process::drive::Drive;
+use phalanx_process::event::Event;
+use phalanx_process::forward::{ForwardError, Forwarding, PortForwarder};
+use phalanx_process::host::Host;
+use phalanx_process::ssh::ConnectionParams;
+
+use crate::args::time;
+use crate::connect::ConnectArgs;
+use crate::exit;
+
+/// What `phalanx forward --help` says below the options.
+const HELP: &str = "\
+The target is seen from HOST: localhost:80 is port 80 of the host itself. Once a connection really goes through to the \
+target, the local address is shown on stdout, as one line; the target sees one connection that says nothing (not with \
+--no-probe).
+
+Exit status: 1 not forwarded, or the connection was lost; 2 wrong usage; 3 internal error; 130, 143 stopped by SIGINT, \
+SIGTERM.";
+
+/// What `phalanx forward` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ForwardArgs {
+    /// The port here; one that is free is chosen if none is given
+    #[arg(short = 'L', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    local_port: Option<u16>,
+
+    /// The address here: 0.0.0.0 lets every host that reaches this one use the port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    bind: String,
+
+    /// How long it may take until a connection goes through [default: 25]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    forwarding_timeout: Option<Duration>,
+
+    /// Do not try a connection to the target: ready as soon as ssh listens
+    #[arg(long)]
+    no_probe: bool,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+
+    /// Say nothing but the address and errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say more; twice for debugging
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Through which host: [USER@]ADDRESS[:PORT]
+    host: Host,
+
+    /// Where to, as seen from there: ADDRESS:PORT, an IPv6 address in brackets
+    #[arg(value_name = "RHOST:RPORT", value_parser = target)]
+    target: (String, u16),
+}
+
+/// `phalanx forward`, from what was typed to the exit status.
+pub(crate) fn run(args: &ForwardArgs) -> ExitCode {
+    let params = match args.connect.params() {
+        Ok(params) => ConnectionParams { forwarding_timeout: args.forwarding_timeout, ..params },
+        Err(error) => return exit::usage(&error),
+    };
+    if let Err(error) = end_on_signals() {
+        return exit::internal(&format!("cannot watch for signals: {error}"));
+    }
+    match forwarder(args, params).start() {
+        Ok(forwarding) => serve(args, &forwarding),
+        Err(error @ ForwardError::NoPort { .. }) => exit::internal(&error),
+        Err(error) => exit::failed(&error),
+    }
+}
+
+fn forwarder(args: &ForwardArgs, params: ConnectionParams) -> PortForwarder {
+    let (address, port) = &args.target;
+    let mut forwarder = PortForwarder::new(&args.host, address, *port).bind_address(&args.bind).params(params);
+    if let Some(port) = args.local_port {
+        forwarder = forwarder.local_port(port);
+    }
+    if args.no_probe { forwarder.without_probe() } else { forwarder }
+}
+
+#[expect(clippy::print_stdout, reason = "the one line that scripts read")]
+fn serve(args: &ForwardArgs, forwarding: &Forwarding) -> ExitCode {
+    println!("{}", forwarding.local_address());
+    let lost = forwarding.wait();
+    exit::failed(&format!("{}: connection lost: {lost}", args.host))
+}
+
+/// Nothing is lost when ssh is killed, which happens when this program ends, in whatever way. So a signal needs no more
+/// than its exit status; the thread is there because the other one waits.
+fn end_on_signals() -> std::io::Result<()> {
+    // Registered before anything is started; the drive itself must stay on the thread that made it.
+    let (made, ready) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("phalanx-signals".to_owned()).spawn(move || {
+        let watching = Drive::new().and_then(|mut drive| {
+            drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
+            Ok(drive)
+        });
+        let mut drive = match watching {
+            Ok(drive) => drive,
+            Err(error) => return drop(made.send(Err(error))),
+        };
+        // The other side waits for exactly this.
+        let _ = made.send(Ok(()));
+        while let Ok(event) = drive.next_event(None) {
+            if let Some(Event::Signal(signal)) = event {
+                std::process::exit(i32::from(exit::of_signal(signal.number())));
+            }
+        }
+    })?;
+    ready.recv().unwrap_or_else(|_| Err(std::io::Error::other("the thread for it ended as it started")))
+}
+
+fn target(text: &str) -> Result<(String, u16), String> {
+    let parsed: Host = text.parse().map_err(|_| expected_target())?;
+    match parsed.port {
+        phalanx_process::host::Choice::Value(port) if !text.contains('@') => Ok((parsed.address().to_owned(), port)),
+        _ => Err(expected_target()),
+    }
+}
+
+fn expected_target() -> String {
+    "expected ADDRESS:PORT, such as localhost:80 or [::1]:80".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_an_address_and_a_port() {
+        assert_eq!(target("localhost:80"), Ok(("localhost".to_owned(), 80)));
+        assert_eq!(target("[::1]:80"), Ok(("::1".to_owned(), 80)));
+        for text in ["", "80", "localhost", "localhost:", ":80", "::1", "u@localhost:80", "localhost:0", "a b:1"] {
+            assert!(target(text).is_err(), "{text}");
+        }
+    }
+}

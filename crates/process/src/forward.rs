@@ -1,0 +1,416 @@
+//! A port here that leads to a port behind a host, through ssh.
+//!
+//! It is ready when a connection really goes through it: the log of ssh says when it listens, and then a connection is
+//! made and given up again as soon as the far side has confirmed that it reached the target. So a target sees one
+//! connection that says nothing; [`PortForwarder::without_probe`] is for targets that cannot take it.
+
+mod error;
+mod log;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use self::error::ForwardError;
+use self::error::advice_about_target;
+use self::log::ForwardLog;
+use crate::conductor::Conductor;
+use crate::event::{Event, Stream};
+use crate::handler::Context;
+use crate::host::{Host, bracketed};
+use crate::lines::Lines;
+use crate::outcome::Finished;
+use crate::output::Capture;
+use crate::port::get_port;
+use crate::process::Process;
+use crate::spec::{Command, Faults, Launch, Output, Policy, Spec};
+use crate::ssh::{ConnectionParams, advice, defaults, last_complaint};
+
+/// How long it may take until a connection goes through, unless the parameters say otherwise.
+const TIMEOUT: Duration = Duration::from_secs(25);
+/// How many chosen ports are tried when somebody else is always faster.
+const ATTEMPTS: usize = 8;
+/// How much of the log is kept: what is said last matters.
+const LOG_KEPT: usize = 32 * 1024;
+
+/// What the user's own options cannot change, or nobody could tell whether the port is forwarded: a failure ends ssh,
+/// the log says what happens, and no master of the user's takes the work over.
+const FIRST: [&str; 3] = ["ExitOnForwardFailure=yes", "LogLevel=DEBUG2", "ControlPath=none"];
+/// A forwarding may be idle for hours: without this, nobody would notice that the host is gone.
+const ALIVE: [&str; 2] = ["ServerAliveInterval=15", "ServerAliveCountMax=3"];
+
+/// A port here that is to lead to a port behind a host.
+///
+/// ```no_run
+/// use phalanx_process::forward::PortForwarder;
+///
+/// let database = PortForwarder::new("gate.example.org", "db.internal", 5432).start()?;
+/// println!("connect to {}", database.local_address());
+/// // It ends here, when `database` is dropped.
+/// # Ok::<(), phalanx_process::forward::ForwardError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct PortForwarder {
+    host: Host,
+    target: String,
+    local_port: Option<u16>,
+    bind_address: String,
+    params: ConnectionParams,
+    probe: bool,
+}
+
+impl PortForwarder {
+    /// To `remote_host` and `remote_port` as seen from `host`; `localhost` is the host itself.
+    #[must_use]
+    pub fn new(host: impl Into<Host>, remote_host: &str, remote_port: u16) -> Self {
+        Self {
+            host: host.into(),
+            target: format!("{}:{remote_port}", bracketed(remote_host)),
+            local_port: None,
+            bind_address: Ipv4Addr::LOCALHOST.to_string(),
+            params: ConnectionParams::default(),
+            probe: true,
+        }
+    }
+
+    /// From this port here. Otherwise a free one is chosen.
+    #[must_use]
+    pub fn local_port(self, port: u16) -> Self {
+        Self { local_port: Some(port), ..self }
+    }
+
+    /// From this address here, an IP address without brackets or a name, instead of 127.0.0.1; `0.0.0.0` lets every
+    /// host that reaches this one use the port.
+    #[must_use]
+    pub fn bind_address(self, address: impl Into<String>) -> Self {
+        Self { bind_address: address.into(), ..self }
+    }
+
+    /// How to reach the host, and how long that may take
+    /// ([`forwarding_timeout`](ConnectionParams::forwarding_timeout)).
+    #[must_use]
+    pub fn params(self, params: ConnectionParams) -> Self {
+        Self { params, ..self }
+    }
+
+    /// Ready as soon as ssh listens here, whatever the target: for one that serves only one connection.
+    #[must_use]
+    pub fn without_probe(self) -> Self {
+        Self { probe: false, ..self }
+    }
+
+    /// Starts ssh, and waits until the port is forwarded.
+    ///
+    /// # Errors
+    /// When it is not; then nothing is left behind.
+    ///
+    /// # Panics
+    /// Inside a handler.
+    pub fn start(&self) -> Result<Forwarding, ForwardError> {
+        self.start_on(Conductor::global())
+    }
+
+    /// As [`PortForwarder::start`], with another conductor.
+    ///
+    /// # Errors
+    /// When it is not forwarded; then nothing is left behind.
+    ///
+    /// # Panics
+    /// Inside a handler.
+    pub fn start_on(&self, conductor: &Conductor) -> Result<Forwarding, ForwardError> {
+        conductor.assert_outside("wait for a forwarded port");
+        let timeout = self.params.forwarding_timeout.or(defaults().forwarding_timeout).unwrap_or(TIMEOUT);
+        let limit = Limit { timeout, deadline: Instant::now().checked_add(timeout) };
+        let mut tried = 0;
+        loop {
+            let port = match self.local_port {
+                Some(port) => port,
+                None => get_port().map_err(|error| ForwardError::NoPort { host: self.host.to_string(), error })?,
+            };
+            tried += 1;
+            match self.try_port(port, conductor, &limit) {
+                // It was free when it was chosen: somebody was faster.
+                Err(ForwardError::PortInUse { .. }) if self.local_port.is_none() && tried < ATTEMPTS => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn try_port(&self, port: u16, conductor: &Conductor, limit: &Limit) -> Result<Forwarding, ForwardError> {
+        let shared = Arc::new(Shared::default());
+        let process = Process::from_spec(self.spec(port), conductor).on_host(self.host.address());
+        let process = process.on(listener(Arc::clone(&shared), port)).start();
+        // From here on, a return ends the process.
+        let forwarding =
+            Forwarding { process, shared, host: self.host.to_string(), bind_address: self.bind_address.clone(), port };
+        self.wait(&forwarding, limit, "the connection to the host", |log| log.listening)?;
+        if self.probe {
+            let _connection = self.connect(&forwarding)?;
+            self.wait(&forwarding, limit, "a connection to the target", |log| log.through)?;
+        }
+        Ok(forwarding)
+    }
+
+    fn spec(&self, port: u16) -> Spec {
+        let forward = format!("{}:{port}:{}", bracketed(&self.bind_address), self.target);
+        let mut words: Vec<OsString> = ALIVE.iter().flat_map(|option| ["-o".into(), option.into()]).collect();
+        words.extend(["-N", "-T", "-L"].map(OsString::from));
+        words.push(forward.into());
+        let connection = self.params.connection(&self.host);
+        let launch = Launch {
+            command: Command::Arguments(connection.ssh_without_command(&FIRST, &words)),
+            stdout: Output::Null,
+            name: Some(format!("forward {}:{port} to {}", bracketed(&self.bind_address), self.target)),
+            ..Launch::default()
+        };
+        let policy = Policy {
+            capture_stderr: Capture::Last(LOG_KEPT),
+            // Who started it hears of its end as an error, or from the guard.
+            nolog: Faults::ALL,
+            ..Policy::default()
+        };
+        Spec { launch, policy }
+    }
+
+    /// Waits until the log says what is hoped for, or why it never will.
+    fn wait(
+        &self,
+        forwarding: &Forwarding,
+        limit: &Limit,
+        waited_for: &'static str,
+        hoped_for: impl Fn(&ForwardLog) -> bool,
+    ) -> Result<(), ForwardError> {
+        let host = || self.host.to_string();
+        let state = forwarding.shared.wait(limit.deadline, |state| {
+            hoped_for(&state.log) || state.log.refused.is_some() || state.ended.is_some()
+        });
+        if hoped_for(&state.log) {
+            return Ok(());
+        }
+        if let Some(reason) = state.log.refused.clone() {
+            let advice = advice_about_target(&reason);
+            return Err(ForwardError::TargetRefused { host: host(), target: self.target.clone(), reason, advice });
+        }
+        if let Some(reason) = state.log.not_listening.clone() {
+            let local = forwarding.local_address();
+            return Err(if reason.contains("in use") {
+                ForwardError::PortInUse { host: host(), local }
+            } else {
+                ForwardError::NotListening { host: host(), local, reason }
+            });
+        }
+        match &state.ended {
+            Some(finished) => Err(not_reached(host(), finished)),
+            None => Err(ForwardError::TimedOut {
+                host: host(),
+                target: self.target.clone(),
+                waited_for,
+                timeout: limit.timeout,
+            }),
+        }
+    }
+
+    /// A connection to ourselves: it is accepted at once, which says nothing yet.
+    fn connect(&self, forwarding: &Forwarding) -> Result<TcpStream, ForwardError> {
+        let tried = forwarding.reachable_addresses().into_iter().map(TcpStream::connect);
+        let mut reason = "its name has no address".to_owned();
+        for connected in tried {
+            match connected {
+                Ok(connection) => return Ok(connection),
+                Err(error) => reason = format!("a connection to it fails: {error}"),
+            }
+        }
+        let local = forwarding.local_address();
+        Err(ForwardError::NotListening { host: self.host.to_string(), local, reason })
+    }
+}
+
+/// How long all of it may take together.
+struct Limit {
+    timeout: Duration,
+    deadline: Option<Instant>,
+}
+
+fn not_reached(host: String, finished: &Finished) -> ForwardError {
+    if let Some(error) = finished.outcome.error.clone() {
+        return ForwardError::Start { host, error };
+    }
+    let Lost { reason, advice } = Lost::of(finished);
+    ForwardError::HostNotReached { host, reason, advice }
+}
+
+/// What the handler leaves for those who wait.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    log: ForwardLog,
+    ended: Option<Arc<Finished>>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the lock is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, deadline: Option<Instant>, over: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        while !over(&state) {
+            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return state,
+                Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        state
+    }
+}
+
+/// Reads the log of ssh as it comes.
+fn listener(shared: Arc<Shared>, port: u16) -> impl FnMut(&mut Context<'_>, &Event) + Send {
+    let mut lines = Lines::default();
+    move |context, event| {
+        match event {
+            Event::Output { stream: Stream::Stderr, bytes, .. } => {
+                let mut state = shared.state();
+                for line in lines.feed(bytes) {
+                    state.log.line(&String::from_utf8_lossy(line.bytes), port);
+                }
+            }
+            Event::Ended { finished, .. } => {
+                shared.state().ended = Some(Arc::clone(finished));
+                context.farewell();
+            }
+            _ => return,
+        }
+        shared.changed.notify_all();
+    }
+}
+
+/// A forwarded port. It is forwarded until this is dropped or the connection is lost.
+#[must_use = "the port is forwarded only as long as this lives"]
+pub struct Forwarding {
+    process: Process,
+    shared: Arc<Shared>,
+    host: String,
+    bind_address: String,
+    port: u16,
+}
+
+/// Why a port is forwarded no longer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} ({advice})")]
+pub struct Lost {
+    /// What ssh said last.
+    pub reason: String,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+impl Lost {
+    fn of(finished: &Finished) -> Self {
+        let log = finished.stderr.text();
+        // A target that refused one connection did not end the others.
+        let log = log.lines().filter(|line| !line.starts_with("channel ")).collect::<Vec<_>>().join("\n");
+        let reason = last_complaint(&log).unwrap_or_else(|| format!("its ssh {}", finished.outcome));
+        Self { advice: advice(&reason), reason }
+    }
+}
+
+impl Forwarding {
+    /// The port here.
+    #[must_use]
+    pub fn local_port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address here on which it listens, as it was given.
+    #[must_use]
+    pub fn bind_address(&self) -> &str {
+        &self.bind_address
+    }
+
+    /// Address and port here, as one text: `127.0.0.1:25500`, `[::1]:25500`.
+    #[must_use]
+    pub fn local_address(&self) -> String {
+        format!("{}:{}", bracketed(&self.bind_address), self.port)
+    }
+
+    /// The ssh that forwards.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Whether the port is still forwarded, so far as ssh knows.
+    #[must_use]
+    pub fn is_forwarding(&self) -> bool {
+        self.shared.state().ended.is_none()
+    }
+
+    /// Waits until the port is forwarded no longer, and says why.
+    ///
+    /// # Panics
+    /// Inside a handler.
+    #[must_use]
+    pub fn wait(&self) -> Lost {
+        let process = self.process.clone().wait();
+        Lost::of(&process.finished().expect("it was waited for"))
+    }
+
+    /// Where this program reaches the port, when the address stands for all addresses, or for several.
+    fn reachable_addresses(&self) -> Vec<SocketAddr> {
+        let name =
+            if self.bind_address.is_empty() || self.bind_address == "*" { "0.0.0.0" } else { &self.bind_address };
+        let addresses = (name, self.port).to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
+        let loopback = |mut address: SocketAddr| {
+            if address.ip().is_unspecified() {
+                let ipv4 = address.is_ipv4();
+                address.set_ip(if ipv4 { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() });
+            }
+            address
+        };
+        addresses.into_iter().map(loopback).collect()
+    }
+}
+
+impl std::fmt::Debug for Forwarding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Forwarding({} through {}, {:?})", self.local_address(), self.host, self.process)
+    }
+}
+
+impl Drop for Forwarding {
+    /// Ends ssh, and with it the port and the connections through it.
+    fn drop(&mut self) {
+        self.process.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Items 86 to 88.
+    #[test]
+    fn the_argv_says_what_is_forwarded_and_the_users_options_follow_the_indispensable_ones() {
+        let params = ConnectionParams { options: vec!["Compression=yes".into()], ..ConnectionParams::default() };
+        let plain = PortForwarder::new(Host::new("gate").with_user("root"), "db", 5432).params(params);
+        let line = |forwarder: &PortForwarder| {
+            let command = forwarder.spec(8000).launch.command;
+            let words = command.arguments().expect("a list");
+            words.join(std::ffi::OsStr::new(" ")).into_string().expect("text")
+        };
+        let begin = "ssh -o ExitOnForwardFailure=yes -o LogLevel=DEBUG2 -o ControlPath=none -o Compression=yes -o \
+                     BatchMode=yes -l root -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -N -T -L";
+        assert_eq!(line(&plain), format!("{begin} 127.0.0.1:8000:db:5432 -- gate"));
+        let ipv6 = PortForwarder { target: "[fe80::1]:80".into(), ..plain.bind_address("::1") };
+        assert_eq!(line(&ipv6), format!("{begin} [::1]:8000:[fe80::1]:80 -- gate"));
+    }
+}

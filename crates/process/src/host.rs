@@ -1,0 +1,291 @@
+//! Names a host, and what is particular about reaching it. Knows no ssh: how a host becomes arguments is the business
+//! of [`crate::ssh`].
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What a host says about one way of reaching it.
+///
+/// Three answers, not two: "I say nothing, ask the parameters" differs from "use none, whatever the parameters say".
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Choice<T> {
+    /// Nothing: the connection parameters decide (execo's `False`).
+    #[default]
+    Unset,
+    /// None is to be given, even if the connection parameters have one (execo's `None`, as documented); the user's ssh
+    /// configuration decides.
+    Nothing,
+    /// This one.
+    Value(T),
+}
+
+impl<T> Choice<T> {
+    /// What is used when the parameters say `otherwise`.
+    #[must_use]
+    pub fn or<'a>(&'a self, otherwise: Option<&'a T>) -> Option<&'a T> {
+        match self {
+            Self::Unset => otherwise,
+            Self::Nothing => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+/// A host: its address, and the user, key and port that are particular to it. Two hosts are equal if all four are.
+///
+/// ```
+/// use phalanx_process::host::{Choice, Host};
+///
+/// let host: Host = "root@[2001:db8::1]:2222".parse()?;
+/// assert_eq!(host.address(), "2001:db8::1");
+/// assert_eq!(host, Host::new("2001:db8::1").with_user("root").with_port(2222));
+/// assert_eq!(Host::new("node1").without_port().port, Choice::Nothing);
+/// # Ok::<(), phalanx_process::host::InvalidHost>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Host {
+    address: String,
+    /// The remote user.
+    pub user: Choice<String>,
+    /// The private key.
+    pub keyfile: Choice<PathBuf>,
+    /// The remote port.
+    pub port: Choice<u16>,
+}
+
+impl Host {
+    /// A host with nothing particular about it. The address is a name, an alias of the user's ssh configuration, or an
+    /// IP address without brackets; it is not taken apart. See [`Host::from_str`] for that.
+    #[must_use]
+    pub fn new(address: impl Into<String>) -> Self {
+        Self { address: address.into(), user: Choice::Unset, keyfile: Choice::Unset, port: Choice::Unset }
+    }
+
+    /// Its name or IP address.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// With this user.
+    #[must_use]
+    pub fn with_user(self, user: impl Into<String>) -> Self {
+        Self { user: Choice::Value(user.into()), ..self }
+    }
+
+    /// With no user given, even if the parameters have one.
+    #[must_use]
+    pub fn without_user(self) -> Self {
+        Self { user: Choice::Nothing, ..self }
+    }
+
+    /// With this private key.
+    #[must_use]
+    pub fn with_keyfile(self, keyfile: impl Into<PathBuf>) -> Self {
+        Self { keyfile: Choice::Value(keyfile.into()), ..self }
+    }
+
+    /// With no private key given, even if the parameters have one.
+    #[must_use]
+    pub fn without_keyfile(self) -> Self {
+        Self { keyfile: Choice::Nothing, ..self }
+    }
+
+    /// With this port.
+    #[must_use]
+    pub fn with_port(self, port: u16) -> Self {
+        Self { port: Choice::Value(port), ..self }
+    }
+
+    /// With no port given, even if the parameters have one.
+    #[must_use]
+    pub fn without_port(self) -> Self {
+        Self { port: Choice::Nothing, ..self }
+    }
+}
+
+impl From<&str> for Host {
+    /// As [`Host::new`].
+    fn from(address: &str) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<String> for Host {
+    /// As [`Host::new`].
+    fn from(address: String) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<&String> for Host {
+    /// As [`Host::new`].
+    fn from(address: &String) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<&Host> for Host {
+    fn from(host: &Host) -> Self {
+        host.clone()
+    }
+}
+
+impl fmt::Display for Host {
+    /// As it can be parsed again, the key left out: `root@node1:22`, `[::1]:22`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Choice::Value(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        match &self.port {
+            Choice::Value(port) => write!(f, "{}:{port}", bracketed(&self.address)),
+            Choice::Unset | Choice::Nothing => f.write_str(&self.address),
+        }
+    }
+}
+
+/// An address as it stands before a colon: IPv6 addresses, which have colons of their own, in brackets.
+pub(crate) fn bracketed(address: &str) -> std::borrow::Cow<'_, str> {
+    if address.contains(':') { format!("[{address}]").into() } else { address.into() }
+}
+
+/// The text names no host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a host: {reason}; write [USER@]ADDRESS[:PORT], an IPv6 address before a port in brackets")]
+pub struct InvalidHost {
+    text: String,
+    reason: &'static str,
+}
+
+impl FromStr for Host {
+    type Err = InvalidHost;
+
+    /// `[USER@]ADDRESS[:PORT]`:
+    ///
+    /// 1. the user is what stands before the last `@`, as with ssh: a user may have one in its name
+    /// 2. an address in brackets is an IPv6 address, with its zone if it has one
+    /// 3. an address with more than one colon is an IPv6 address without a port
+    /// 4. otherwise the port stands behind the colon
+    ///
+    /// What a program could take for an option, or no system for a name, is refused.
+    fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        let invalid = |reason| InvalidHost { text: text.to_owned(), reason };
+        let (user, rest) = match text.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, text),
+        };
+        let (address, port) = split_port(rest).map_err(invalid)?;
+        for (part, reason) in [(user, "its user is empty"), (Some(address), "its address is empty")] {
+            if part.is_some_and(str::is_empty) {
+                return Err(invalid(reason));
+            }
+        }
+        if [user, Some(address)].into_iter().flatten().any(|part| part.starts_with('-')) {
+            return Err(invalid("a part of it begins with a dash, which programs take for an option"));
+        }
+        if text.chars().any(|char| char.is_whitespace() || char.is_control()) {
+            return Err(invalid("it has a blank or a control character"));
+        }
+        let mut host = Self::new(address);
+        host.user = user.map_or(Choice::Unset, |user| Choice::Value(user.to_owned()));
+        if let Some(port) = port {
+            let number = port.parse().ok().filter(|number| *number > 0 && port.bytes().all(|b| b.is_ascii_digit()));
+            host.port = Choice::Value(number.ok_or_else(|| invalid("its port is not a number from 1 to 65535"))?);
+        }
+        Ok(host)
+    }
+}
+
+/// The address, without its brackets, and the port.
+fn split_port(text: &str) -> Result<(&str, Option<&str>), &'static str> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (address, rest) = rest.split_once(']').ok_or("its bracket is not closed")?;
+        return match rest.strip_prefix(':') {
+            _ if rest.is_empty() => Ok((address, None)),
+            Some(port) => Ok((address, Some(port))),
+            None => Err("after its bracket comes something else than a colon"),
+        };
+    }
+    match text.split_once(':') {
+        Some((address, port)) if !port.contains(':') => Ok((address, Some(port))),
+        _ => Ok((text, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn hosts_are_taken_apart_and_shown_again() {
+        for (text, host) in [
+            ("node1", Host::new("node1")),
+            ("root@node1", Host::new("node1").with_user("root")),
+            ("node1:22", Host::new("node1").with_port(22)),
+            ("a@b@node1:65535", Host::new("node1").with_user("a@b").with_port(65535)),
+            ("::1", Host::new("::1")),
+            ("root@fe80::1%eth0", Host::new("fe80::1%eth0").with_user("root")),
+            ("[::1]:2222", Host::new("::1").with_port(2222)),
+            ("127.0.0.1:1", Host::new("127.0.0.1").with_port(1)),
+        ] {
+            assert_eq!(text.parse(), Ok(host.clone()), "{text}");
+            assert_eq!(host.to_string(), text);
+        }
+        assert_eq!("[::1]".parse(), Ok(Host::new("::1")));
+        assert_eq!("[node1]:22".parse(), Ok(Host::new("node1").with_port(22)));
+    }
+
+    #[test]
+    fn what_names_no_host_is_refused_with_the_reason() {
+        for (text, said) in [
+            ("", "address is empty"),
+            ("root@", "address is empty"),
+            ("@node1", "user is empty"),
+            (":22", "address is empty"),
+            ("[]:22", "address is empty"),
+            ("[::1", "not closed"),
+            ("[::1]22", "something else"),
+            ("node1:", "port"),
+            ("node1:0", "port"),
+            ("node1:+22", "port"),
+            ("node1:65536", "port"),
+            ("node1:ssh", "port"),
+            ("-oProxyCommand=x", "dash"),
+            ("-l@node1", "dash"),
+            ("root@-x", "dash"),
+            ("node 1", "blank"),
+            ("node1\0", "control"),
+        ] {
+            let error = text.parse::<Host>().expect_err(text).to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    /// Items 148 to 152.
+    #[test]
+    fn hosts_are_equal_if_all_four_fields_are() {
+        let plain = Host::new("n");
+        let all = [
+            plain.clone(),
+            plain.clone().with_user("u"),
+            plain.clone().without_user(),
+            plain.clone().with_keyfile("k"),
+            plain.clone().without_keyfile(),
+            plain.clone().with_port(1),
+            plain.clone().without_port(),
+            Host::new("m"),
+        ];
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+        assert_eq!(Host::from("n"), plain);
+        assert_eq!(Host::from(&plain), plain);
+    }
+
+    #[test]
+    fn nothing_is_not_the_same_as_unset() {
+        assert_eq!(Choice::Unset.or(Some(&1)), Some(&1));
+        assert_eq!(Choice::Nothing.or(Some(&1)), None);
+        assert_eq!(Choice::Value(2).or(Some(&1)), Some(&2));
+    }
+}

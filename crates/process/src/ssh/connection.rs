@@ -1,0 +1,379 @@
+//! One connection with everything decided, and its argv for ssh, for scp, and for programs that call ssh themselves.
+//!
+//! OpenSSH takes the *first* value it is given for an option, so the order of the words is the order of precedence:
+//! the user's options, then ours. What has a letter of its own (`-l`, `-p`) also yields to an option given before it;
+//! `-T` does not, so it is left out when the user has an opinion about terminals.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::params::CheckHostKeys;
+use crate::host::bracketed;
+
+/// Everything about one connection, decided: see
+/// [`ConnectionParams::resolve`](super::params::ConnectionParams::resolve). The fields mean the same as there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of ConnectionParams, under the same names")]
+pub struct Connection {
+    /// After the rewriting.
+    pub address: String,
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    pub keyfile: Option<PathBuf>,
+    pub ssh: Option<OsString>,
+    pub scp: Option<OsString>,
+    pub ssh_config: Option<PathBuf>,
+    pub options: Vec<String>,
+    pub ssh_options: Vec<OsString>,
+    pub scp_options: Vec<OsString>,
+    pub jump: Option<String>,
+    pub check_host_keys: Option<CheckHostKeys>,
+    pub connect_timeout: Option<Duration>,
+    pub remote_tty: bool,
+}
+
+/// An argv of ssh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshArguments {
+    /// The words, the program first.
+    pub words: Vec<OsString>,
+    /// Which of them is the file into which ssh is to write its own doings (`-E`); OpenSSH only.
+    pub diagnostics: Option<usize>,
+}
+
+impl Connection {
+    /// The program that connects.
+    #[must_use]
+    pub fn program(&self) -> &OsStr {
+        self.ssh.as_deref().unwrap_or(OsStr::new("ssh"))
+    }
+
+    /// Whether that is OpenSSH's, by its name: another may not know the options that only tell us more.
+    #[must_use]
+    pub fn is_openssh(&self) -> bool {
+        Path::new(self.program()).file_name().is_some_and(|name| name == "ssh")
+    }
+
+    /// The argv that runs `command` on the host. It is one word whatever is in it: the host's shell splits it.
+    #[must_use]
+    pub fn ssh_arguments(&self, command: &str) -> SshArguments {
+        let mut words = vec![self.program().to_owned()];
+        let diagnostics = self.is_openssh().then(|| {
+            words.push("-E".into());
+            // Replaced by the path of a pipe when the process starts.
+            words.push("/dev/null".into());
+            words.len() - 1
+        });
+        self.push_users_options(&mut words, &self.ssh_options);
+        self.push_options(&mut words);
+        if diagnostics.is_some() {
+            push_option(&mut words, "LogLevel=DEBUG1");
+        }
+        self.push_login(&mut words);
+        self.push_terminal(&mut words);
+        self.push_host(&mut words);
+        words.push(command.into());
+        SshArguments { words, diagnostics }
+    }
+
+    /// The argv for a program that calls ssh itself and adds the host and the command: `rsync -e`, taktuk's connector.
+    #[must_use]
+    pub fn connector(&self) -> Vec<OsString> {
+        let mut words = vec![self.program().to_owned()];
+        self.push_users_options(&mut words, &self.ssh_options);
+        self.push_options(&mut words);
+        self.push_login(&mut words);
+        self.push_terminal(&mut words);
+        words
+    }
+
+    /// The beginning of an argv of scp, to be completed with paths here and [`Connection::scp_path`]s there.
+    #[must_use]
+    pub fn scp_arguments(&self) -> Vec<OsString> {
+        let mut words = vec![self.scp.clone().unwrap_or_else(|| "scp".into())];
+        if let Some(ssh) = &self.ssh {
+            words.extend(["-S".into(), ssh.clone()]);
+        }
+        self.push_users_options(&mut words, &self.scp_options);
+        self.push_options(&mut words);
+        if let Some(user) = &self.user {
+            push_option(&mut words, format!("User={user}"));
+        }
+        if let Some(port) = self.port {
+            push_option(&mut words, format!("Port={port}"));
+        }
+        if let Some(key) = &self.keyfile {
+            words.extend(["-i".into(), key.into()]);
+        }
+        words
+    }
+
+    /// A path on the host, as scp takes it. (The user is among [`Connection::scp_arguments`].)
+    #[must_use]
+    pub fn scp_path(&self, path: &str) -> String {
+        format!("{}:{path}", bracketed(&self.address))
+    }
+
+    /// The argv of an ssh that runs nothing and does what `words` say; `first` are options that nothing overrides.
+    pub(crate) fn ssh_without_command(&self, first: &[&str], words: &[OsString]) -> Vec<OsString> {
+        let mut all = vec![self.program().to_owned()];
+        for option in first {
+            push_option(&mut all, option);
+        }
+        self.push_users_options(&mut all, &self.ssh_options);
+        self.push_options(&mut all);
+        self.push_login(&mut all);
+        all.extend_from_slice(words);
+        self.push_host(&mut all);
+        all
+    }
+
+    fn push_users_options(&self, words: &mut Vec<OsString>, own: &[OsString]) {
+        if let Some(file) = &self.ssh_config {
+            words.extend(["-F".into(), file.into()]);
+        }
+        for option in &self.options {
+            push_option(words, option);
+        }
+        words.extend_from_slice(own);
+    }
+
+    fn push_options(&self, words: &mut Vec<OsString>) {
+        push_option(words, "BatchMode=yes");
+        let checking: &[&str] = match self.check_host_keys {
+            None => &[],
+            Some(CheckHostKeys::Enforce) => &["StrictHostKeyChecking=yes"],
+            Some(CheckHostKeys::Accept) => &["StrictHostKeyChecking=accept-new"],
+            Some(CheckHostKeys::Ignore) => {
+                &["PasswordAuthentication=no", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+            }
+        };
+        for option in checking {
+            push_option(words, option);
+        }
+        if let Some(timeout) = self.connect_timeout {
+            push_option(words, format!("ConnectTimeout={}", timeout.as_secs_f64().ceil().max(1.0)));
+        }
+        if let Some(jump) = &self.jump {
+            // Not -J, which is an error beside a ProxyCommand of the user's instead of yielding to it.
+            push_option(words, format!("ProxyJump={jump}"));
+        }
+    }
+
+    fn push_login(&self, words: &mut Vec<OsString>) {
+        if let Some(user) = &self.user {
+            words.extend(["-l".into(), user.into()]);
+        }
+        if let Some(port) = self.port {
+            words.extend(["-p".into(), port.to_string().into()]);
+        }
+        if let Some(key) = &self.keyfile {
+            words.extend(["-i".into(), key.into()]);
+        }
+    }
+
+    fn push_terminal(&self, words: &mut Vec<OsString>) {
+        let opinion = |option: &String| option.trim_start().to_ascii_lowercase().starts_with("requesttty");
+        let letter = |word: &OsString| ["-t", "-tt", "-T"].iter().any(|letter| word == letter);
+        if !self.options.iter().any(opinion) && !self.ssh_options.iter().any(letter) {
+            words.push(if self.remote_tty { "-tt" } else { "-T" }.into());
+        }
+    }
+
+    /// OpenSSH goes on looking for options after the host, and would find some in a command that begins with a dash.
+    /// Other programs may not know the word that ends options.
+    fn push_host(&self, words: &mut Vec<OsString>) {
+        if self.is_openssh() {
+            words.push("--".into());
+        }
+        words.push((&self.address).into());
+    }
+}
+
+fn push_option(words: &mut Vec<OsString>, option: impl AsRef<OsStr>) {
+    words.extend(["-o".into(), option.as_ref().to_owned()]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::{ConnectionParams, HostRewrite};
+    use super::*;
+    use crate::host::Host;
+
+    fn line(words: &[OsString]) -> String {
+        words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn ssh(params: &ConnectionParams, host: &Host) -> String {
+        line(&params.resolve(host, &ConnectionParams::default()).ssh_arguments("COMMAND").words)
+    }
+
+    const BEGIN: &str = "ssh -E /dev/null -o BatchMode=yes -o LogLevel=DEBUG1";
+
+    /// R4, items 188 to 190 and 208: every combination of what the host, the parameters and the defaults say, for
+    /// three fields, against the list of [`ConnectionParams::resolve`], spelled out a second way.
+    #[test]
+    fn the_host_comes_before_the_parameters_and_these_before_the_defaults() {
+        // 0: unset, 1: a value, and for the host 2: none to be given.
+        for bits in 0..27 * 64 {
+            let (hosts, others) = (bits % 27, bits / 27);
+            let host_says = [hosts % 3, hosts / 3 % 3, hosts / 9];
+            let params_say = [0, 1, 2].map(|field| others >> field & 1 == 1);
+            let defaults_say = [3, 4, 5].map(|field| others >> field & 1 == 1);
+            let mut host = Host::new("n");
+            host = [host.clone(), host.clone().with_user("h"), host.without_user()][host_says[0]].clone();
+            host = [host.clone(), host.clone().with_port(1), host.without_port()][host_says[1]].clone();
+            host = [host.clone(), host.clone().with_keyfile("hk"), host.without_keyfile()][host_says[2]].clone();
+            let params = |says: [bool; 3], user: &str, port, key: &str| ConnectionParams {
+                user: says[0].then(|| user.to_owned()),
+                port: says[1].then_some(port),
+                keyfile: says[2].then(|| key.into()),
+                ..ConnectionParams::default()
+            };
+            let connection = params(params_say, "p", 2, "pk").resolve(&host, &params(defaults_say, "d", 3, "dk"));
+            let mut expected = BEGIN.to_owned();
+            let table = [["-l", "h", "p", "d"], ["-p", "1", "2", "3"], ["-i", "hk", "pk", "dk"]];
+            for (field, [letter, hosts, params, defaults]) in table.into_iter().enumerate() {
+                let value = match (host_says[field], params_say[field], defaults_say[field]) {
+                    (1, _, _) => hosts,
+                    (0, true, _) => params,
+                    (0, false, true) => defaults,
+                    _ => continue,
+                };
+                expected += &format!(" {letter} {value}");
+            }
+            expected += " -T -- n COMMAND";
+            assert_eq!(line(&connection.ssh_arguments("COMMAND").words), expected);
+        }
+    }
+
+    #[test]
+    fn every_parameter_has_its_words() {
+        let default = ConnectionParams::default;
+        let host = Host::new("n");
+        let cases: [(ConnectionParams, &str); 12] = [
+            (default(), "ssh -E /dev/null -o BatchMode=yes -o LogLevel=DEBUG1 -T -- n COMMAND"),
+            (
+                ConnectionParams { ssh: Some("/opt/bin/oarsh".into()), ..default() },
+                "/opt/bin/oarsh -o BatchMode=yes -T n COMMAND",
+            ),
+            (
+                ConnectionParams { ssh: Some("/opt/bin/ssh".into()), ..default() },
+                "/opt/bin/ssh -E /dev/null -o BatchMode=yes -o LogLevel=DEBUG1 -T -- n COMMAND",
+            ),
+            (
+                ConnectionParams { ssh_config: Some("/c".into()), ..default() },
+                "ssh -E /dev/null -F /c -o BatchMode=yes -o LogLevel=DEBUG1 -T -- n COMMAND",
+            ),
+            (
+                ConnectionParams {
+                    options: vec!["BatchMode=no".into(), "LogLevel=QUIET".into()],
+                    ssh_options: vec!["-4".into(), "-C".into()],
+                    scp_options: vec!["-l".into(), "100".into()],
+                    ..default()
+                },
+                "ssh -E /dev/null -o BatchMode=no -o LogLevel=QUIET -4 -C -o BatchMode=yes -o LogLevel=DEBUG1 -T -- n COMMAND",
+            ),
+            (
+                ConnectionParams { jump: Some("u@gate:22".into()), ..default() },
+                "ssh -E /dev/null -o BatchMode=yes -o ProxyJump=u@gate:22 -o LogLevel=DEBUG1 -T -- n COMMAND",
+            ),
+            (
+                ConnectionParams { check_host_keys: Some(CheckHostKeys::Enforce), ..default() },
+                "ssh -E /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o LogLevel=DEBUG1 -T -- n COMMAND",
+            ),
+            (
+                ConnectionParams { check_host_keys: Some(CheckHostKeys::Accept), ..default() },
+                "ssh -E /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o LogLevel=DEBUG1 -T -- n COMMAND",
+            ),
+            (
+                ConnectionParams { connect_timeout: Some(Duration::from_millis(2500)), ..default() },
+                "ssh -E /dev/null -o BatchMode=yes -o ConnectTimeout=3 -o LogLevel=DEBUG1 -T -- n COMMAND",
+            ),
+            (
+                ConnectionParams { connect_timeout: Some(Duration::from_millis(1)), ..default() },
+                "ssh -E /dev/null -o BatchMode=yes -o ConnectTimeout=1 -o LogLevel=DEBUG1 -T -- n COMMAND",
+            ),
+            (
+                ConnectionParams { remote_tty: Some(true), ..default() },
+                "ssh -E /dev/null -o BatchMode=yes -o LogLevel=DEBUG1 -tt -- n COMMAND",
+            ),
+            (
+                ConnectionParams { remote_tty: Some(true), options: vec!["RequestTTY=no".into()], ..default() },
+                "ssh -E /dev/null -o RequestTTY=no -o BatchMode=yes -o LogLevel=DEBUG1 -- n COMMAND",
+            ),
+        ];
+        for (params, expected) in cases {
+            assert_eq!(ssh(&params, &host), expected);
+        }
+    }
+
+    /// Item 209: execo's default options, on demand.
+    #[test]
+    fn ephemeral_has_the_options_of_execo() {
+        let expected = "ssh -E /dev/null -o BatchMode=yes -o PasswordAuthentication=no -o StrictHostKeyChecking=no -o \
+                        UserKnownHostsFile=/dev/null -o ConnectTimeout=20 -o LogLevel=DEBUG1 -T -- n COMMAND";
+        assert_eq!(ssh(&ConnectionParams::ephemeral(), &Host::new("n")), expected);
+    }
+
+    #[test]
+    fn lists_are_joined_and_a_timeout_of_zero_undoes_that_of_the_defaults() {
+        let list = |option: &str| vec![option.to_owned()];
+        let defaults = ConnectionParams { options: list("A=2"), ..ConnectionParams::ephemeral() };
+        let params = ConnectionParams {
+            options: list("A=1"),
+            connect_timeout: Some(Duration::ZERO),
+            check_host_keys: Some(CheckHostKeys::Enforce),
+            ..ConnectionParams::default()
+        };
+        let connection = params.resolve(&Host::new("n"), &defaults);
+        assert_eq!(line(&connection.connector()), "ssh -o A=1 -o A=2 -o BatchMode=yes -o StrictHostKeyChecking=yes -T");
+    }
+
+    /// R5, item 207.
+    #[test]
+    fn the_address_is_rewritten_in_arguments() {
+        let rewrite = HostRewrite::new(|address| format!("{address}.example.org"));
+        let params = ConnectionParams { host_rewrite: Some(rewrite), ..ConnectionParams::default() };
+        let host = Host::new("n").with_user("u");
+        assert_eq!(ssh(&params, &host), format!("{BEGIN} -l u -T -- n.example.org COMMAND"));
+        let connection = params.resolve(&host, &ConnectionParams::default());
+        assert_eq!(connection.scp_path("a b"), "n.example.org:a b");
+    }
+
+    /// Items 192 and 195.
+    #[test]
+    fn scp_says_the_same_in_its_own_words() {
+        let params = ConnectionParams {
+            user: Some("u".into()),
+            port: Some(22),
+            keyfile: Some("/k".into()),
+            options: vec!["Compression=yes".into()],
+            ssh_options: vec!["-4".into()],
+            scp_options: vec!["-l".into(), "100".into()],
+            jump: Some("gate".into()),
+            ..ConnectionParams::default()
+        };
+        let resolve = |params: &ConnectionParams| params.resolve(&Host::new("::1"), &ConnectionParams::default());
+        let connection = resolve(&params);
+        assert_eq!(
+            line(&connection.scp_arguments()),
+            "scp -o Compression=yes -l 100 -o BatchMode=yes -o ProxyJump=gate -o User=u -o Port=22 -i /k"
+        );
+        assert_eq!(connection.scp_path("/tmp"), "[::1]:/tmp");
+        let wrapped = ConnectionParams { ssh: Some("oarsh".into()), scp: Some("oarcp".into()), ..Default::default() };
+        assert_eq!(line(&resolve(&wrapped).scp_arguments()), "oarcp -S oarsh -o BatchMode=yes");
+    }
+
+    #[test]
+    fn a_command_is_one_word_whatever_is_in_it() {
+        let connection = ConnectionParams::default().connection(&Host::new("n"));
+        let arguments = connection.ssh_arguments("-v $HOME 'a  b'");
+        assert_eq!(
+            arguments.words.last().map(|word| word.to_string_lossy().into_owned()).as_deref(),
+            Some("-v $HOME 'a  b'")
+        );
+        assert_eq!(arguments.diagnostics, Some(2));
+    }
+}

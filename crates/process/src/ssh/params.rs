@@ -1,0 +1,185 @@
+//! How to reach hosts, as the user describes it, and the one place where descriptions are weighed against each other.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::process::SshProcess;
+use crate::host::Host;
+use crate::spec::Spec;
+
+/// How to reach hosts. What is not set is left to the [defaults](set_defaults), and then to the user's own ssh.
+///
+/// ```
+/// use phalanx_process::ssh::{CheckHostKeys, ConnectionParams};
+///
+/// let params = ConnectionParams {
+///     user: Some("root".to_owned()),
+///     jump: Some("gate.example.org".to_owned()),
+///     check_host_keys: Some(CheckHostKeys::Accept),
+///     ..ConnectionParams::default()
+/// };
+/// let connection = params.connection(&"node1:2222".parse()?);
+/// assert_eq!(
+///     connection.connector().join(" ".as_ref()),
+///     "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o ProxyJump=gate.example.org -l root -p 2222 -T"
+/// );
+/// # Ok::<(), phalanx_process::host::InvalidHost>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConnectionParams {
+    /// The remote user.
+    pub user: Option<String>,
+    /// The remote port.
+    pub port: Option<u16>,
+    /// The private key.
+    pub keyfile: Option<PathBuf>,
+    /// The program that connects, instead of `ssh`; one word. What needs arguments of its own (sshpass) is called by a
+    /// script of two lines.
+    pub ssh: Option<OsString>,
+    /// The program that copies, instead of `scp`; one word.
+    pub scp: Option<OsString>,
+    /// Their configuration, instead of the user's (`-F`).
+    pub ssh_config: Option<PathBuf>,
+    /// Options for both, as after `-o`; they win over all that is set here.
+    pub options: Vec<String>,
+    /// Words for ssh alone, as they are, before our own options, so that they win.
+    pub ssh_options: Vec<OsString>,
+    /// Words for scp alone, as they are, before our own options, so that they win.
+    pub scp_options: Vec<OsString>,
+    /// The hosts to jump through, as after `-J`: `[USER@]HOST[:PORT]`, several with commas.
+    pub jump: Option<String>,
+    /// Whether a host must be the one that it was.
+    pub check_host_keys: Option<CheckHostKeys>,
+    /// How long setting up a connection may take; ssh knows whole seconds, at least one. Zero for as long as ssh likes.
+    pub connect_timeout: Option<Duration>,
+    /// Whether the remote command gets a terminal (`-tt`). Then its stderr comes among its stdout, its lines end with
+    /// `\r\n`, it may echo, and it hangs up when the connection ends. Without, everything passes as it is.
+    pub remote_tty: Option<bool>,
+    /// Turns the address of a host into the one to connect to; in arguments only, the host keeps its name.
+    pub host_rewrite: Option<HostRewrite>,
+    /// How long a [forwarder](crate::forward) may take until a connection really goes through it; 25 s unless set.
+    pub forwarding_timeout: Option<Duration>,
+}
+
+/// What is done about the key by which a host proves what it is. ssh does as its configuration says when nothing is
+/// chosen; by default it asks, and since nobody can be asked, refuses what is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckHostKeys {
+    /// An unknown or changed key is refused.
+    Enforce,
+    /// An unknown key is accepted and remembered; a changed one is refused.
+    Accept,
+    /// Any key is accepted and none remembered: for nodes that are redeployed every hour, on networks that are trusted.
+    /// No password is given to a host that was not checked.
+    Ignore,
+}
+
+/// A function from the address of a host to the one to connect to. Two are equal if they are the same.
+#[derive(Clone)]
+pub struct HostRewrite(Arc<dyn Fn(&str) -> String + Send + Sync>);
+
+impl HostRewrite {
+    /// This function.
+    #[must_use]
+    pub fn new(function: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(function))
+    }
+
+    pub(super) fn apply(&self, address: &str) -> String {
+        (self.0)(address)
+    }
+}
+
+impl fmt::Debug for HostRewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a function")
+    }
+}
+
+impl PartialEq for HostRewrite {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for HostRewrite {}
+
+static DEFAULTS: LazyLock<RwLock<Arc<ConnectionParams>>> = LazyLock::new(RwLock::default);
+
+/// What this program uses where the parameters of a connection say nothing: at first, nothing either.
+#[must_use]
+pub fn defaults() -> Arc<ConnectionParams> {
+    Arc::clone(&DEFAULTS.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Sets what this program uses from now on where the parameters of a connection say nothing. For the author of a
+/// script; a library gives parameters instead.
+pub fn set_defaults(params: ConnectionParams) {
+    *DEFAULTS.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(params);
+}
+
+impl ConnectionParams {
+    /// For nodes that are redeployed every hour: any host key is accepted, no password is given or asked for, and a
+    /// node that does not answer is given up after 20 seconds. These are execo's defaults.
+    #[must_use]
+    pub fn ephemeral() -> Self {
+        Self {
+            check_host_keys: Some(CheckHostKeys::Ignore),
+            connect_timeout: Some(Duration::from_secs(20)),
+            ..Self::default()
+        }
+    }
+
+    /// Decides everything about the connection to `host`. Of user, key and port, the first that applies:
+    ///
+    /// 1. what the host says: a value, or that none is to be given
+    /// 2. what these parameters say
+    /// 3. what `defaults` say
+    /// 4. none is given, and the user's ssh configuration decides
+    ///
+    /// All else begins with the second. Lists of options are joined, the parameters' first: of several values for one
+    /// option, ssh takes the first.
+    #[must_use]
+    pub fn resolve(&self, host: &Host, defaults: &Self) -> Connection {
+        fn first<T: Clone>(ours: &Option<T>, theirs: &Option<T>) -> Option<T> {
+            ours.as_ref().or(theirs.as_ref()).cloned()
+        }
+        fn joined<T: Clone>(ours: &[T], theirs: &[T]) -> Vec<T> {
+            [ours, theirs].concat()
+        }
+        let rewrite = first(&self.host_rewrite, &defaults.host_rewrite);
+        Connection {
+            address: rewrite.map_or_else(|| host.address().to_owned(), |rewrite| rewrite.apply(host.address())),
+            user: host.user.or(self.user.as_ref().or(defaults.user.as_ref())).cloned(),
+            port: host.port.or(self.port.as_ref().or(defaults.port.as_ref())).copied(),
+            keyfile: host.keyfile.or(self.keyfile.as_ref().or(defaults.keyfile.as_ref())).cloned(),
+            ssh: first(&self.ssh, &defaults.ssh),
+            scp: first(&self.scp, &defaults.scp),
+            ssh_config: first(&self.ssh_config, &defaults.ssh_config),
+            options: joined(&self.options, &defaults.options),
+            ssh_options: joined(&self.ssh_options, &defaults.ssh_options),
+            scp_options: joined(&self.scp_options, &defaults.scp_options),
+            jump: first(&self.jump, &defaults.jump),
+            check_host_keys: first(&self.check_host_keys, &defaults.check_host_keys),
+            connect_timeout: first(&self.connect_timeout, &defaults.connect_timeout)
+                .filter(|timeout| !timeout.is_zero()),
+            remote_tty: first(&self.remote_tty, &defaults.remote_tty).unwrap_or(false),
+        }
+    }
+
+    /// The connection to `host`, with the defaults of this program.
+    #[must_use]
+    pub fn connection(&self, host: &Host) -> Connection {
+        self.resolve(host, &defaults())
+    }
+
+    /// The process that runs `command` on `host`. The host's shell interprets the command, as ssh always has it.
+    #[must_use]
+    pub fn spec(&self, host: impl Into<Host>, command: &str) -> Spec {
+        SshProcess::new(command, host).params(self.clone()).spec()
+    }
+}

@@ -1,0 +1,136 @@
+//! A command on another host as a process here.
+
+use crate::conductor::Conductor;
+use crate::host::Host;
+use crate::process::Process;
+use crate::spec::{Command, Launch, Policy, Spec};
+
+use super::params::ConnectionParams;
+
+/// A command on another host: builds the [`Process`] that runs it.
+///
+/// ```no_run
+/// use phalanx_process::host::Host;
+/// use phalanx_process::ssh::{ConnectionParams, SshProcess};
+///
+/// let uptime = SshProcess::new("uptime", Host::new("node1").with_user("root")).params(ConnectionParams::ephemeral());
+/// let process = uptime.process().run().check()?;
+/// println!("{}: {}", uptime.host().address(), String::from_utf8_lossy(&process.stdout()));
+/// # Ok::<(), phalanx_process::process::ProcessesFailed>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct SshProcess {
+    remote_command: String,
+    host: Host,
+    params: ConnectionParams,
+    policy: Policy,
+}
+
+impl SshProcess {
+    /// `command` on `host`. The host's shell interprets it, as ssh always has it. Whatever it contains reaches the host
+    /// as one word; words of yours are joined and quoted with [`SshProcess::words`].
+    #[must_use]
+    pub fn new(command: impl Into<String>, host: impl Into<Host>) -> Self {
+        Self {
+            remote_command: command.into(),
+            host: host.into(),
+            params: ConnectionParams::default(),
+            policy: Policy::default(),
+        }
+    }
+
+    /// A program and its arguments on `host`, each quoted, so that the host's shell leaves them as they are. (A NUL
+    /// byte, which no argument can have, makes a start error.)
+    #[must_use]
+    pub fn words<'a>(words: impl IntoIterator<Item = &'a str>, host: impl Into<Host>) -> Self {
+        let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
+        Self::new(Command::from(words).to_string(), host)
+    }
+
+    /// How to reach the host.
+    #[must_use]
+    pub fn params(self, params: ConnectionParams) -> Self {
+        Self { params, ..self }
+    }
+
+    /// How the process is treated.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Another command.
+    pub(crate) fn command(self, command: String) -> Self {
+        Self { remote_command: command, ..self }
+    }
+
+    /// The command, as it was given.
+    #[must_use]
+    pub fn remote_command(&self) -> &str {
+        &self.remote_command
+    }
+
+    /// The host, as it was given.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The connection parameters, as they were given: nothing of the defaults among them.
+    #[must_use]
+    pub fn connection_params(&self) -> &ConnectionParams {
+        &self.params
+    }
+
+    /// What is run here. It is named after the remote command.
+    #[must_use]
+    pub fn spec(&self) -> Spec {
+        let arguments = self.params.connection(&self.host).ssh_arguments(&self.remote_command);
+        let launch = Launch {
+            diagnostics: arguments.diagnostics,
+            name: Some(Launch::name_of(&self.remote_command)),
+            command: Command::Arguments(arguments.words),
+            ..Launch::default()
+        };
+        Spec { launch, policy: self.policy.clone() }
+    }
+
+    /// The process, not started, to be run by the default conductor.
+    #[must_use]
+    pub fn process(&self) -> Process {
+        self.process_on(Conductor::global())
+    }
+
+    /// The process, not started, to be run by `conductor`.
+    #[must_use]
+    pub fn process_on(&self, conductor: &Conductor) -> Process {
+        Process::from_spec(self.spec(), conductor).on_host(self.host.address())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Items 80 to 82 and 191.
+    #[test]
+    fn host_command_and_parameters_can_be_read_back() {
+        let params = ConnectionParams { ssh: Some("oarsh".into()), ..ConnectionParams::default() };
+        let host = Host::new("node1").with_user("root");
+        let ssh = SshProcess::new("echo $HOME", &host).params(params.clone());
+        assert_eq!((ssh.host(), ssh.remote_command(), ssh.connection_params()), (&host, "echo $HOME", &params));
+        let spec = ssh.spec();
+        assert_eq!(spec.launch.command.to_string(), "oarsh -o 'BatchMode=yes' -l root -T node1 'echo $HOME'");
+        assert_eq!(spec.launch.name(), "echo $HOME");
+        let process = ssh.process();
+        assert_eq!(process.host().as_deref(), Some("node1"));
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell_of_the_host() {
+        assert_eq!(
+            SshProcess::words(["echo", "a  b", "$HOME", "it's"], "n").remote_command(),
+            r#"echo 'a  b' '$HOME' "it's""#
+        );
+    }
+}

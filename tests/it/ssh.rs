@@ -1,0 +1,100 @@
+//! Commands on other hosts, from Rust: what reaches the host, and what comes back.
+
+use std::path::{Path, PathBuf};
+
+use phalanx_process::host::Host;
+use phalanx_process::spec::Stdin;
+use phalanx_process::ssh::{ConnectionParams, HostRewrite, RemoteEnd, SshProcess, remote_end};
+use phalanx_tests::{Fleet, shared_fleet};
+
+/// The way into the fleet.
+pub(crate) fn params(fleet: &Fleet) -> ConnectionParams {
+    ConnectionParams { ssh_config: Some(fleet.ssh_config()), ..ConnectionParams::default() }
+}
+
+/// A program called `name` that does what `script` says.
+pub(crate) fn program(directory: &Path, name: &str, script: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("it is ours");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
+    path
+}
+
+/// R4, items 80 and 191: what a program called as ssh really gets.
+#[test]
+fn the_connector_gets_exactly_the_words_of_the_argv() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let says = |name: &str, command: &str| {
+        let stub = program(directory.path(), name, r#"for word do printf '<%s>' "$word"; done"#);
+        let params = ConnectionParams {
+            ssh: Some(stub.into()),
+            port: Some(2222),
+            options: vec!["Compression=yes".into()],
+            ..ConnectionParams::default()
+        };
+        let host = Host::new("node1").with_user("root").without_port();
+        let process = SshProcess::new(command, host).params(params).process().run();
+        assert!(process.ok(), "{process:?}");
+        String::from_utf8(process.stdout()).expect("text")
+    };
+    assert_eq!(says("oarsh", "a  'b' $c"), "<-o><Compression=yes><-o><BatchMode=yes><-l><root><-T><node1><a  'b' $c>");
+    let openssh = says("ssh", "-v");
+    let (log, rest) = openssh.strip_prefix("<-E><").and_then(|rest| rest.split_once('>')).expect("a file for the log");
+    assert!(log.starts_with("/proc/"), "{log}");
+    assert_eq!(rest, "<-o><Compression=yes><-o><BatchMode=yes><-o><LogLevel=DEBUG1><-l><root><-T><--><node1><-v>");
+}
+
+/// R5 and R6, items 35 and 207: stdout and stderr come apart, as they are; the host keeps its name.
+#[test]
+fn a_command_runs_on_the_rewritten_host_and_its_streams_come_apart() {
+    let Some(fleet) = shared_fleet() else { return };
+    let rewrite = HostRewrite::new(|address| address.replace("alias", "node"));
+    let params = ConnectionParams { host_rewrite: Some(rewrite), ..params(fleet) };
+    let ssh = SshProcess::new("cat; echo err >&2; exit 3", "alias7").params(params);
+    let process = ssh.process().stdin(Stdin::Data((&b"\r\n\0\xff"[..]).into())).run();
+    let finished = process.finished().expect("it has run");
+    assert_eq!((process.stdout(), process.stderr()), (b"\r\n\0\xff".to_vec(), b"err\n".to_vec()));
+    assert_eq!((finished.outcome.exit_code(), remote_end(&finished)), (Some(3), RemoteEnd::AsReported));
+    assert_eq!(process.host().as_deref(), Some("alias7"));
+}
+
+#[test]
+fn words_arrive_as_they_are() {
+    let Some(fleet) = shared_fleet() else { return };
+    let words = ["printf", "<%s>", "a  b", "$HOME", "it's", "*", "", "-n"];
+    let process = SshProcess::words(words, "node1").params(params(fleet)).process().run();
+    assert_eq!(String::from_utf8_lossy(&process.stdout()), "<a  b><$HOME><it's><*><><-n>");
+}
+
+#[test]
+fn a_remote_terminal_is_there_on_demand_only() {
+    let Some(fleet) = shared_fleet() else { return };
+    for (remote_tty, expected) in [(false, "none\n"), (true, "tty\r\n")] {
+        let params = ConnectionParams { remote_tty: Some(remote_tty), ..params(fleet) };
+        let command = "if test -t 1; then echo tty; else echo none; fi";
+        let process = SshProcess::new(command, "node1").params(params).process().run();
+        assert_eq!(String::from_utf8_lossy(&process.stdout()), expected);
+    }
+}
+
+#[test]
+fn a_jump_host_is_passed_through() {
+    let Some(fleet) = shared_fleet() else { return };
+    let before = fleet.logins();
+    let params = ConnectionParams { jump: Some("node8".into()), ..params(fleet) };
+    let process = SshProcess::new("echo there", "node9").params(params).process().run();
+    assert_eq!(process.stdout(), b"there\n", "{process:?} {}", String::from_utf8_lossy(&process.stderr()));
+    assert!(fleet.logins() >= before + 2);
+}
+
+#[test]
+fn a_changed_host_key_is_refused_unless_it_is_ignored() {
+    let Some(fleet) = shared_fleet() else { return };
+    // The configuration of the fleet names known hosts of its own, and is read after the options.
+    let run = |params: ConnectionParams| SshProcess::new("echo in", "changed1").params(params).process().run();
+    let refused = run(params(fleet));
+    let end = remote_end(&refused.finished().expect("it has run"));
+    assert!(matches!(end, RemoteEnd::Connection { established: false, .. }), "{end:?}");
+    let ephemeral = ConnectionParams { ssh_config: Some(fleet.ssh_config()), ..ConnectionParams::ephemeral() };
+    assert_eq!(run(ephemeral).stdout(), b"in\n");
+}
