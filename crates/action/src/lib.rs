@@ -2,13 +2,14 @@
 //!
 //! Modules in reading order: [`fanout`] decides who starts next, and [`crew`] joins that to an engine; [`substitute`]
 //! puts the host into a command; [`action`] is the handle to many processes; [`remote`] and [`local`] make actions;
-//! [`report`] adds results up. [`groups`] finds the hosts behind `@names`, in ClusterShell's own configuration.
+//! [`files`] copies files to hosts and back; [`report`] adds results up. [`groups`] finds the hosts behind `@names`, in ClusterShell's own configuration.
 //!
 //! Whatever decides is pure (`fanout`, `substitute`, `report`): no clock, no process, no thread.
 
 pub mod action;
 pub mod crew;
 pub mod fanout;
+pub mod files;
 pub mod groups;
 pub mod local;
 pub mod remote;

@@ -1,0 +1,302 @@
+//! Reads what the script of a get sends, into a private directory. The far end is not trusted: what it names stays
+//! inside that directory.
+//!
+//! ```text
+//!  (whatever a login shell prints)
+//!  phalanx-get TOKEN archive      a tar archive follows, and zeros
+//!  phalanx-get TOKEN sums         lines of sha256sum follow, for that archive
+//!  phalanx-get TOKEN failed WHY   the end
+//!  phalanx-get TOKEN done         the end
+//! ```
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+use tar::{Archive, Entry, EntryType, Header};
+
+use super::transfers::{Counters, Fault};
+
+/// As much as is read and written at once.
+const BUFFER: usize = 256 * 1024;
+
+/// Unpacks all that comes into `directory`, which is ours alone and empty.
+pub(super) fn unpack(
+    stream: impl Read,
+    token: &str,
+    verify: bool,
+    directory: &Path,
+    counters: &Counters,
+) -> Result<BTreeSet<OsString>, Fault> {
+    let mut stream = BufReader::with_capacity(BUFFER, stream);
+    let prefix = format!("phalanx-get {token} ");
+    let mut unpacker = Unpacker {
+        directory,
+        verify,
+        counters,
+        buffer: vec![0; BUFFER].into(),
+        checked_parent: PathBuf::new(),
+        names: BTreeSet::new(),
+        sums: HashMap::new(),
+    };
+    let mut in_sums = false;
+    loop {
+        let line = read_line(&mut stream)?;
+        match line.strip_prefix(prefix.as_bytes()) {
+            None if in_sums => unpacker.check_sum(&line)?,
+            None => {}
+            Some(b"archive") => {
+                unpacker.check_all_had_sums()?;
+                in_sums = false;
+                unpacker.archive(&mut stream)?;
+                skip_zeros(&mut stream)?;
+            }
+            Some(b"sums") => in_sums = true,
+            Some(b"done") => {
+                unpacker.check_all_had_sums()?;
+                return Ok(unpacker.names);
+            }
+            Some(said) => {
+                let reason = said.strip_prefix(b"failed ").unwrap_or(said);
+                return Err(Fault::There(String::from_utf8_lossy(reason).trim_end().to_owned()));
+            }
+        }
+    }
+}
+
+fn read_line(stream: &mut impl BufRead) -> Result<Vec<u8>, Fault> {
+    let mut line = Vec::new();
+    let read = stream.read_until(b'\n', &mut line).map_err(|_| Fault::Cut)?;
+    if read == 0 || line.pop() != Some(b'\n') { Err(Fault::Cut) } else { Ok(line) }
+}
+
+/// tar fills its last record with zeros.
+fn skip_zeros(stream: &mut impl BufRead) -> Result<(), Fault> {
+    loop {
+        let bytes = stream.fill_buf().map_err(|_| Fault::Cut)?;
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let done = zeros < bytes.len() || bytes.is_empty();
+        stream.consume(zeros);
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+struct Unpacker<'a> {
+    directory: &'a Path,
+    verify: bool,
+    counters: &'a Counters,
+    buffer: Box<[u8]>,
+    /// The directory that was last found to be safe.
+    checked_parent: PathBuf,
+    /// What is at the top.
+    names: BTreeSet<OsString>,
+    /// Of the files that have not been compared yet.
+    sums: HashMap<PathBuf, [u8; 32]>,
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Fault {
+    Fault::Here(format!("cannot write `{}`: {error}", path.display()))
+}
+
+fn malformed(path: &Path, what: &str) -> Fault {
+    Fault::Here(format!("refused what the host sent: `{}` {what}", path.display()))
+}
+
+impl Unpacker<'_> {
+    fn archive(&mut self, stream: &mut impl Read) -> Result<(), Fault> {
+        let mut archive = Archive::new(stream);
+        let mut directories = Vec::new();
+        let mut names = BTreeSet::new();
+        for entry in archive.entries().map_err(|_| Fault::Cut)? {
+            let mut entry = entry.map_err(|_| Fault::Cut)?;
+            if entry.header().entry_type() == EntryType::XGlobalHeader {
+                continue;
+            }
+            let path = inner_path(&entry.path_bytes())?;
+            let Some(name) = path.iter().next() else { continue };
+            if self.names.contains(name) {
+                let name = name.display();
+                return Err(Fault::Here(format!("two of the sources are called `{name}`: get them one by one")));
+            }
+            names.insert(name.to_owned());
+            self.entry(&mut entry, &path, &mut directories)?;
+        }
+        // The inner ones first: to change something in a directory changes its time.
+        for (path, header) in directories.iter().rev() {
+            keep_mode_and_time(path, header).map_err(|error| unwritable(path, &error))?;
+        }
+        self.names.append(&mut names);
+        Ok(())
+    }
+
+    fn entry<R: Read>(
+        &mut self,
+        entry: &mut Entry<'_, R>,
+        path: &Path,
+        directories: &mut Vec<(PathBuf, Header)>,
+    ) -> Result<(), Fault> {
+        let full = self.directory.join(path);
+        let failed = |error: io::Error| unwritable(path, &error);
+        self.make_parent(path.parent().unwrap_or(Path::new("")))?;
+        match entry.header().entry_type() {
+            EntryType::Directory => {
+                self.make_parent(path)?;
+                directories.push((full, entry.header().clone()));
+                Ok(())
+            }
+            EntryType::Symlink => {
+                let target = entry.link_name_bytes().ok_or_else(|| malformed(path, "is a link to nothing"))?;
+                symlink(OsStr::from_bytes(&target), &full).map_err(failed)
+            }
+            EntryType::Link => {
+                let target = entry.link_name_bytes().ok_or_else(|| malformed(path, "is a link to nothing"))?;
+                let target = inner_path(&target)?;
+                self.make_parent(target.parent().unwrap_or(Path::new("")))?;
+                if self.verify
+                    && let Some(sum) = self.sums.get(&target).copied()
+                {
+                    self.sums.insert(path.to_owned(), sum);
+                }
+                fs::hard_link(self.directory.join(target), &full).map_err(failed)
+            }
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => self.file(entry, path, &full),
+            _ => Err(malformed(path, "is neither a file nor a directory")),
+        }
+    }
+
+    /// The file is new: whatever was sent before under that name, no link is followed.
+    fn file<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &Path, full: &Path) -> Result<(), Fault> {
+        let failed = |error: io::Error| unwritable(path, &error);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(full).map_err(failed)?;
+        let mut sum = self.verify.then(Sha256::new);
+        loop {
+            let count = entry.read(&mut self.buffer).map_err(|_| Fault::Cut)?;
+            if count == 0 {
+                break;
+            }
+            let bytes = &self.buffer[..count];
+            if let Some(sum) = &mut sum {
+                sum.update(bytes);
+            }
+            file.write_all(bytes).map_err(failed)?;
+            self.counters.add_bytes(count);
+        }
+        if let Some(sum) = sum {
+            self.sums.insert(path.to_owned(), sum.finalize().into());
+        }
+        self.counters.add_file();
+        set_mode_and_time(&file, entry.header()).map_err(failed)
+    }
+
+    /// Makes a directory and those above it, all of which must be directories and no links.
+    fn make_parent(&mut self, path: &Path) -> Result<(), Fault> {
+        if path == self.checked_parent {
+            return Ok(());
+        }
+        let mut full = self.directory.to_owned();
+        for component in path {
+            full.push(component);
+            match fs::symlink_metadata(&full) {
+                Ok(meta) if meta.is_dir() => {}
+                Ok(_) => return Err(malformed(path, "is said to be a directory and something else")),
+                Err(_) => {
+                    DirBuilder::new().mode(0o700).create(&full).map_err(|error| unwritable(path, &error))?;
+                }
+            }
+        }
+        path.clone_into(&mut self.checked_parent);
+        Ok(())
+    }
+
+    /// A line of sha256sum about a file that came.
+    fn check_sum(&mut self, line: &[u8]) -> Result<(), Fault> {
+        if line.is_empty() {
+            return Ok(());
+        }
+        let (sum, name) =
+            parse_sum(line).ok_or_else(|| Fault::There(format!("no checksum: `{}`", String::from_utf8_lossy(line))))?;
+        let path = inner_path(&name)?;
+        match self.sums.remove(&path) {
+            Some(ours) if ours == sum => Ok(()),
+            Some(_) => Err(Fault::There(format!(
+                "the checksum of `{}` differs from that over there: it was damaged, or changed meanwhile",
+                path.display()
+            ))),
+            None => Err(Fault::There(format!("`{}` has a checksum over there and did not come", path.display()))),
+        }
+    }
+
+    fn check_all_had_sums(&mut self) -> Result<(), Fault> {
+        match self.sums.keys().next() {
+            Some(path) => Err(Fault::There(format!("there is no checksum of `{}` over there", path.display()))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A path of the archive, which must lead inwards.
+fn inner_path(bytes: &[u8]) -> Result<PathBuf, Fault> {
+    let given = Path::new(OsStr::from_bytes(bytes));
+    let mut path = PathBuf::new();
+    for component in given.components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(malformed(given, "leads outside"));
+            }
+        }
+    }
+    Ok(path)
+}
+
+fn keep_mode_and_time(path: &Path, header: &Header) -> io::Result<()> {
+    set_mode_and_time(&File::open(path)?, header)
+}
+
+fn set_mode_and_time(file: &File, header: &Header) -> io::Result<()> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(header.mtime()?);
+    file.set_times(FileTimes::new().set_modified(time))?;
+    file.set_permissions(Permissions::from_mode(header.mode()? & 0o7777))
+}
+
+/// `HASH  NAME`, or `\HASH  NAME` with backslashes and line breaks escaped.
+fn parse_sum(line: &[u8]) -> Option<([u8; 32], Vec<u8>)> {
+    let (escaped, line) = match line.strip_prefix(b"\\") {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    let hex = std::str::from_utf8(line.get(..64)?).ok()?;
+    let mut sum = [0; 32];
+    for (byte, digits) in sum.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    // Two blanks, or a blank and a star for "binary".
+    let name = line.get(66..)?;
+    Some((sum, if escaped { unescape(name) } else { name.to_vec() }))
+}
+
+fn unescape(name: &[u8]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(name.len());
+    let mut bytes = name.iter();
+    while let Some(byte) = bytes.next() {
+        result.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(other) => *other,
+                None => b'\\',
+            },
+            byte => *byte,
+        });
+    }
+    result
+}
