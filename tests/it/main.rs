@@ -1,5 +1,6 @@
 //! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
 
+mod cable;
 mod children;
 mod documents;
 mod fleet;
@@ -9,5 +10,7 @@ mod run;
 mod run_hosts;
 mod run_ssh;
 mod run_stop;
+mod serial;
+mod serial_line;
 mod ssh;
 mod tidy;

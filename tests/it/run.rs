@@ -167,7 +167,7 @@ fn a_gigabyte_without_a_newline_passes_through() {
 
 #[test]
 fn a_host_that_says_nothing_and_reads_nothing_ends_all_the_same() {
-    let ran = Phalanx::exec(&["-w", "n[1-2]", "cat; wc -c"]).output();
+    let ran = Phalanx::exec(&["-f", "1", "-w", "n[1-2]", "cat; wc -c"]).output();
     assert_eq!(ran.stdout(), "n1: 0\nn2: 0\n".to_owned());
 }
 

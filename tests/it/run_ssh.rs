@@ -94,6 +94,21 @@ fn what_ssh_says_itself_is_not_mixed_with_what_the_command_says() {
 }
 
 #[test]
+fn a_host_may_say_its_own_user_and_port() {
+    let Some(fleet) = shared_fleet() else { return };
+    let me = std::process::Command::new("id").arg("-un").output().expect("id(1) is there").stdout;
+    let node = format!("{}@node1", String::from_utf8(me).expect("UTF-8").trim());
+    let ran = Phalanx::ssh(fleet, &["-l", "nobody-of-that-name", "-f", "1", "-w", &node, "echo fine"]).output();
+    assert_eq!(ran.stdout(), format!("{node}: fine\n"), "{}", ran.stderr());
+    let ran = Phalanx::ssh(fleet, &["--json", "-w", "node1:1", "true"]).output();
+    assert_eq!(ran.results()["node1:1"], "unreachable");
+    let ran = Phalanx::ssh(fleet, &["-w", "node1:0", "true"]).output();
+    assert_eq!(ran.status(), Some(2), "{}", ran.stderr());
+    let ran = Phalanx::run(&["--dry-run", "-w", "root@[2001:db8::1]:22", "true"]).output();
+    assert!(ran.stdout().contains("2001:db8::1"), "{}{}", ran.stdout(), ran.stderr());
+}
+
+#[test]
 fn a_connector_of_ones_own_gets_the_host_and_the_command_last() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let stub = directory.path().join("connector");

@@ -13,6 +13,7 @@ mod contest;
 mod expect;
 mod labels;
 mod measure;
+mod nodeset;
 mod silent;
 mod spawning;
 mod workshop;
@@ -37,6 +38,7 @@ const ROWS: &[Row] = &[
     labels::ROW,
     cold::ROW,
     silent::ROW,
+    nodeset::ROW,
     expect::SEARCH,
     expect::LINES,
 ];

@@ -386,7 +386,7 @@ Report                          2026-11-21 06:21:31 None                10
         for line in text.lines() {
             assert_eq!(line.len(), 157, "{line}");
         }
-        assert!(text.contains("2026-11-21 06:21:32 1s              6      4      0      0"));
+        assert!(text.contains("2026-11-21 06:21:32 1s             6      4      0      0"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn connector(directory: &Path) -> ConnectionParams {
     let path = directory.join("connector");
     std::fs::write(&path, "#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\nHOST=$1 exec sh -c \"$2\"\n").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    ConnectionParams { ssh: path.into(), ..ConnectionParams::default() }
+    ConnectionParams { ssh: Some(path.into()), ..ConnectionParams::default() }
 }
 
 fn hosts(count: usize) -> Vec<String> {

@@ -35,23 +35,26 @@ pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { USAGE } else { OK })
 }
 
-/// One sentence on stderr, and the status for wrong usage.
+/// One sentence on stderr.
 #[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
+pub(crate) fn say(sentence: &impl Display) {
+    eprintln!("phalanx: {sentence}");
+}
+
+/// One sentence on stderr, and the status for wrong usage.
 pub(crate) fn usage(error: &impl Display) -> ExitCode {
-    eprintln!("phalanx: {error}");
+    say(error);
     ExitCode::from(USAGE)
 }
 
 /// One sentence on stderr, and the status for a failure of Phalanx itself.
-#[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
 pub(crate) fn internal(error: &impl Display) -> ExitCode {
-    eprintln!("phalanx: {error}");
+    say(error);
     ExitCode::from(INTERNAL)
 }
 
 /// One sentence on stderr, and the status for a process that is not ok.
-#[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
 pub(crate) fn failed(error: &impl Display) -> ExitCode {
-    eprintln!("phalanx: {error}");
+    say(error);
     ExitCode::from(FAILED)
 }

@@ -49,6 +49,11 @@ pub(crate) enum HostsError {
 }
 
 impl HostArgs {
+    /// Whether hosts were named, so that no job is to be asked.
+    pub(crate) fn are_given(&self) -> bool {
+        self.all || [&self.nodes, &self.groups, &self.hostfile].iter().any(|given| !given.is_empty())
+    }
+
     /// The hosts, each once, in the order given.
     ///
     /// # Errors

@@ -7,7 +7,10 @@ mod forward;
 mod hosts;
 mod nodeset;
 mod run;
+mod serial;
 mod show;
+mod transfer;
+mod work;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -26,7 +29,10 @@ fn main() -> ExitCode {
     args::start_logging(args.verbosity());
     match args.verb {
         args::Verb::Run(typed) => run::run(&typed),
+        args::Verb::Put(typed) => transfer::put(&typed),
+        args::Verb::Get(typed) => transfer::get(&typed),
         args::Verb::Forward(typed) => forward::run(&typed),
+        args::Verb::Serial(typed) => serial::run(&typed),
         args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
 }

@@ -9,10 +9,12 @@ mod gather;
 mod json;
 mod labels;
 mod partial;
+mod progress;
 mod screen;
 mod status;
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,11 +28,13 @@ use self::files::Files;
 use self::gather::Gather;
 use self::json::Json;
 use self::labels::Labels;
+use self::progress::ProgressWatch;
 use self::screen::Screen;
 use self::status::StatusLine;
 use crate::args::RunArgs;
 use crate::exit;
 use crate::run::{Plan, Tally, Verdict};
+use crate::work::WorkArgs;
 
 /// Nothing can be shown any more.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +66,32 @@ enum Style {
     Gathered,
 }
 
+/// What a verb wants to be shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) label: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) gather: bool,
+    pub(crate) json: bool,
+    pub(crate) report: bool,
+    pub(crate) output_dir: Option<&'a Path>,
+}
+
+impl From<&WorkArgs> for Wanted<'_> {
+    fn from(work: &WorkArgs) -> Self {
+        let (quiet, verbose) = (work.quiet, work.verbose > 0);
+        Self { label: true, quiet, verbose, gather: false, json: work.json, report: work.report, output_dir: None }
+    }
+}
+
+impl<'a> From<&'a RunArgs> for Wanted<'a> {
+    fn from(run: &'a RunArgs) -> Self {
+        let output_dir = run.output_dir.as_deref();
+        Self { label: !run.no_label, gather: run.gather, output_dir, ..Self::from(&run.work) }
+    }
+}
+
 /// Everything a run shows, and where.
 pub(crate) struct Show<'a> {
     plan: &'a Plan,
@@ -70,6 +100,7 @@ pub(crate) struct Show<'a> {
     gather: Option<Gather>,
     files: Option<Files>,
     status: Option<StatusLine>,
+    progress: Option<ProgressWatch<'a>>,
     quiet: bool,
     verbose: bool,
     report: bool,
@@ -80,23 +111,36 @@ impl<'a> Show<'a> {
     ///
     /// # Errors
     /// When the output directory cannot be used.
-    pub(crate) fn new(args: &RunArgs, plan: &'a Plan) -> Result<Self, OutputDirError> {
+    pub(crate) fn new(args: &Wanted<'_>, plan: &'a Plan) -> Result<Self, OutputDirError> {
         let screen = Screen::new();
-        let files = args.output_dir.as_deref().map(Files::new).transpose();
+        let files = args.output_dir.map(Files::new).transpose();
         let files = files.map_err(|(directory, error)| OutputDirError { directory, error })?;
-        let verbose = args.verbose > 0;
+        let verbose = args.verbose;
         let style = match (args.json, args.gather) {
             (true, _) => Style::Json(Json::new()),
             (false, true) if !verbose => Style::Gathered,
-            (false, _) => Style::Labels(Labels::new(!args.no_label, screen.colours())),
+            (false, _) => Style::Labels(Labels::new(args.label, screen.colours())),
         };
         let status = (!args.quiet && screen.has_terminal()).then(StatusLine::new);
         let gather = args.gather.then(Gather::default);
-        Ok(Self { plan, screen, style, gather, files, status, quiet: args.quiet, verbose, report: args.report })
+        let progress = plan.transfers().map(ProgressWatch::new);
+        Ok(Self {
+            plan,
+            screen,
+            style,
+            progress,
+            gather,
+            files,
+            status,
+            quiet: args.quiet,
+            verbose,
+            report: args.report,
+        })
     }
 
-    pub(crate) fn has_status_line(&self) -> bool {
-        self.status.is_some()
+    /// Whether it wants to look at the time although nothing happens.
+    pub(crate) fn needs_ticks(&self) -> bool {
+        self.status.is_some() || self.progress.is_some() && matches!(self.style, Style::Json(_))
     }
 
     /// Writes what has been shown so far.
@@ -107,7 +151,15 @@ impl<'a> Show<'a> {
     /// Looks at the status line.
     pub(crate) fn tick(&mut self, tally: &Tally) {
         if let Some(status) = &mut self.status {
-            status.update(tally, &mut self.screen);
+            let progress = || self.progress.as_mut().map(ProgressWatch::text);
+            status.update(tally, progress, &mut self.screen);
+        }
+        if let Style::Json(json) = &mut self.style
+            && let Some((progress, total)) = self.progress.as_mut().and_then(ProgressWatch::due)
+            && let Err(error) = json.progress(progress, total, &mut self.screen)
+        {
+            // The next event finds the same, and ends the run.
+            log::debug!("{error}");
         }
     }
 
@@ -200,6 +252,12 @@ impl<'a> Show<'a> {
             Style::Json(json) => json.summary(self.plan, tally, status, &mut self.screen)?,
             Style::Labels(_) | Style::Gathered => self.tell_the_stopped(tally)?,
         }
+        if let Some(progress) = &mut self.progress
+            && self.verbose
+        {
+            let text = progress.text();
+            self.screen.message(&text)?;
+        }
         if self.report {
             self.show_report(tally)?;
         }
@@ -250,10 +308,11 @@ fn folded(plan: &Plan, hosts: impl ExactSizeIterator<Item = usize>, count: bool)
 pub(crate) fn dry_run(plan: &Plan) -> ExitCode {
     let recipe = plan.recipe();
     let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-    let written = plan.hosts.iter().enumerate().try_for_each(|(rank, host)| {
-        let spec = recipe.spec(host, rank);
-        writeln!(out, "{host}: {}", spec.launch.command)
-    });
+    let written = plan
+        .hosts
+        .iter()
+        .enumerate()
+        .try_for_each(|(rank, host)| writeln!(out, "{host}: {}", recipe.describe(host, rank)));
     match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             exit::internal(&format!("cannot write to stdout: {error}"))

@@ -130,7 +130,7 @@ impl Case {
                 .map(|line| line.parse().expect(line))
                 .fold(NodeSet::new(), |all: NodeSet, set: NodeSet| all.union(&set))
         };
-        let boxes = |text: &str| text.lines().map(|line| pieces(line)).sum::<usize>();
+        let boxes = |text: &str| text.lines().map(pieces).sum::<usize>();
         let folded_again = got.lines().all(|line| {
             let stepped = self.args.iter().any(|word| word.starts_with("--axis") || word.starts_with("--autostep"));
             stepped || !self.files.is_empty() || line.parse::<NodeSet>().expect(line).to_string() == line

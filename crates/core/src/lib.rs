@@ -22,11 +22,13 @@
 //! 10. [`terminal`]: what ptys and serial lines have in common.
 //! 11. [`pty`]: opens a pseudo-terminal for a child, without a fork.
 //! 12. [`serial`]: opens a serial line, without `stty`.
+//! 13. [`console`]: the terminal at which the user sits.
 //!
 //! Linux is first class: pidfds, `PR_SET_PDEATHSIG`, memfd. What another Unix lacks stays behind the border of this
 //! crate.
 
 pub mod child;
+pub mod console;
 pub mod guardian;
 pub mod inbox;
 pub mod limits;

@@ -26,6 +26,9 @@ const MAX_CELLS: usize = 1 << 20;
 /// Beyond so many cells an island gets only as many orders of axes as it has axes.
 const MAX_CELLS_FOR_EVERY_ORDER: usize = 20_000;
 
+/// Of the orders in which every axis is first once, so many are tried that orders × axes × cells stay below this.
+const MAX_WORK: usize = 1 << 22;
+
 /// For each axis, the classes of a box in ascending order.
 type ClassBox = Vec<Vec<u32>>;
 
@@ -58,8 +61,11 @@ fn fold_with(space: &Space, cover: impl Fn(&[u32], usize) -> Vec<ClassBox>) -> V
     boxes
 }
 
+/// The longest first, then the one with the smaller first index, then with the smaller last one.
+type OrderOfAxis = (Reverse<u128>, Key, Key);
+
 /// The largest box first; among equals the one with more indices on the first axis, then with the smaller first index, and so on.
-fn order_of_boxes(axes: &[RangeSet]) -> (Reverse<u128>, Vec<(Reverse<u128>, Key, Key)>) {
+fn order_of_boxes(axes: &[RangeSet]) -> (Reverse<u128>, Vec<OrderOfAxis>) {
     let size = axes.iter().map(RangeSet::len).fold(1, u128::saturating_mul);
     let ends = |axis: &RangeSet| {
         let spans = axis.spans();
@@ -332,8 +338,9 @@ fn orders(axes: &[usize], cells: usize) -> Vec<Vec<usize>> {
     if axes.len() <= 4 && cells <= MAX_CELLS_FOR_EVERY_ORDER {
         return permutations(axes);
     }
-    let rotations = |axis| axes[axis..].iter().chain(&axes[..axis]).copied().collect();
-    (0..axes.len().min(MAX_CELLS / cells + 1)).map(rotations).collect()
+    let affordable = MAX_WORK / (cells * axes.len().max(1)).max(1);
+    let rotation = |first: usize| axes[first..].iter().chain(&axes[..first]).copied().collect();
+    (0..axes.len().min(affordable.max(1)).max(1)).map(rotation).collect()
 }
 
 fn permutations(axes: &[usize]) -> Vec<Vec<usize>> {

@@ -183,7 +183,12 @@ impl NodeSet {
         }
         let mut shown = BTreeMap::new();
         for (pattern, space) in &self.patterns {
-            for (pattern, space) in with_negative_indices(pattern, space) {
+            let bare = pattern.without_hyphen_before_its_axis();
+            let alone = bare.is_none_or(|bare| !self.patterns.contains_key(&bare)) && space.len() == 1;
+            // A single negative number is shown without brackets, and is then no number but a hyphen: it stays where that is sorted.
+            let parts =
+                if alone { vec![(pattern.clone(), space.clone())] } else { with_negative_indices(pattern, space) };
+            for (pattern, space) in parts {
                 let space = match (shown.remove(&pattern), space) {
                     (Some(Space::Line(other)), Space::Line(set)) => Space::Line(set.union(&other)),
                     (_, space) => space,

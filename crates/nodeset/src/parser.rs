@@ -148,14 +148,13 @@ impl<'g> Parser<'g> {
         let mut evaluation = Evaluation::default();
         for operand in operands(text, self.dialect)? {
             let fragmented = |TooFragmented| too_fragmented(text, operand.offset);
-            let is_group = operand.text.starts_with('@');
-            if is_group || (glob::is_mask(operand.text) && self.groups.is_some()) || operand.operator != Operator::Union
-            {
+            let asks = operand.text.starts_with('@') || (glob::is_mask(operand.text) && self.groups.is_some());
+            if asks || !Evaluation::can_heap(operand.operator) {
                 let right = self.operand(operand, text, source)?;
                 evaluation.apply(operand.operator, &right).map_err(fragmented)?;
             } else {
                 let tokens = tokens(operand.text, operand.offset, text, self.dialect)?;
-                push_operand(&tokens, &mut evaluation.heap, &mut evaluation.budget).map_err(fragmented)?;
+                evaluation.heap(operand.operator, &tokens).map_err(fragmented)?;
             }
         }
         evaluation.finish().map_err(|TooFragmented| too_fragmented(text, 0).into())
@@ -345,21 +344,38 @@ fn plain_set(tokens: &[Token<'_>]) -> Result<NodeSet, TooFragmented> {
     evaluation.finish()
 }
 
-/// The value of the operands so far. Unions in a row are put on a heap and sorted once.
+/// The value of the operands so far. Additions in a row are put on a heap and sorted once, and so are subtractions in a row: each on its own
+/// would cost as much as the whole set.
 #[derive(Debug)]
 struct Evaluation {
     value: NodeSet,
+    /// Whether what is on the heap is to be taken away.
+    subtract: bool,
     heap: Builder,
     budget: Budget,
 }
 
 impl Default for Evaluation {
     fn default() -> Self {
-        Evaluation { value: NodeSet::new(), heap: Builder::default(), budget: Budget::pieces(MAX_PIECES) }
+        let budget = Budget::pieces(MAX_PIECES);
+        Evaluation { value: NodeSet::new(), subtract: false, heap: Builder::default(), budget }
     }
 }
 
 impl Evaluation {
+    fn can_heap(operator: Operator) -> bool {
+        matches!(operator, Operator::Union | Operator::Difference)
+    }
+
+    fn heap(&mut self, operator: Operator, tokens: &[Token<'_>]) -> Result<(), TooFragmented> {
+        let subtract = operator == Operator::Difference;
+        if self.subtract != subtract {
+            self.settle()?;
+            self.subtract = subtract;
+        }
+        push_operand(tokens, &mut self.heap, &mut self.budget)
+    }
+
     fn apply(&mut self, operator: Operator, right: &NodeSet) -> Result<(), TooFragmented> {
         self.settle()?;
         let keep = match operator {
@@ -368,18 +384,25 @@ impl Evaluation {
             Operator::Intersection => Keep::INTERSECTION,
             Operator::SymmetricDifference => Keep::SYMMETRIC_DIFFERENCE,
         };
-        self.value = std::mem::take(&mut self.value).combine(right, keep, &mut self.budget)?;
-        Ok(())
+        self.combine(right, keep)
     }
 
     fn settle(&mut self) -> Result<(), TooFragmented> {
-        if !self.heap.is_empty() {
-            let added = std::mem::take(&mut self.heap).finish(&mut self.budget)?;
-            self.value = match std::mem::take(&mut self.value) {
-                empty if empty.is_empty() => added,
-                value => value.combine(&added, Keep::UNION, &mut self.budget)?,
-            };
+        if self.heap.is_empty() {
+            return Ok(());
         }
+        self.budget.next_operation();
+        let right = std::mem::take(&mut self.heap).finish(&mut self.budget)?;
+        if self.value.is_empty() && !self.subtract {
+            self.value = right;
+            return Ok(());
+        }
+        self.combine(&right, if self.subtract { Keep::DIFFERENCE } else { Keep::UNION })
+    }
+
+    fn combine(&mut self, right: &NodeSet, keep: Keep) -> Result<(), TooFragmented> {
+        self.budget.next_operation();
+        self.value = std::mem::take(&mut self.value).combine(right, keep, &mut self.budget)?;
         Ok(())
     }
 
@@ -388,6 +411,7 @@ impl Evaluation {
         Ok(self.value)
     }
 }
+
 /// Adds what an operand says to a heap.
 fn push_operand(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
     let negative = |token: &Token<'_>| matches!(token, Token::Axis(axis) if axis.set.has_negative());

@@ -49,7 +49,7 @@ impl Pattern {
         let at = self
             .0
             .find("%s")
-            .filter(|&at| self.0[..at].ends_with('-') && self.0[..at].matches('%').count() % 2 == 0)?;
+            .filter(|&at| self.0[..at].ends_with('-') && self.0[..at].matches('%').count().is_multiple_of(2))?;
         Some(Pattern(format!("{}{}", &self.0[..at - 1], &self.0[at..]).into()))
     }
 }

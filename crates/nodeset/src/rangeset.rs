@@ -134,16 +134,9 @@ impl RangeSet {
     /// The negative numbers without their sign, and the rest.
     pub(crate) fn split_negative(&self) -> (RangeSet, RangeSet) {
         let (negative, rest): (Vec<Span>, Vec<Span>) = self.by_width().into_iter().partition(|span| span.first < 0);
-        let mut negated = RangeSet::new();
-        for span in negative {
-            negated = negated.union(&RangeSet::of_numbers(-span.last, -span.first));
-        }
-        (negated, RangeSet::from_spans(rest))
-    }
-
-    /// The numbers from `first` to `last`, without padding.
-    pub(crate) fn of_numbers(first: Key, last: Key) -> RangeSet {
-        RangeSet::from_spans(parse::unpadded_spans(first, last))
+        let negated: Spans =
+            negative.into_iter().flat_map(|span| parse::unpadded_spans(-span.last, -span.first)).collect();
+        (RangeSet::from_spans(negated), RangeSet::from_spans(rest))
     }
 
     /// The position of a key in the order of the set, from 0.

@@ -244,16 +244,16 @@ impl Piece {
         };
         let below = self.axes[axis + 1..].iter().map(RangeSet::len).fold(1, u128::saturating_mul);
         let (first_whole, end_whole) = (from.div_ceil(below), to / below);
-        let mut descend = |at: u128, low: u128, high: u128| {
+        let descend = |at: u128, low: u128, high: u128, fixed: &mut Vec<RangeSet>, give: &mut _| {
             fixed.push(set.at_positions(at, at + 1));
             self.part_below(fixed, axis + 1, low, high, give);
             fixed.pop();
         };
         if first_whole > end_whole {
-            return descend(end_whole, from - end_whole * below, to - end_whole * below);
+            return descend(end_whole, from - end_whole * below, to - end_whole * below, fixed, give);
         }
-        if from % below > 0 {
-            descend(first_whole - 1, from % below, below);
+        if !from.is_multiple_of(below) {
+            descend(first_whole - 1, from % below, below, fixed, give);
         }
         if first_whole < end_whole {
             fixed.push(set.at_positions(first_whole, end_whole));
@@ -261,13 +261,8 @@ impl Piece {
             give(Piece { pattern: self.pattern.clone(), axes: whole });
             fixed.pop();
         }
-        if to % below > 0 {
-            let mut descend = |at: u128, low: u128, high: u128| {
-                fixed.push(set.at_positions(at, at + 1));
-                self.part_below(fixed, axis + 1, low, high, give);
-                fixed.pop();
-            };
-            descend(end_whole, 0, to % below);
+        if !to.is_multiple_of(below) {
+            descend(end_whole, 0, to % below, fixed, give);
         }
     }
 }

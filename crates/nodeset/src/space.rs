@@ -59,25 +59,38 @@ impl Keep {
     }
 }
 
-/// How many more pieces an operation may make.
+/// How many more pieces may be made: by the operation at hand, which bounds memory, and by all operations, which bounds time.
 #[derive(Debug)]
-pub(crate) struct Budget(usize);
+pub(crate) struct Budget {
+    operation: usize,
+    operations: usize,
+    per_operation: usize,
+}
 
 /// The operation would have made more pieces than allowed.
 #[derive(Debug)]
 pub(crate) struct TooFragmented;
 
+/// So many times the pieces of one operation may be made by all operations together: some seconds.
+const OPERATIONS: usize = 8;
+
 impl Budget {
     pub(crate) fn unlimited() -> Self {
-        Budget(usize::MAX)
+        Budget { operation: usize::MAX, operations: usize::MAX, per_operation: usize::MAX }
     }
 
     pub(crate) fn pieces(pieces: usize) -> Self {
-        Budget(pieces)
+        Budget { operation: pieces, operations: pieces * OPERATIONS, per_operation: pieces }
+    }
+
+    /// The pieces of the last operation are counted by nobody any more: they are the operand of the next, or gone.
+    pub(crate) fn next_operation(&mut self) {
+        self.operation = self.per_operation;
     }
 
     pub(crate) fn spend(&mut self, pieces: usize) -> Result<(), TooFragmented> {
-        self.0 = self.0.checked_sub(pieces).ok_or(TooFragmented)?;
+        self.operation = self.operation.checked_sub(pieces).ok_or(TooFragmented)?;
+        self.operations = self.operations.checked_sub(pieces).ok_or(TooFragmented)?;
         Ok(())
     }
 }
@@ -182,10 +195,13 @@ fn merge_equal(parts: impl IntoIterator<Item = (Span, Arc<Space>)>) -> Vec<Layer
     layers
 }
 
+/// A layer of each side, where there is one.
+type Pair = (Option<usize>, Option<usize>);
+
 fn combine_layers(left: &[Layer], right: &[Layer], keep: Keep, budget: &mut Budget) -> Result<Space, TooFragmented> {
     let mut parts = Vec::new();
     // What is below a pair of layers is the same wherever the pair meets.
-    let mut done: HashMap<(Option<usize>, Option<usize>), Option<Arc<Space>>> = HashMap::new();
+    let mut done: HashMap<Pair, Option<Arc<Space>>> = HashMap::new();
     for meeting in meetings(left, right) {
         let below = match done.get(&(meeting.left, meeting.right)) {
             Some(below) => below.clone(),

@@ -177,13 +177,22 @@ impl Engine {
         self.wait(timeout)
     }
 
-    /// When something is due although nothing became ready.
+    /// When something is due although nothing became ready; now, if there is something to be done already.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        // What the last turn has read waits to be told, and no descriptor says so.
+        if self.has_ready() || !self.table.is_settled() || !self.pending_signals.is_empty() {
+            return Some(Instant::now());
+        }
         [self.table.poll_timeout(), self.hub.next_timer()].into_iter().flatten().min()
     }
 
+    /// Whether something can be read or written on, of which no readiness will tell again.
+    fn has_ready(&self) -> bool {
+        (self.children.has_ready() || self.devices.has_ready()) && !self.hub.is_congested()
+    }
+
     fn time_to_wait(&self, limit: Option<Instant>) -> Option<Duration> {
-        if (self.children.has_ready() || self.devices.has_ready()) && !self.hub.is_congested() {
+        if self.has_ready() {
             return Some(Duration::ZERO);
         }
         let next = [limit, self.next_deadline()].into_iter().flatten().min();

@@ -45,6 +45,6 @@ pub mod subscription;
 pub mod table;
 pub mod timer;
 
-pub use phalanx_core::{ExitStatus, Signal};
+pub use phalanx_core::{ExitStatus, Signal, console};
 pub use process::Process;
 pub use spec::Spec;

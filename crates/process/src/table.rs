@@ -131,6 +131,13 @@ impl Table {
         self.alive
     }
 
+    /// Whether there is nothing to be told, and nothing to be done at once.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let held_back = self.shortage.is_some_and(|shortage| shortage.waiting);
+        self.events.is_empty() && self.urgent.is_empty() && (held_back || self.spawns.is_empty())
+    }
+
     /// What has been kept so far of a stream of a process that has not ended.
     #[must_use]
     pub fn captured(&self, id: ProcessId, stream: Stream) -> Option<&Captured> {

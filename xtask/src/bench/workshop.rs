@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use super::measure::quiet;
+use super::measure::{fed, quiet};
 use crate::step::{cargo, root, target, typed};
 
 /// Builds things when they are first asked for, and removes what is big at the end.
@@ -113,6 +113,13 @@ impl Phalanx {
     pub(super) fn run(&self, arguments: &[&str]) -> Command {
         let mut phalanx = quiet(&self.0);
         phalanx.arg("run").args(arguments);
+        phalanx
+    }
+
+    /// `phalanx nodeset`, reading the file or nothing, its output unwanted.
+    pub(super) fn nodeset(&self, input: Option<&Path>) -> Command {
+        let mut phalanx = input.map_or_else(|| quiet(&self.0), |input| fed(&self.0, input));
+        phalanx.arg("nodeset");
         phalanx
     }
 

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use phalanx_process::conductor::Conductor;
+use phalanx_process::host::Host;
 use phalanx_process::spec::Policy;
 use phalanx_process::ssh::ConnectionParams;
 
@@ -27,7 +28,7 @@ use crate::substitute::{Lists, SubstituteError};
 pub struct Get {
     sources: Vec<OsString>,
     destination: OsString,
-    hosts: Vec<String>,
+    hosts: Vec<Host>,
     options: Options,
 }
 
@@ -58,7 +59,7 @@ impl Get {
     pub fn new(
         sources: impl IntoIterator<Item = impl Into<OsString>>,
         destination: impl Into<OsString>,
-        hosts: impl IntoIterator<Item = impl Into<String>>,
+        hosts: impl IntoIterator<Item = impl Into<Host>>,
     ) -> Self {
         Self {
             sources: sources.into_iter().map(Into::into).collect(),
@@ -133,14 +134,15 @@ impl Get {
     pub fn transfers(self) -> Result<Transfers, GetError> {
         let lists = &self.options.lists;
         let mut jobs = Vec::with_capacity(self.hosts.len());
-        let mut taken: HashMap<PathBuf, &String> = HashMap::new();
-        let hosts: &[String] = if self.sources.is_empty() { &[] } else { &self.hosts };
+        let mut taken: HashMap<PathBuf, &Host> = HashMap::new();
+        let hosts: &[Host] = if self.sources.is_empty() { &[] } else { &self.hosts };
         for (index, host) in hosts.iter().enumerate() {
-            let sources = self.sources.iter().map(|source| substitute(lists, source, host, index));
+            let name = &host.to_string();
+            let sources = self.sources.iter().map(|source| substitute(lists, source, name, index));
             let sources = sources.collect::<Result<Vec<_>, _>>()?;
-            let (destination, into) = self.destination(&sources, host, index)?;
+            let (destination, into) = self.destination(&sources, name, index)?;
             if let Some(first) = taken.insert(destination.components().collect(), host) {
-                let (first, second) = (first.clone(), host.clone());
+                let (first, second) = (first.to_string(), host.to_string());
                 return Err(GetError::Clash { first, second, destination });
             }
             jobs.push((host.clone(), Job::Get { sources, into, destination }));

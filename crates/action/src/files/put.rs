@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use phalanx_process::conductor::Conductor;
+use phalanx_process::host::Host;
 use phalanx_process::spec::Policy;
 use phalanx_process::ssh::ConnectionParams;
 
@@ -34,7 +35,7 @@ use crate::substitute::{Lists, SubstituteError};
 pub struct Put {
     sources: Vec<OsString>,
     destination: OsString,
-    hosts: Vec<String>,
+    hosts: Vec<Host>,
     options: Options,
 }
 
@@ -55,7 +56,7 @@ impl Put {
     pub fn new(
         sources: impl IntoIterator<Item = impl Into<OsString>>,
         destination: impl Into<OsString>,
-        hosts: impl IntoIterator<Item = impl Into<String>>,
+        hosts: impl IntoIterator<Item = impl Into<Host>>,
     ) -> Self {
         Self {
             sources: sources.into_iter().map(Into::into).collect(),
@@ -133,11 +134,12 @@ impl Put {
         let mut jobs = Vec::with_capacity(self.hosts.len());
         let lists = &self.options.lists;
         // Nothing to be put is put at once, as execo has it.
-        let hosts: &[String] = if self.sources.is_empty() { &[] } else { &self.hosts };
+        let hosts: &[Host] = if self.sources.is_empty() { &[] } else { &self.hosts };
         for (index, host) in hosts.iter().enumerate() {
-            let given = self.sources.iter().map(|source| substitute(lists, source, host, index));
+            let name = &host.to_string();
+            let given = self.sources.iter().map(|source| substitute(lists, source, name, index));
             let given = given.collect::<Result<Vec<_>, _>>()?;
-            let destination = substitute(lists, &self.destination, host, index)?;
+            let destination = substitute(lists, &self.destination, name, index)?;
             let into = goes_into(&given, &destination);
             let found = match &last {
                 Some((before, found)) if *before == given => Arc::clone(found),

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use phalanx_process::conductor::Conductor;
+use phalanx_process::host::Host;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Command, Launch, Output, Policy, Stdin};
@@ -63,7 +64,7 @@ struct Inner {
 
 /// The transfer of one host.
 struct Member {
-    host: String,
+    host: Host,
     job: Job,
     state: Mutex<State>,
     changed: Condvar,
@@ -126,7 +127,7 @@ impl fmt::Debug for Transfers {
 }
 
 impl Transfers {
-    pub(super) fn new(name: String, jobs: Vec<(String, Job)>, options: Options) -> Self {
+    pub(super) fn new(name: String, jobs: Vec<(Host, Job)>, options: Options) -> Self {
         let member = |(host, job)| Member { host, job, state: Mutex::default(), changed: Condvar::new() };
         let inner = Inner {
             name: options.name.unwrap_or(name),
@@ -168,7 +169,7 @@ impl Transfers {
                 GetScript { token: &token, verify: inner.verify, sources }.text()
             }
         };
-        let mut spec = inner.params.spec(member.host.as_str(), &script::command(&text));
+        let mut spec = inner.params.spec(&member.host, &script::command(&text));
         spec.policy = inner.policy.clone();
         spec.launch.name = Some(inner.name.clone());
         let (stdin, feed) = io::pipe()?;
@@ -265,7 +266,7 @@ impl Transfers {
         let process = |member: &Arc<Member>| {
             let launch = Launch { name: Some(self.inner.name.clone()), ..Launch::default() };
             let spec = Spec { launch, policy: self.inner.policy.clone() };
-            Process::from_spec(spec, conductor).on_host(&member.host)
+            Process::from_spec(spec, conductor).on_host(member.host.address())
         };
         let processes = self.inner.members.iter().map(process).collect();
         let (name, fanout) = (self.inner.name.clone(), self.inner.fanout);

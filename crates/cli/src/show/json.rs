@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use phalanx_action::files::transfers::Progress;
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;
 use serde::Serialize;
@@ -44,6 +45,14 @@ enum Event<'a> {
         stream: &'static str,
         #[serde(flatten)]
         data: Data<'a>,
+    },
+    Progress {
+        bytes: u64,
+        files: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_bytes: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_files: Option<u64>,
     },
     Ended {
         node: &'a str,
@@ -98,6 +107,16 @@ impl Json {
         partial.feed(bytes, |lines| {
             lines.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| write(said(node, stream, line), screen))
         })
+    }
+
+    pub(crate) fn progress(
+        &mut self,
+        progress: Progress,
+        total: Option<Progress>,
+        screen: &mut Screen,
+    ) -> Result<(), ShowError> {
+        let (total_bytes, total_files) = (total.map(|total| total.bytes), total.map(|total| total.files));
+        write(Event::Progress { bytes: progress.bytes, files: progress.files, total_bytes, total_files }, screen)
     }
 
     pub(crate) fn ended(

@@ -3,6 +3,7 @@
 //! A run never mixes padded and unpadded indices, and a padded run keeps one width: `[9,09-11]`, `[000-001,099-100,1000]`. These are
 //! ClusterShell's rules; they make the folded text read back as exactly the same strings.
 
+use super::parse::MAX_RANGE;
 use super::{RangeSet, Span};
 use crate::index::{self, Key};
 use std::fmt;
@@ -92,6 +93,22 @@ fn write_run(out: &mut impl fmt::Write, run: Run) -> fmt::Result {
 
 /// The longest runs that can be written `first-last`.
 fn contiguous_runs(set: &RangeSet) -> impl Iterator<Item = Run> + '_ {
+    longest_runs(set).flat_map(readable_parts)
+}
+
+/// A range of [`MAX_RANGE`] numbers could not be read back, so a longer run is cut.
+fn readable_parts(run: Run) -> impl Iterator<Item = Run> {
+    let padded_width = index::is_padded(run.first).then(|| index::width_and_value(run.first).0);
+    let key =
+        move |value: Key| padded_width.map_or_else(|| index::key_of_number(value), |width| index::key(width, value));
+    let (first, last) = (number(run.first), number(run.last));
+    (0..=(last - first) / MAX_RANGE).map(move |part| {
+        let from = first + part * MAX_RANGE;
+        Run { first: key(from), last: key(last.min(from + MAX_RANGE - 1)), step: 1 }
+    })
+}
+
+fn longest_runs(set: &RangeSet) -> impl Iterator<Item = Run> + '_ {
     let mut pieces = set.spans.iter().copied().flat_map(pieces_of_one_kind).peekable();
     std::iter::from_fn(move || {
         let mut run = pieces.next()?;
@@ -187,7 +204,7 @@ fn sequence_from(runs: &[Run], at: usize) -> Sequence {
         let Some(step) = step_between(start, sequence.last, run.first) else {
             break;
         };
-        if sequence.count > 1 && step != sequence.step {
+        if sequence.count > 1 && step != sequence.step || number(run.first) - number(start) >= MAX_RANGE {
             break;
         }
         sequence = Sequence { last: run.first, step, count: sequence.count + 1, ends_in };
@@ -232,6 +249,17 @@ mod tests {
     fn a_sequence_that_takes_the_first_of_two_leaves_the_second() {
         check(3, "1,5,9,10", "1-9/4,10");
         check(2, "5,7,9-10", "5-9/2,10");
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_read_is_cut() {
+        let set: RangeSet =
+            "0-999999999,999999999-1999999998,00000000000-00999999999,01000000000-01000000001".parse().unwrap();
+        assert_eq!(
+            set.to_string(),
+            "0-999999999,1000000000-1999999998,00000000000-00999999999,01000000000-01000000001"
+        );
+        check(2, "1,1000000001", "1,1000000001");
     }
 
     #[test]

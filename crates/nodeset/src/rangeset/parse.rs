@@ -7,11 +7,12 @@ use std::str::FromStr;
 
 /// The most pieces of memory one set may need while it is being read: a stated bound, so that a hostile text exhausts no machine.
 ///
-/// A piece is 32 bytes. `a[1-1000000]` needs seven, `a[0-1000000/2]` half a million; a text that needs more is an error.
-pub const MAX_PIECES: usize = 1 << 21;
+/// A piece is a run of indices without a gap, some 150 bytes while sets of several axes are combined: the bound is about 200 MB.
+/// `a[1-1000000]` needs seven pieces, `a[0-1000000/2]` half a million; a text that needs more is an error.
+pub const MAX_PIECES: usize = 1 << 20;
 
 /// A range holds fewer numbers than this, as in ClusterShell.
-const MAX_RANGE: Key = 1_000_000_000;
+pub(super) const MAX_RANGE: Key = 1_000_000_000;
 
 /// One range as it was typed: numbers from `first` to `last`, in steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,11 +11,16 @@ use crate::ssh::{ConnectionParams, SshProcess};
 /// the rest the words for stty.
 ///
 /// * stty comes twice: `-F` opens without waiting for a carrier, but a device may forget its settings when it is closed.
+/// * The device is opened by a subshell: for the leader of the session it would become the controlling terminal, and
+///   its end a hangup that nobody lives to tell.
 /// * The end of our stdin is the end of the line: so nothing stays behind there when the connection breaks, or when we
 ///   are killed. It ends the reader, by a signal, from which the end of the device is told apart.
-/// * `kill 0` ends the writer, whose `cat` would otherwise wait for our stdin for ever.
+/// * `kill 0` ends the writer, whose `cat` would otherwise wait for our stdin for ever. The shell itself only takes note
+///   of it, by a trap that its children do not inherit.
 const SCRIPT: &str = r#"device=$1; shift
 stty -F "$device" "$@" || exit 1
+trap : TERM
+(
 exec 3<&0 4<>"$device" || exit 1
 stty "$@" <&4 || exit 1
 cat <&4 3<&- & reader=$!
@@ -23,7 +28,9 @@ cat <&4 3<&- & reader=$!
 wait "$reader"; status=$?
 trap "" TERM; kill 0
 test "$status" -eq 143 && exit 0
-echo "the serial device $device has vanished" >&2; exit 1"#;
+echo "the serial device $device has vanished" >&2; exit 1
+)
+exit "$?""#;
 
 /// A serial line of another host: builds the [`Process`] that is one. It needs `sh`, `stty` and `cat` there, which
 /// Linux has. Nobody keeps others from using the device at the same time.

@@ -1,0 +1,196 @@
+//! Serial lines as processes, here and over ssh (S1 of the reference, items 84 and 85).
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use phalanx_process::Process;
+use phalanx_process::event::{Event, Request, Stream};
+use phalanx_process::expect::{Dialogue, Needle, PATIENCE, Script};
+use phalanx_process::handler::{Context, Handler};
+use phalanx_process::id::{ProcessId, TimerId};
+use phalanx_process::serial::{Serial, SerialSsh};
+use phalanx_process::spec::Output;
+use phalanx_tests::{SAFETY_NET, shared_fleet, wait_until};
+
+use crate::cable::Cable;
+use crate::ssh::params;
+
+/// Holds a dialogue with a process, and says how it ended.
+struct Talk {
+    dialogue: Dialogue,
+    /// Silence is waited for: a prompt may be longer than it looks.
+    silence: Option<(ProcessId, TimerId)>,
+    ended: mpsc::Sender<bool>,
+}
+
+impl Talk {
+    fn new(script: &Script) -> (Self, mpsc::Receiver<bool>) {
+        let (ended, outcome) = mpsc::channel();
+        (Self { dialogue: Dialogue::new(script).expect("valid"), silence: None, ended }, outcome)
+    }
+
+    fn go_on(&mut self, context: &mut Context<'_>, id: ProcessId) {
+        while let Some(answer) = self.dialogue.poll_write() {
+            context.request(id, Request::Write(answer.into()));
+        }
+        self.silence = self.dialogue.is_pending().then(|| (id, context.timer(PATIENCE)));
+        if let Some(outcome) = self.dialogue.outcome() {
+            // Only the first is waited for.
+            let _ = self.ended.send(outcome.ok());
+        }
+    }
+}
+
+impl Handler for Talk {
+    fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
+        match (event, self.silence) {
+            (Event::Output { id, stream: Stream::Stdout, bytes }, _) => {
+                self.dialogue.feed(bytes);
+                self.go_on(context, *id);
+            }
+            (Event::Timer { timer }, Some((id, awaited))) if *timer == awaited => {
+                self.dialogue.quiet();
+                self.go_on(context, id);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The machine at the far end of a line: asks who is there.
+pub(crate) fn machine(device: &str, speed: u32) -> Process {
+    let script = Script::new()
+        .answer("\n", "\r\nDebian 12 n1 ttyS0\r\n\r\nn1 login: ")
+        .answer("root\n", "Password: ")
+        .answer("secret\n", "\r\nLast login: today\r\nroot@n1:~# ");
+    let machine = Serial::new(device, speed).process().on(Talk::new(&script).0).start();
+    // Whoever writes to the other end before this one is raw hears an echo.
+    wait_until("the machine is there", || machine.running() || machine.ended());
+    machine
+}
+
+/// Logs in on a line.
+fn log_in(line: Process) -> Process {
+    let script = Script::new()
+        .answer("login: ", "root\n")
+        .answer("Password: ", "secret\n")
+        .until(Needle::regex(r"\w+@\w+:.*[$#] "))
+        .refused_by("incorrect");
+    let (talk, outcome) = Talk::new(&script);
+    let line = line.on(talk).start();
+    line.write("\n");
+    assert_eq!(outcome.recv_timeout(SAFETY_NET), Ok(true), "{line:?} {}", String::from_utf8_lossy(&line.stderr()));
+    line
+}
+
+#[test]
+fn a_dialogue_logs_in_over_a_line_at_several_speeds() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    for speed in [9_600, 115_200, 74_880] {
+        let machine = machine(far, speed);
+        let line = log_in(Serial::new(near, speed).process());
+        assert_eq!((line.pid(), line.name()), (None, format!("serial {near} {speed}")));
+        for line in [&line, &machine] {
+            line.kill();
+        }
+        // What ended because it was killed is ok; and the device is free for the next.
+        assert!(line.wait().ok() && machine.wait().ok());
+    }
+}
+
+#[test]
+fn a_mebibyte_of_any_bytes_passes_unchanged() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = cable.ends.each_ref().map(|end| Serial::new(end, 115_200).process().start());
+    wait_until("both are there", || near.running() && far.running());
+    let bytes: Vec<u8> = (0..1_u32 << 20).map(|n| (n ^ n >> 8) as u8).collect();
+    near.write(&bytes);
+    wait_until("all has arrived", || far.stdout().len() >= bytes.len());
+    assert!(far.stdout() == bytes);
+    near.kill();
+    far.kill();
+    assert!(near.wait().ok() && far.wait().ok());
+}
+
+#[test]
+fn a_line_that_vanishes_is_an_end_with_a_reason() {
+    let Some(cable) = Cable::new() else { return };
+    let near = cable.ends[0].clone();
+    let line = Serial::new(&near, 9_600).process().start();
+    wait_until("it is there", || line.running());
+    drop(cable);
+    let line = line.wait();
+    let finished = line.finished().expect("it was waited for");
+    assert_eq!((finished.ok, finished.outcome.exit_code(), finished.outcome.pid), (false, Some(1), None));
+    assert!(finished.stderr.text().starts_with(&format!("the serial device {near} has vanished: ")), "{finished:?}");
+    // Late is normal.
+    line.write("x");
+    line.kill();
+}
+
+#[test]
+fn a_line_that_cannot_be_opened_is_a_start_error() {
+    let Some(cable) = Cable::new() else { return };
+    let reason = |process: Process| process.run().finished().expect("it has run").outcome.to_string();
+    let missing = reason(Serial::new("/dev/ttyNONE", 9_600).process());
+    assert!(missing.contains("cannot open the serial device /dev/ttyNONE"), "{missing}");
+    let taken = Serial::new(&cable.ends[0], 9_600).process().start();
+    wait_until("it is there", || taken.running());
+    let busy = reason(Serial::new(&cable.ends[0], 9_600).process());
+    assert!(busy.contains("another program is using it"), "{busy}");
+    taken.kill();
+    let to_file = reason(Serial::new(&cable.ends[1], 9_600).process().stdout_to(Output::Null));
+    assert!(to_file.contains("a handler can write it elsewhere"), "{to_file}");
+    assert!(taken.wait().ok());
+}
+
+/// Item 85.
+#[test]
+fn a_dialogue_logs_in_over_a_line_of_another_host_and_leaves_nobody_there() {
+    let Some(fleet) = shared_fleet() else { return };
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let line = |speed| SerialSsh::new("node1", near, speed).params(params(fleet)).process();
+    // Programs of the fleet, that is over there, that have the device open.
+    let holders = || {
+        let holds = |pid: &u32| {
+            let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+            fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| path == Path::new(near))
+        };
+        fleet.survivors().iter().filter(|pid| holds(pid)).count()
+    };
+    for close in [false, true] {
+        let machine = machine(far, 19_200);
+        let line = log_in(line(19_200));
+        assert!(holders() > 0);
+        if close {
+            line.close_stdin();
+        } else {
+            line.kill();
+        }
+        let line = line.wait();
+        assert!(line.ok(), "{line:?} {}", String::from_utf8_lossy(&line.stderr()));
+        wait_until("nobody over there has the device", || holders() == 0);
+        machine.kill();
+        assert!(machine.wait().ok());
+    }
+    let missing = SerialSsh::new("node1", "/dev/ttyNONE", 9_600).params(params(fleet)).process().run();
+    assert!(!missing.ok() && String::from_utf8_lossy(&missing.stderr()).contains("/dev/ttyNONE"));
+}
+
+#[test]
+fn a_line_of_another_host_that_vanishes_is_an_end_with_a_reason() {
+    let Some(fleet) = shared_fleet() else { return };
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let machine = machine(far, 9_600);
+    let line = log_in(SerialSsh::new("node1", near, 9_600).params(params(fleet)).process());
+    let near = near.clone();
+    drop(cable);
+    let line = line.wait();
+    assert_eq!(line.finished().expect("it was waited for").outcome.exit_code(), Some(1));
+    let said = String::from_utf8_lossy(&line.stderr()).into_owned();
+    assert!(said.contains(&format!("the serial device {near} has vanished")), "{said}");
+    assert!(!machine.wait().ok());
+}

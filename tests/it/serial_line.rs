@@ -1,0 +1,171 @@
+//! `phalanx serial`, in a script and on a terminal.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::pty::openpty;
+use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
+use phalanx_process::Process;
+use phalanx_process::serial::Serial;
+use phalanx_tests::{phalanx, shared_fleet, wait_until};
+
+use crate::cable::Cable;
+use crate::phalanx::{Phalanx, kill};
+use crate::serial::machine;
+
+/// The far end of a line, listening.
+fn far_end(device: &str, speed: u32) -> Process {
+    let far = Serial::new(device, speed).process().start();
+    wait_until("the far end is there", || far.running());
+    far
+}
+
+#[test]
+fn a_script_sends_stdin_and_ends_when_the_line_has_said_what_is_looked_for() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let machine = machine(far, 9_600);
+    let line = format!(r"printf '\nroot\nsecret\n' | $PHALANX serial {near} 9600 --until '# $' --timeout 60");
+    let ran = Phalanx::shell(&line).output();
+    assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
+    assert!(ran.stdout().contains("Password: ") && ran.stdout().ends_with("root@n1:~# "), "{}", ran.stdout());
+    machine.kill();
+    // The machine is deaf now.
+    let line = format!("echo | $PHALANX serial {near} 9600 --until '# $' --timeout 0.2");
+    let ran = Phalanx::shell(&line).output();
+    assert_eq!((ran.status(), ran.stdout()), (Some(1), String::new()));
+    assert!(ran.stderr().contains("(--timeout)"), "{}", ran.stderr());
+}
+
+#[test]
+fn without_a_regular_expression_a_script_ends_after_stdin_and_a_silence() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let far = far_end(far, 115_200);
+    let line = format!("head -c 300000 /dev/zero | $PHALANX serial {near} 115200 --quiet-time 0.1");
+    let ran = Phalanx::shell(&line).output();
+    assert_eq!((ran.status(), ran.stderr()), (Some(0), String::new()));
+    wait_until("all has arrived", || far.stdout().len() == 300_000);
+    far.kill();
+    assert!(far.wait().ok());
+    ran.assert_nothing_left();
+}
+
+#[test]
+fn what_is_wrong_with_a_line_is_said_in_a_sentence() {
+    for (arguments, status, said) in [
+        (&["/dev/ttyNONE", "9600"][..], 1, "cannot open the serial device /dev/ttyNONE"),
+        (&["/dev/ttyNONE", "0"], 2, "0"),
+        (&["/dev/ttyNONE", "9600", "--until", "("], 2, "--until"),
+        (&["/dev/ttyNONE", "9600", "--escape", "xx"], 2, "expected one character"),
+        (&["/dev/ttyNONE", "9600", "--data-bits", "9"], 2, "9"),
+    ] {
+        let ran = Phalanx::verb("serial", arguments).output();
+        assert_eq!(ran.status(), Some(status), "{arguments:?} {}", ran.stderr());
+        assert!(ran.stderr().contains(said), "{}", ran.stderr());
+    }
+}
+
+#[test]
+fn lines_of_several_hosts_come_with_their_host() {
+    let Some(fleet) = shared_fleet() else { return };
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let machine = machine(far, 9_600);
+    // Both names are this machine, so both share one line, and one of them hears each byte.
+    let config = fleet.ssh_config();
+    let line = format!(
+        "echo | $PHALANX serial {near} 9600 -w node1,node2 -F {} --quiet-time 2",
+        config.to_str().expect("text")
+    );
+    let ran = Phalanx::shell(&line).output();
+    assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
+    assert!(!ran.stdout().is_empty());
+    for line in ran.stdout().lines() {
+        assert!(line.starts_with("node1: ") || line.starts_with("node2: "), "{line}");
+    }
+    let missing = Phalanx::verb("serial", &["/dev/ttyNONE", "9600", "-w", "node1", "-F"]).args([&config]).output();
+    assert_eq!(missing.status(), Some(1));
+    assert!(missing.stderr().contains("node1: stty: "), "{}", missing.stderr());
+    machine.kill();
+}
+
+/// `phalanx serial` on a terminal of its own.
+struct AtTerminal {
+    child: Child,
+    keyboard: File,
+    terminal: File,
+    before: Termios,
+}
+
+impl AtTerminal {
+    #[expect(clippy::disallowed_methods, reason = "the program under test is an ordinary child of the test")]
+    fn start(arguments: &[&str]) -> Self {
+        let pty = openpty(None, None).expect("a pty");
+        let (keyboard, terminal) = (File::from(pty.master), File::from(pty.slave));
+        let before = tcgetattr(&terminal).expect("a terminal");
+        let mut command = Command::new(phalanx());
+        command.arg("serial").args(arguments).stderr(Stdio::piped());
+        command.stdin(terminal.try_clone().expect("a descriptor")).stdout(terminal.try_clone().expect("a descriptor"));
+        let mut child = command.spawn().expect("the program can be started");
+        let mut greeting = String::new();
+        BufReader::new(child.stderr.as_mut().expect("it is piped")).read_line(&mut greeting).expect("text");
+        assert!(greeting.ends_with("leaves\n"), "{greeting}");
+        let raw = || !tcgetattr(&terminal).expect("a terminal").local_flags.contains(LocalFlags::ICANON);
+        wait_until("the terminal is raw", raw);
+        Self { child, keyboard, terminal, before }
+    }
+
+    fn types(&mut self, keys: &[u8]) {
+        self.keyboard.write_all(keys).expect("the terminal takes it");
+    }
+
+    fn shows(&mut self, expected: &[u8]) {
+        let mut shown = vec![0; expected.len()];
+        self.keyboard.read_exact(&mut shown).expect("it is shown");
+        assert_eq!(shown, expected);
+    }
+
+    /// Its exit status; the terminal must be as it was.
+    fn end(mut self) -> ExitStatus {
+        let status = self.child.wait().expect("it is ours");
+        assert_eq!(tcgetattr(&self.terminal).expect("a terminal"), self.before);
+        status
+    }
+}
+
+#[test]
+fn on_a_terminal_every_key_is_sent_until_the_escape_key() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let far = far_end(far, 9_600);
+    let mut user = AtTerminal::start(&[near, "9600"]);
+    user.types(b"ls\x03\r");
+    wait_until("the keys have arrived", || far.stdout() == b"ls\x03\r");
+    far.write("file\r\n");
+    user.shows(b"file\r\n");
+    user.types(b"\x1d");
+    assert_eq!(user.end().code(), Some(0));
+    let mut user = AtTerminal::start(&[near, "9600", "--escape", "^A"]);
+    user.types(b"\x1d\x01");
+    assert_eq!(user.end().code(), Some(0));
+    wait_until("the other key was sent", || far.stdout().ends_with(b"\x1d"));
+    far.kill();
+}
+
+#[test]
+fn the_terminal_is_restored_however_it_ends() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = cable.ends.clone();
+    let far = far_end(&far, 9_600);
+    for (signal, status) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        let user = AtTerminal::start(&[&near, "9600"]);
+        kill(signal, user.child.id());
+        assert_eq!(user.end().code(), Some(status));
+    }
+    let user = AtTerminal::start(&[&near, "9600"]);
+    drop(cable);
+    assert_eq!(user.end().code(), Some(1));
+    assert!(!far.wait().ok());
+}
