@@ -6,6 +6,7 @@ mod documents;
 mod fleet;
 mod forward;
 mod phalanx;
+mod put_get;
 mod run;
 mod run_hosts;
 mod run_ssh;

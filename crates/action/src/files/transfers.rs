@@ -338,10 +338,14 @@ impl Work {
 
     fn get(&self, mut feed: PipeWriter, drain: PipeReader) -> Result<(), Fault> {
         let Job::Get { into, destination, .. } = &self.member.job else { unreachable!("the job is a get") };
-        let directory = landing(destination, *into).map_err(Fault::Here)?;
         feed.write_all(&self.text).map_err(|_| Fault::Cut)?;
+        let stream = unpack::await_stream(drain, &self.token)?;
+        if let Some(failure) = stream.failure() {
+            return Err(failure);
+        }
+        let directory = landing(destination, *into).map_err(Fault::Here)?;
         let temporary = Temporary::new(directory, &self.token)?;
-        let names = unpack::unpack(drain, &self.token, self.inner.verify, &temporary.0, &self.inner.counters)?;
+        let names = stream.unpack(self.inner.verify, &temporary.0, &self.inner.counters)?;
         for name in names {
             let target = if *into { destination.join(&name) } else { destination.clone() };
             place::place(&temporary.0.join(&name), &target).map_err(Fault::Here)?;

@@ -26,45 +26,78 @@ use super::transfers::{Counters, Fault};
 /// As much as is read and written at once.
 const BUFFER: usize = 256 * 1024;
 
-/// Unpacks all that comes into `directory`, which is ours alone and empty.
-pub(super) fn unpack(
-    stream: impl Read,
-    token: &str,
-    verify: bool,
-    directory: &Path,
-    counters: &Counters,
-) -> Result<BTreeSet<OsString>, Fault> {
-    let mut stream = BufReader::with_capacity(BUFFER, stream);
-    let prefix = format!("phalanx-get {token} ");
-    let mut unpacker = Unpacker {
-        directory,
-        verify,
-        counters,
-        buffer: vec![0; BUFFER].into(),
-        checked_parent: PathBuf::new(),
-        names: BTreeSet::new(),
-        sums: HashMap::new(),
-    };
-    let mut in_sums = false;
-    loop {
-        let line = read_line(&mut stream)?;
-        match line.strip_prefix(prefix.as_bytes()) {
-            None if in_sums => unpacker.check_sum(&line)?,
-            None => {}
-            Some(b"archive") => {
-                unpacker.check_all_had_sums()?;
-                in_sums = false;
-                unpacker.archive(&mut stream)?;
-                skip_zeros(&mut stream)?;
+/// Reads what comes up to its first announcement, so that nothing is made here for a host that cannot be reached.
+pub(super) fn await_stream<R: Read>(stream: R, token: &str) -> Result<Stream<R>, Fault> {
+    let prefix = format!("phalanx-get {token} ").into_bytes();
+    let mut stream = Stream { stream: BufReader::with_capacity(BUFFER, stream), prefix, announced: Vec::new() };
+    // Whatever comes before is what a login shell prints.
+    while stream.next_line()?.is_some() {}
+    Ok(stream)
+}
+
+/// What the far end sends.
+pub(super) struct Stream<R: Read> {
+    stream: BufReader<R>,
+    prefix: Vec<u8>,
+    announced: Vec<u8>,
+}
+
+impl<R: Read> Stream<R> {
+    /// A line, unless it announces something.
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        let line = read_line(&mut self.stream)?;
+        match line.strip_prefix(&self.prefix[..]) {
+            Some(announced) => {
+                self.announced = announced.to_vec();
+                Ok(None)
             }
-            Some(b"sums") => in_sums = true,
-            Some(b"done") => {
-                unpacker.check_all_had_sums()?;
-                return Ok(unpacker.names);
-            }
-            Some(said) => {
-                let reason = said.strip_prefix(b"failed ").unwrap_or(said);
-                return Err(Fault::There(String::from_utf8_lossy(reason).trim_end().to_owned()));
+            None => Ok(Some(line)),
+        }
+    }
+
+    /// Why the far end gave up, if that is what is announced.
+    pub(super) fn failure(&self) -> Option<Fault> {
+        let reason = self.announced.strip_prefix(b"failed ")?;
+        Some(Fault::There(String::from_utf8_lossy(reason).trim_end().to_owned()))
+    }
+
+    /// Unpacks all that comes into `directory`, which is ours alone and empty; returns the names of what is in it.
+    pub(super) fn unpack(
+        mut self,
+        verify: bool,
+        directory: &Path,
+        counters: &Counters,
+    ) -> Result<BTreeSet<OsString>, Fault> {
+        let mut unpacker = Unpacker {
+            directory,
+            verify,
+            counters,
+            buffer: vec![0; BUFFER].into(),
+            checked_parent: PathBuf::new(),
+            names: BTreeSet::new(),
+            sums: HashMap::new(),
+        };
+        loop {
+            match &self.announced[..] {
+                b"archive" => {
+                    unpacker.check_all_had_sums()?;
+                    unpacker.archive(&mut self.stream)?;
+                    skip_zeros(&mut self.stream)?;
+                    while self.next_line()?.is_some() {}
+                }
+                b"sums" => {
+                    while let Some(line) = self.next_line()? {
+                        unpacker.check_sum(&line)?;
+                    }
+                }
+                b"done" => {
+                    unpacker.check_all_had_sums()?;
+                    return Ok(unpacker.names);
+                }
+                other => {
+                    let unknown = || Fault::There(format!("said `{}`", other.escape_ascii()));
+                    return Err(self.failure().unwrap_or_else(unknown));
+                }
             }
         }
     }
