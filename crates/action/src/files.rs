@@ -20,7 +20,7 @@
 //! * The exit status of the ssh process is that of the whole transfer: both ends have said that all is well. So the
 //!   process of each host can be judged like any other.
 //! * A source that is a symbolic link is followed; links inside a directory stay links. Modes and times (in whole
-//!   seconds) are kept, owners are not. A directory that is there already keeps its own mode and time.
+//!   seconds) are kept, owners are not. A directory that is there already keeps its own mode.
 //! * `~`, `~user` and patterns (`*`, `?`, `[…]`) belong to the side that has the files. A file whose name is exactly
 //!   what was given wins over the pattern. No name is ever executed.
 //!

@@ -119,7 +119,11 @@ why=$(tar -xopf - -C "$temporary" 2>&1)
 status=$?
 if [ $status -ne 0 ]; then
     printf '%s\n' "$why" >&2
-    fail "cannot unpack it: ${why%%"$newline"*}"
+    case $why in
+    # The second is what GNU's tar says of a write that is cut short.
+    *"No space left"* | *"Wrote only"* | *"quota exceeded"*) fail "cannot unpack it: the disk is full there, or a quota is used up" ;;
+    *) fail "cannot unpack it: ${why%%"$newline"*}" ;;
+    esac
 fi
 [ -f "$temporary/end" ] || fail "the stream ended too early"
 if [ "$verify" = 1 ] && [ -s "$temporary/sums" ]; then
