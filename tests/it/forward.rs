@@ -225,3 +225,22 @@ fn phalanx_forward_tells_what_is_in_the_way() {
         ran.assert_nothing_left();
     }
 }
+
+#[test]
+fn phalanx_forward_says_why_the_connection_was_lost() {
+    let Some(fleet) = shared_fleet() else { return };
+    let target = format!("localhost:{}", server(echo));
+    let mut running = Phalanx::verb("forward", &["-F"]).args([fleet.ssh_config()]).args(["node1", &target]).start();
+    running.line().expect("the address");
+    let id = running.child.id();
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).expect("it runs").flatten();
+    let children = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+    let children: String = tasks.map(children).collect();
+    let is_ssh = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "ssh\n");
+    let ssh = children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_ssh).expect("its ssh");
+    kill("KILL", ssh);
+    let ran = running.end();
+    assert_eq!(ran.status(), Some(1));
+    assert!(ran.stderr().starts_with("phalanx: node1: connection lost: its ssh killed by SIGKILL"), "{}", ran.stderr());
+    ran.assert_nothing_left();
+}

@@ -5,6 +5,7 @@ mod children;
 mod documents;
 mod fleet;
 mod forward;
+mod logging;
 mod phalanx;
 mod put_get;
 mod run;

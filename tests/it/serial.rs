@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use phalanx_process::Process;
 use phalanx_process::event::{Event, Request, Stream};
@@ -9,7 +10,7 @@ use phalanx_process::expect::{Dialogue, Needle, PATIENCE, Script};
 use phalanx_process::handler::{Context, Handler};
 use phalanx_process::id::{ProcessId, TimerId};
 use phalanx_process::serial::{Serial, SerialSsh};
-use phalanx_process::spec::Output;
+use phalanx_process::spec::{Faults, Output};
 use phalanx_tests::{SAFETY_NET, shared_fleet, wait_until};
 
 use crate::cable::Cable;
@@ -127,6 +128,16 @@ fn a_line_that_vanishes_is_an_end_with_a_reason() {
     // Late is normal.
     line.write("x");
     line.kill();
+}
+
+#[test]
+fn a_line_runs_until_its_time_is_over_and_can_be_opened_again() {
+    let Some(cable) = Cable::new() else { return };
+    let line = Serial::new(&cable.ends[0], 9_600).process().timeout(Duration::from_millis(50)).run();
+    let finished = line.finished().expect("it has run");
+    assert!(finished.outcome.timed_out && !finished.ok && !finished.outcome.forced_kill, "{finished:?}");
+    let line = line.reset().ignore(Faults { timeout: true, ..Faults::default() }).run();
+    assert!(line.ok(), "{line:?} {}", String::from_utf8_lossy(&line.stderr()));
 }
 
 #[test]

@@ -98,3 +98,44 @@ fn a_changed_host_key_is_refused_unless_it_is_ignored() {
     let ephemeral = ConnectionParams { ssh_config: Some(fleet.ssh_config()), ..ConnectionParams::ephemeral() };
     assert_eq!(run(ephemeral).stdout(), b"in\n");
 }
+
+/// What became of a command, by the words and the exit status of a connector.
+fn end_of(name: &str, log: &str, stderr: &str, status: i32) -> RemoteEnd {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let script = format!(
+        r#"while [ $# -gt 0 ]; do case $1 in -E) log=$2; shift;; esac; shift; done
+        test -n "$log" && printf '%s' '{log}' > "$log"
+        printf '%s' '{stderr}' >&2; exit {status}"#
+    );
+    let ssh = Some(program(directory.path(), name, &script).into());
+    let params = ConnectionParams { ssh, ..ConnectionParams::default() };
+    let process = SshProcess::new("true", "node1").params(params).process().run();
+    remote_end(&process.finished().expect("it has run"))
+}
+
+#[test]
+fn each_line_of_the_list_of_ends_is_followed() {
+    let refused = "ssh: connect to host node1 port 22: Connection refused\n";
+    assert_eq!(end_of("ssh", refused, "", 7), RemoteEnd::AsReported);
+    let status = "debug1: client_input_channel_req: channel 0 rtype exit-status reply 0\n";
+    assert_eq!(end_of("ssh", &format!("{status}{refused}"), "", 255), RemoteEnd::AsReported);
+    let signal = "debug1: client_input_channel_req: channel 0 rtype exit-signal reply 0\n";
+    assert_eq!(end_of("ssh", signal, "", 255), RemoteEnd::Signaled);
+    let reason = |end: RemoteEnd| match end {
+        RemoteEnd::Connection { reason, established, .. } => (reason, established),
+        other => panic!("{other:?}"),
+    };
+    let debug = "debug1: Connecting to node1\n";
+    assert_eq!(
+        reason(end_of("ssh", &format!("{debug}{refused}{debug}"), "mine", 255)),
+        (refused.trim_end().into(), false)
+    );
+    let sent = "debug1: Sending command: true\n";
+    assert_eq!(
+        reason(end_of("ssh", &format!("{sent}client_loop: send disconnect: Broken pipe\n"), "", 255)),
+        ("client_loop: send disconnect: Broken pipe".into(), true)
+    );
+    assert_eq!(reason(end_of("ssh", sent, "", 255)), ("the connection ended without a word".into(), true));
+    assert_eq!(reason(end_of("oarsh", "", refused, 255)), (refused.trim_end().into(), false));
+    assert_eq!(end_of("oarsh", "", "mine", 255), RemoteEnd::AsReported);
+}

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use phalanx_process::event::Event;
 use phalanx_process::handler::{Context, Handler};
+use phalanx_process::id::TimerId;
 
 use crate::fanout::Fanout;
 
@@ -28,13 +30,15 @@ impl CallOff {
 
 /// Members that start as the fan-out allows.
 ///
-/// `start` starts the member at an index, through the context; `over` is called once, when nobody runs and nobody will
-/// be started.
+/// `start` starts the member at an index, through the context; `over` is called once, when nobody runs, nobody will be
+/// started, and all who wait for a member have been told of its end.
 pub struct Crew<S, O> {
     fanout: Fanout,
     start: S,
     over: Option<O>,
     call_off: CallOff,
+    /// The timer that ends it all.
+    curtain: Option<TimerId>,
 }
 
 impl<S, O> std::fmt::Debug for Crew<S, O> {
@@ -50,7 +54,7 @@ where
 {
     /// A crew that starts when it is attached to an engine.
     pub fn new(fanout: Fanout, call_off: CallOff, start: S, over: O) -> Self {
-        Self { fanout, start, over: Some(over), call_off }
+        Self { fanout, start, over: Some(over), call_off, curtain: None }
     }
 
     fn fill(&mut self, context: &mut Context<'_>) {
@@ -60,11 +64,10 @@ where
         while let Some(member) = self.fanout.start_next() {
             (self.start)(context, member);
         }
-        if self.fanout.is_over()
-            && let Some(over) = self.over.take()
-        {
-            over();
-            context.farewell();
+        if self.fanout.is_over() && self.curtain.is_none() {
+            // Not at once: handlers hear of an end before those who wait for it, and nobody may find an action over
+            // that has a process still running.
+            self.curtain = Some(context.timer(Duration::ZERO));
         }
     }
 }
@@ -80,6 +83,12 @@ where
             Event::Ended { .. } => {
                 self.fanout.ended();
                 self.fill(context);
+            }
+            Event::Timer { timer } if Some(*timer) == self.curtain => {
+                if let Some(over) = self.over.take() {
+                    over();
+                }
+                context.farewell();
             }
             _ => {}
         }

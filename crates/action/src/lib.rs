@@ -2,7 +2,9 @@
 //!
 //! Modules in reading order: [`fanout`] decides who starts next, and [`crew`] joins that to an engine; [`substitute`]
 //! puts the host into a command; [`action`] is the handle to many processes; [`remote`] and [`local`] make actions;
-//! [`files`] copies files to hosts and back; [`report`] adds results up. [`groups`] finds the hosts behind `@names`, in ClusterShell's own configuration.
+//! [`files`] copies files to hosts and back; [`report`] adds results up. [`groups`] finds the hosts behind `@names`, in
+//! ClusterShell's own configuration. [`sweep`] multiplies parameters out, and remembers on disk which combinations are
+//! done.
 //!
 //! Whatever decides is pure (`fanout`, `substitute`, `report`): no clock, no process, no thread.
 
@@ -15,5 +17,6 @@ pub mod local;
 pub mod remote;
 pub mod report;
 pub mod substitute;
+pub mod sweep;
 
 pub use action::Action;

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use phalanx_action::local::Local;
 use phalanx_action::remote::Remote;
@@ -98,7 +98,6 @@ fn a_local_action_has_one_process_and_a_place_in_the_report() {
 #[test]
 fn many_hosts_at_once_end_together() {
     let directory = tempfile::tempdir().unwrap();
-    let began = Instant::now();
     let action = Remote::new(":", hosts(500)).params(connector(directory.path())).fanout(0).build().unwrap().run();
-    assert!(action.finished_ok(), "{:?} after {:?}", action, began.elapsed());
+    assert!(action.finished_ok(), "{:?}", action.check());
 }

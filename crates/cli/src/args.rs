@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use log::LevelFilter;
 use phalanx_process::duration;
 
 use crate::connect::ConnectArgs;
@@ -108,24 +107,6 @@ impl Args {
             Verb::Nodeset { .. } => 0,
         }
     }
-}
-
-/// Logs go to stderr, warnings by default; `RUST_LOG` has the last word.
-pub(crate) fn start_logging(verbosity: i16) {
-    let level = match verbosity {
-        ..=-1 => LevelFilter::Error,
-        0 => LevelFilter::Warn,
-        1 => LevelFilter::Info,
-        _ => LevelFilter::Debug,
-    };
-    let mut builder = env_logger::Builder::new();
-    // The only handlers in this program are its own: a slow turn is a busy machine's, and no news for a user.
-    builder.filter_level(level).filter_module("phalanx_process::engine", quieter(level));
-    builder.parse_default_env().format_target(false).init();
-}
-
-fn quieter(level: LevelFilter) -> LevelFilter {
-    if level <= LevelFilter::Warn { LevelFilter::Error } else { level }
 }
 
 pub(crate) fn time(text: &str) -> Result<Duration, String> {

@@ -16,7 +16,7 @@ pub(crate) struct ConnectArgs {
     connect_timeout: Option<Duration>,
 
     /// Log in as this user
-    #[arg(short = 'l', long = "user", value_name = "USER")]
+    #[arg(short = 'l', long = "user", value_name = "USER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     user: Option<String>,
 
     /// Connect to this port
@@ -56,7 +56,8 @@ impl ConnectArgs {
     /// When a file or the program is not there.
     pub(crate) fn params(&self) -> Result<ConnectionParams, ConnectError> {
         check_file(self.key.as_deref(), "a private key (-i)")?;
-        check_file(self.ssh_config.as_deref(), "an ssh configuration (-F)")?;
+        // ssh knows `-F none`: no configuration at all.
+        check_file(self.ssh_config.as_deref().filter(|path| *path != Path::new("none")), "an ssh configuration (-F)")?;
         check_connector(self.ssh.as_deref().unwrap_or(OsStr::new("ssh")))?;
         Ok(ConnectionParams {
             user: self.user.clone(),
@@ -65,7 +66,7 @@ impl ConnectArgs {
             ssh: self.ssh.clone(),
             ssh_config: self.ssh_config.clone(),
             options: self.options.clone(),
-            connect_timeout: self.connect_timeout,
+            connect_timeout: self.connect_timeout.filter(|timeout| !timeout.is_zero()),
             ..ConnectionParams::default()
         })
     }

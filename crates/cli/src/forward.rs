@@ -35,7 +35,7 @@ pub(crate) struct ForwardArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     bind: String,
 
-    /// How long it may take until a connection goes through [default: 25]
+    /// How long it may take until a connection goes through; 0 for as long as it takes [default: 25]
     #[arg(long, value_name = "TIME", value_parser = time)]
     forwarding_timeout: Option<Duration>,
 

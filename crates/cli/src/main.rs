@@ -5,6 +5,7 @@ mod connect;
 mod exit;
 mod forward;
 mod hosts;
+mod logging;
 mod nodeset;
 mod run;
 mod serial;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return exit::after_parsing(&error),
     };
-    args::start_logging(args.verbosity());
+    logging::start(args.verbosity());
     match args.verb {
         args::Verb::Run(typed) => run::run(&typed),
         args::Verb::Put(typed) => transfer::put(&typed),

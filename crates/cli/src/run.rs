@@ -180,7 +180,10 @@ impl<'a> Run<'a> {
     /// Once politely, then at once.
     fn stop_by(&mut self, signal: Signal) {
         self.call_off.call_off();
-        let (running, waiting) = (self.tally.running(), self.tally.waiting());
+        // Not the tally's: a process may run whose start has not been told yet.
+        let mut running: Vec<_> = self.drive.processes().map(|id| self.host(id)).collect();
+        running.sort_unstable();
+        let waiting: Vec<_> = self.tally.unended().filter(|host| running.binary_search(host).is_err()).collect();
         self.stop = match self.stop {
             Stop::No => {
                 self.show.stopping(signal, &running, &waiting);
@@ -200,10 +203,6 @@ impl<'a> Run<'a> {
         let ids: Vec<_> = self.drive.processes().collect();
         for id in ids {
             self.drive.request(id, Request::Kill(kill));
-        }
-        if self.tally.running_count() == 0 {
-            // Nobody runs whose end could tell the crew that it is over.
-            self.over.store(true, Ordering::SeqCst);
         }
     }
 

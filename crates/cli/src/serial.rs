@@ -114,7 +114,7 @@ enum FlowArg {
 #[derive(Debug, thiserror::Error)]
 enum SerialError {
     #[error(transparent)]
-    Hosts(#[from] HostsError),
+    Hosts(#[from] Box<HostsError>),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("cannot look for what --until says: {0}")]
@@ -181,7 +181,7 @@ impl SerialArgs {
             let spec = line.params(params.clone()).policy(policy.clone()).spec();
             (Some(host), spec)
         };
-        Ok(self.hosts.hosts()?.into_iter().map(line).collect())
+        Ok(self.hosts.hosts().map_err(Box::new)?.into_iter().map(line).collect())
     }
 
     fn settings(&self) -> Settings {

@@ -93,14 +93,19 @@ impl Reactor {
 
     /// Waits until something is ready or `timeout` has passed (`None`: for ever) and returns what is.
     ///
-    /// A signal may end the wait early with nothing to report.
+    /// A signal may end the wait early with nothing to report, never with something left to report.
     ///
     /// # Errors
     /// What `epoll_wait` says, `EINTR` excepted.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<impl Iterator<Item = Readiness> + '_> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            other => other?,
+        let mut timeout = timeout;
+        loop {
+            match self.poll.poll(&mut self.events, timeout) {
+                // Time may have passed, above all when we were stopped and continued: what became ready meanwhile must
+                // be reported before anybody looks at the clock.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => timeout = Some(Duration::ZERO),
+                other => break other?,
+            }
         }
         Ok(self.events.iter().map(|event| Readiness {
             key: event.token().0 as u64,

@@ -86,6 +86,13 @@ pub(crate) fn value_of_digits(digits: &[u8]) -> Option<Key> {
     Some(digits.iter().fold(0, |value, digit| value * 10 + Key::from(digit - b'0')))
 }
 
+/// The key of two strings of digits one after the other, which together are no longer than [`MAX_DIGITS`].
+pub(crate) fn join(left: Key, right: Key) -> Key {
+    let (left_width, left_value) = width_and_value(left);
+    let (right_width, right_value) = width_and_value(right);
+    key(left_width + right_width, left_value * POWERS[right_width] + right_value)
+}
+
 /// The width and value of the string of digits behind a key that is not negative.
 pub(crate) fn width_and_value(key: Key) -> (usize, Key) {
     debug_assert!(key >= 0);

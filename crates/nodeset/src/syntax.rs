@@ -202,7 +202,7 @@ impl AsTyped {
             rest %= below;
             key_in_part(part, at)
         });
-        keys.reduce(join).expect("an axis has a part")
+        keys.reduce(index::join).expect("an axis has a part")
     }
 }
 
@@ -218,13 +218,6 @@ fn key_in_part(part: &[TypedRange], mut position: u128) -> Key {
         position -= range.len();
     }
     unreachable!("the position is below the length of the part")
-}
-
-/// The key of two strings of digits one after the other. Their widths together fit: [`join_sets`] has been there before.
-fn join(left: Key, right: Key) -> Key {
-    let (left_width, left_value) = index::width_and_value(left);
-    let (right_width, right_value) = index::width_and_value(right);
-    index::key(left_width + right_width, left_value * index::power_of_ten(right_width) + right_value)
 }
 
 /// Reads one operand, which is neither empty nor a group. `offset` is where it is in `whole`, for errors.
@@ -325,6 +318,7 @@ impl<'a> Tokens<'a, '_> {
         if self.axes >= MAX_AXES {
             return Err(self.error(ParseErrorKind::TooManyAxes(self.text.to_owned())));
         }
+        self.refuse_reopening()?;
         let first = self.bracket(prefix)?;
         let stepped = first.iter().any(|range| range.stepped);
         let mut axis = Axis { set: self.set(&first, start)?, as_typed: AsTyped(vec![first]) };
@@ -338,9 +332,6 @@ impl<'a> Tokens<'a, '_> {
                 }
                 TypedRange::of_digits(digits).map(|range| vec![range]).ok_or_else(|| self.too_many_digits(digits))?
             } else if self.at_range() {
-                if self.dialect == Dialect::ClusterShell {
-                    return Err(self.error(ParseErrorKind::ReopeningBracket(self.whole_rest().to_owned())));
-                }
                 self.bracket("")?
             } else {
                 break;
@@ -352,6 +343,19 @@ impl<'a> Tokens<'a, '_> {
         self.axes += 1;
         self.tokens.push(Token::Axis(axis));
         Ok(())
+    }
+
+    /// ClusterShell looks at the next bracket before it reads what is in this one.
+    fn refuse_reopening(&mut self) -> Result<(), ParseError> {
+        let Some(close) = self.rest().find(']').filter(|_| self.dialect == Dialect::ClusterShell) else {
+            return Ok(());
+        };
+        let digits = self.rest()[close + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        if !self.rest()[close + 1 + digits..].starts_with('[') {
+            return Ok(());
+        }
+        self.at += close + 1 + digits;
+        Err(self.error(ParseErrorKind::ReopeningBracket(self.whole_rest().to_owned())))
     }
 
     fn plain_digits(&mut self, digits: &'a str, start: usize) -> Result<(), ParseError> {
@@ -421,7 +425,9 @@ fn join_sets(left: &RangeSet, right: &RangeSet) -> Result<RangeSet, ParseErrorKi
         return Err(ParseErrorKind::Range(RangeErrorKind::TooManyDigits(format!("{left}{right}"))));
     }
     let right = right.by_width();
-    let joined = |key| right.iter().map(move |span| Span { first: join(key, span.first), last: join(key, span.last) });
+    let joined = |key| {
+        right.iter().map(move |span| Span { first: index::join(key, span.first), last: index::join(key, span.last) })
+    };
     Ok(RangeSet::from_spans(left.keys().flat_map(joined).collect::<Vec<_>>()))
 }
 

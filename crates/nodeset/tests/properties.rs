@@ -56,13 +56,14 @@ fn ranges_in(folded: &str) -> usize {
 /// unpadded, or padded to the same width.
 fn reference_pieces(digits: &BTreeSet<String>) -> usize {
     let mut sorted: Vec<&String> = digits.iter().collect();
-    sorted.sort_by_key(|digits| (digits.len(), digits.parse::<u128>().unwrap()));
+    let value = |digits: &str| digits.parse::<u128>().expect("these are digits");
+    sorted.sort_by_key(|digits| (digits.len(), value(digits)));
     let mut pieces = 0;
     let mut run: Option<(bool, &String)> = None;
     for digits in sorted {
         let padded = digits.len() > 1 && digits.starts_with('0');
         let continues = run.is_some_and(|(run_is_padded, last)| {
-            let next = last.parse::<u128>().unwrap() + 1 == digits.parse::<u128>().unwrap();
+            let next = value(last) + 1 == value(digits);
             next && if run_is_padded { last.len() == digits.len() } else { !padded }
         });
         pieces += usize::from(!continues);

@@ -213,8 +213,9 @@ impl Engine {
                 self.deliver(event, now, seen);
             }
             let (hub, ground) = self.hub_and_ground(now);
-            if hub.expire(ground) {
+            if let Some(timer) = hub.expire(ground) {
                 settled = Settled::Something;
+                seen(Event::Timer { timer });
                 continue;
             }
             let Some(effect) = self.table.poll_effect() else { return settled };

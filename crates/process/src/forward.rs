@@ -3,6 +3,8 @@
 //! It is ready when a connection really goes through it: the log of ssh says when it listens, and then a connection is
 //! made and given up again as soon as the far side has confirmed that it reached the target. So a target sees one
 //! connection that says nothing; [`PortForwarder::without_probe`] is for targets that cannot take it.
+//!
+//! It needs OpenSSH, or a wrapper around it that passes its options on.
 
 mod error;
 mod log;
@@ -35,8 +37,8 @@ const ATTEMPTS: usize = 8;
 const LOG_KEPT: usize = 32 * 1024;
 
 /// What the user's own options cannot change, or nobody could tell whether the port is forwarded: a failure ends ssh,
-/// the log says what happens, and no master of the user's takes the work over.
-const FIRST: [&str; 3] = ["ExitOnForwardFailure=yes", "LogLevel=DEBUG2", "ControlPath=none"];
+/// the log says what happens, no master of the user's takes the work over, and no configuration undoes it.
+const FIRST: [&str; 4] = ["ExitOnForwardFailure=yes", "LogLevel=DEBUG2", "ControlPath=none", "ClearAllForwardings=no"];
 /// A forwarding may be idle for hours: without this, nobody would notice that the host is gone.
 const ALIVE: [&str; 2] = ["ServerAliveInterval=15", "ServerAliveCountMax=3"];
 
@@ -121,7 +123,8 @@ impl PortForwarder {
     pub fn start_on(&self, conductor: &Conductor) -> Result<Forwarding, ForwardError> {
         conductor.assert_outside("wait for a forwarded port");
         let timeout = self.params.forwarding_timeout.or(defaults().forwarding_timeout).unwrap_or(TIMEOUT);
-        let limit = Limit { timeout, deadline: Instant::now().checked_add(timeout) };
+        let deadline = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
+        let limit = Limit { timeout, deadline };
         let mut tried = 0;
         loop {
             let port = match self.local_port {
@@ -407,8 +410,8 @@ mod tests {
             let words = command.arguments().expect("a list");
             words.join(std::ffi::OsStr::new(" ")).into_string().expect("text")
         };
-        let begin = "ssh -o ExitOnForwardFailure=yes -o LogLevel=DEBUG2 -o ControlPath=none -o Compression=yes -o \
-                     BatchMode=yes -l root -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -N -T -L";
+        let begin = "ssh -o ExitOnForwardFailure=yes -o LogLevel=DEBUG2 -o ControlPath=none -o \
+                     ClearAllForwardings=no -o Compression=yes -o BatchMode=yes -l root -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -N -T -L";
         assert_eq!(line(&plain), format!("{begin} 127.0.0.1:8000:db:5432 -- gate"));
         let ipv6 = PortForwarder { target: "[fe80::1]:80".into(), ..plain.bind_address("::1") };
         assert_eq!(line(&ipv6), format!("{begin} [::1]:8000:[fe80::1]:80 -- gate"));

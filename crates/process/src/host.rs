@@ -288,4 +288,15 @@ mod tests {
         assert_eq!(Choice::Nothing.or(Some(&1)), None);
         assert_eq!(Choice::Value(2).or(Some(&1)), Some(&2));
     }
+
+    proptest::proptest! {
+        /// Whatever is accepted means the same when it is shown and read again, and no part of it is an option.
+        #[test]
+        fn whatever_is_a_host_can_be_shown_and_read_again(text in "[-a@:\\[\\]1.%\\PC]{0,12}") {
+            if let Ok(host) = text.parse::<Host>() {
+                proptest::prop_assert!(!host.address().is_empty() && !host.address().starts_with('-'));
+                proptest::prop_assert_eq!(host.to_string().parse(), Ok(host));
+            }
+        }
+    }
 }

@@ -17,9 +17,10 @@
 //!
 //! Modules in reading order: [`id`] names, [`spec`] describes, [`event`] lists what crosses the border of the
 //! [`table`], [`output`] keeps what was said, [`outcome`] says how it ended. [`engine`] drives, [`handler`]s hear,
-//! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle, and [`ssh`]
-//! makes a process of a command on another host. [`expect`] and [`lines`] find things in what a process says, and
-//! [`date`], [`duration`], [`timer`] and [`port`] serve those who write experiments.
+//! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle. [`host`] names
+//! hosts, [`ssh`] makes a process of a command on one, [`forward`] makes a port of one behind it, and [`serial`] a
+//! process of a serial line. [`expect`] and [`lines`] find things in what a process says, and [`date`], [`duration`],
+//! [`timer`], [`port`] and [`style`] serve those who write experiments.
 
 pub mod conductor;
 pub mod date;
@@ -41,6 +42,7 @@ pub mod serial;
 mod slot;
 pub mod spec;
 pub mod ssh;
+pub mod style;
 pub mod subscription;
 pub mod table;
 pub mod timer;

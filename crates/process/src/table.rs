@@ -287,8 +287,9 @@ impl Table {
         if record.phase != Phase::Running {
             return;
         }
-        let leak_timeout = record.policy.leak_timeout;
-        let until = now + leak_timeout;
+        // What has not even been handed on by now, it will never read.
+        record.write_error |= self.urgent.iter().any(|effect| matches!(effect, Effect::Write(to, _) if *to == id));
+        let until = now + record.policy.leak_timeout;
         record.phase = Phase::Draining { status, until, swept: false };
         if record.open != [false, false] {
             self.deadlines.insert(until, id);
@@ -458,7 +459,8 @@ impl Record {
             forced_kill: self.forced_kill,
             expect_failed: self.expect_failed,
             write_error: self.write_error,
-            leaked: status.is_some() && self.open != [false, false],
+            leaked: status.is_some()
+                && (self.open != [false, false] || matches!(self.phase, Phase::Draining { swept: true, .. })),
             handler_panicked: self.handler_panicked,
         };
         let ok = outcome.ok(&self.policy.ignore);

@@ -59,7 +59,9 @@ pub(super) fn spec(command: &str, without_shell: bool) -> Spec {
     if without_shell {
         Spec::new(command.split(' ').filter(|word| !word.is_empty()))
     } else {
-        Spec::new(["/bin/sh", "-c", command])
+        // Without the dashes, a command that begins with one would be an option of the shell.
+        let dashes = if command.trim_start().starts_with(['-', '+']) { &["--"][..] } else { &[] };
+        Spec::new(["/bin/sh", "-c"].iter().chain(dashes).chain([&command]))
     }
 }
 

@@ -46,10 +46,12 @@ impl Tally {
         self.hosts[host] = State::Ended(verdict);
     }
 
-    /// Who still waits will not be started any more.
+    /// Who has not ended by now will not be started any more.
     pub(crate) fn call_off_the_rest(&mut self) {
-        for host in self.waiting() {
-            self.stats.absorb(&Stats::of_unfinished("", None));
+        let rest: Vec<_> = self.unended().collect();
+        for host in rest {
+            // To execo what never started is ok; to somebody who asked for it to be run it is not.
+            self.stats.absorb(&Stats { ok: 0, ..Stats::of_unfinished("", None) });
             self.end(host, Verdict::NotStarted);
         }
     }
@@ -70,16 +72,9 @@ impl Tally {
         self.failed
     }
 
-    pub(crate) fn running(&self) -> Vec<usize> {
-        self.those(|state| matches!(state, State::Running))
-    }
-
-    pub(crate) fn waiting(&self) -> Vec<usize> {
-        self.those(|state| matches!(state, State::Waiting))
-    }
-
-    fn those(&self, which: impl Fn(&State) -> bool) -> Vec<usize> {
-        self.hosts.iter().enumerate().filter(|(_, state)| which(state)).map(|(host, _)| host).collect()
+    /// Who has not ended, in order.
+    pub(crate) fn unended(&self) -> impl Iterator<Item = usize> {
+        (0..self.hosts.len()).filter(|host| !matches!(self.hosts[*host], State::Ended(_)))
     }
 
     /// What became of a host, once it has ended.

@@ -43,7 +43,7 @@ enum Left {
     /// The time was over.
     TimedOut,
     /// No line is left.
-    NobodyLeft,
+    NoLine,
     /// Nobody reads our stdout any more.
     OutputClosed,
     /// This program was sent a signal.
@@ -180,7 +180,7 @@ impl Bridge {
             return Some(Left::Done);
         }
         if self.members.iter().all(|member| member.has_ended() || member.has_found()) {
-            return Some(Left::NobodyLeft);
+            return Some(Left::NoLine);
         }
         if self.quiet_at().is_some_and(|at| at <= now) {
             return Some(Left::Done);
@@ -212,7 +212,7 @@ impl Bridge {
                 exit::say(&"the time (--timeout) was over before all was done");
                 exit::FAILED
             }
-            Left::NobodyLeft | Left::OutputClosed => exit::FAILED,
+            Left::NoLine | Left::OutputClosed => exit::FAILED,
             Left::Done => u8::from(!faults.is_empty()),
         }
     }

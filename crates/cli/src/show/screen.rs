@@ -7,6 +7,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 
+use phalanx_process::style::Styles;
+
 use super::ShowError;
 
 /// Enough for a write to be worth its system call.
@@ -33,15 +35,17 @@ pub(crate) struct Colours {
 
 impl Screen {
     pub(crate) fn new() -> Self {
-        let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        // https://no-color.org: present and not empty.
-        let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let stderr = io::stderr().is_terminal();
+        let colours = Colours {
+            stdout: Styles::of(&io::stdout()).are_coloured(),
+            stderr: Styles::of(&io::stderr()).are_coloured(),
+        };
         Self {
             out: Vec::with_capacity(2 * ENOUGH),
             err: Vec::new(),
             same_place: same_place(),
             stderr_is_terminal: stderr,
-            colours: Colours { stdout: stdout && allowed, stderr: stderr && allowed },
+            colours,
             status: String::new(),
             drawn: false,
         }

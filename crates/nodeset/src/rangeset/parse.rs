@@ -20,6 +20,8 @@ pub(crate) struct TypedRange {
     first: Key,
     last: Key,
     step: Key,
+    /// Digits before every number, joined to it as text. Only ranges with a step have them here: those of others are part of the bounds.
+    prefix: Option<Key>,
     /// The width of padded numbers; `None` when nothing is padded.
     width: Option<usize>,
     /// Whether a step was written, even `/1`.
@@ -30,7 +32,7 @@ impl TypedRange {
     /// The range of the one index with these digits.
     pub(crate) fn of_digits(digits: &str) -> Option<Self> {
         let value = index::value_of_digits(digits.as_bytes())?;
-        Some(TypedRange { first: value, last: value, step: 1, width: Some(digits.len()), stepped: false })
+        Some(TypedRange { first: value, last: value, step: 1, prefix: None, width: Some(digits.len()), stepped: false })
     }
 
     /// How many numbers.
@@ -44,7 +46,8 @@ impl TypedRange {
     }
 
     fn key(self, value: Key) -> Key {
-        self.width.map_or_else(|| index::key_of_number(value), |width| index::key(width, value))
+        let key = self.width.map_or_else(|| index::key_of_number(value), |width| index::key(width, value));
+        self.prefix.map_or(key, |prefix| index::join(prefix, key))
     }
 
     fn push_spans(self, spans: &mut Vec<Span>) -> Result<(), RangeErrorKind> {
@@ -108,6 +111,9 @@ fn parse_range(part: &str, prefix: &str) -> Result<TypedRange, RangeErrorKind> {
         None => (part, None),
     };
     let step_value = step.as_ref().map_or(1, |step| step.value);
+    // ClusterShell puts the digits before the bounds of a range, but before each number where the range has a step.
+    let each = if step_value > 1 { index::key_of_digits(prefix.as_bytes()) } else { None };
+    let prefix_of_bounds = if each.is_some() { "" } else { prefix };
     let (first, last) = match split_bounds(base) {
         Bounds::One(_) if step_value != 1 => {
             return Err(RangeErrorKind::StepWithoutRange(part.to_owned()));
@@ -120,7 +126,9 @@ fn parse_range(part: &str, prefix: &str) -> Result<TypedRange, RangeErrorKind> {
             let bound = Bound::read_negative(bound, prefix, part)?;
             (bound, bound)
         }
-        Bounds::Range(first, last) => (Bound::read(first, prefix, part)?, Bound::read(last, prefix, part)?),
+        Bounds::Range(first, last) => {
+            (Bound::read(first, prefix_of_bounds, part)?, Bound::read(last, prefix_of_bounds, part)?)
+        }
         Bounds::FromNegative(first, last) => {
             (Bound::read_negative(first, prefix, part)?, Bound::read(last, prefix, part)?)
         }
@@ -129,7 +137,11 @@ fn parse_range(part: &str, prefix: &str) -> Result<TypedRange, RangeErrorKind> {
         }
         Bounds::Nonsense => return Err(RangeErrorKind::NotANumber(part.to_owned())),
     };
-    range_between(first, last, step_value, part, prefix).map(|range| TypedRange { stepped: step.is_some(), ..range })
+    let range = range_between(first, last, step_value, part, prefix_of_bounds)?;
+    if each.is_some() && prefix.len() + last.width > MAX_DIGITS {
+        return Err(RangeErrorKind::TooManyDigits(part.to_owned()));
+    }
+    Ok(TypedRange { stepped: step.is_some(), prefix: each, ..range })
 }
 
 fn range_between(first: Bound, last: Bound, step: Key, part: &str, prefix: &str) -> Result<TypedRange, RangeErrorKind> {
@@ -146,7 +158,14 @@ fn range_between(first: Bound, last: Bound, step: Key, part: &str, prefix: &str)
     if last.value - first.value >= MAX_RANGE {
         return Err(RangeErrorKind::TooLarge);
     }
-    Ok(TypedRange { first: first.value, last: last.value, step, width: padded.then_some(first.width), stepped: false })
+    Ok(TypedRange {
+        first: first.value,
+        last: last.value,
+        step,
+        prefix: None,
+        width: padded.then_some(first.width),
+        stepped: false,
+    })
 }
 
 fn with_prefix(part: &str, prefix: &str) -> String {
@@ -264,6 +283,17 @@ mod tests {
         reads(" 1 - 3 , +5", "1-3,5");
         reads("98-101", "98-101");
         reads("1-5/1,9/1", "1-5,9");
+    }
+
+    #[test]
+    fn digits_before_a_bracket_go_before_bounds_or_before_each_stepped_number() {
+        let keys = |text: &str, prefix: &str| set_of(&parse_ranges(text, prefix).unwrap()).unwrap().to_string();
+        assert_eq!(keys("9-11", "1"), "19-111");
+        assert_eq!(keys("8-12/2", "1"), "18,110,112");
+        assert_eq!(keys("8-12/2", "0"), "08,010,012");
+        assert_eq!(keys("00-02,000-032/8", "1"), "100-102,1000,1008,1016,1024,1032");
+        assert!(parse_ranges("9-11", "00").is_err());
+        assert!(parse_ranges("1-9/2", &"1".repeat(38)).is_err());
     }
 
     #[test]

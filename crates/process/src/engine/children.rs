@@ -78,6 +78,8 @@ pub(super) struct Children {
     ready: VecDeque<(ProcessId, Role)>,
     buffer: Box<[u8]>,
     descriptors: Descriptors,
+    /// Whether it was said that nothing can be started although nothing of ours runs.
+    shortage_told: bool,
     /// Present when exits are noticed by SIGCHLD instead of a pidfd each.
     sigchld: Option<SignalWatch>,
 }
@@ -141,6 +143,7 @@ impl Children {
             ready: VecDeque::new(),
             buffer: vec![0; BUFFER].into(),
             descriptors: Descriptors { limit: limit_for_us.saturating_sub(used + HEADROOM), ours: 0 },
+            shortage_told: false,
             sigchld,
         })
     }
@@ -193,7 +196,12 @@ impl Children {
             Err(failure) => {
                 let reason = StartError { program: program_name(launch), reason: failure.reason, errno: failure.errno };
                 if failure.shortage {
-                    log::debug!("{reason}; waiting for others to end");
+                    let level = if self.live.is_empty() && !std::mem::replace(&mut self.shortage_told, true) {
+                        log::Level::Warn
+                    } else {
+                        log::Level::Debug
+                    };
+                    log::log!(level, "{reason}; waiting for something to be given back");
                     hands.input(id, Input::Shortage { retry_at: hands.now + RETRY_AFTER, reason });
                 } else {
                     hands.input(id, Input::SpawnFailed(reason));

@@ -92,12 +92,12 @@ impl Hub {
     }
 
     /// Expires one timer and tells its owner.
-    pub(super) fn expire(&mut self, ground: Ground<'_>) -> bool {
-        let Some(timer) = self.timers.expired(ground.now) else { return false };
+    pub(super) fn expire(&mut self, ground: Ground<'_>) -> Option<TimerId> {
+        let timer = self.timers.expired(ground.now)?;
         if let Some(owner) = self.timer_owners.remove(&timer) {
             self.tell(owner, &Event::Timer { timer }, ground);
         }
-        true
+        Some(timer)
     }
 
     pub(super) fn next_timer(&self) -> Option<Instant> {

@@ -105,4 +105,12 @@ mod tests {
         // The user's configuration may forward ports of its own.
         assert_eq!(log(&["bind [::1]:98: Permission denied", "x: cannot listen to port: 98"]), ForwardLog::default());
     }
+
+    proptest::proptest! {
+        /// The other side has a say in this log: its banner is among it.
+        #[test]
+        fn no_line_makes_it_panic(lines in proptest::collection::vec("(debug1: |debug2: )?(bind \\[|channel )?[\\PC0-9:\\]]{0,20}", 0..9)) {
+            log(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
 }

@@ -153,7 +153,10 @@ impl Connection {
             push_option(words, option);
         }
         if let Some(timeout) = self.connect_timeout {
-            push_option(words, format!("ConnectTimeout={}", timeout.as_secs_f64().ceil().max(1.0)));
+            push_option(
+                words,
+                format!("ConnectTimeout={}", timeout.as_secs_f64().ceil().clamp(1.0, f64::from(i32::MAX))),
+            );
         }
         if let Some(jump) = &self.jump {
             // Not -J, which is an error beside a ProxyCommand of the user's instead of yielding to it.

@@ -61,7 +61,8 @@ pub struct ConnectionParams {
     pub remote_tty: Option<bool>,
     /// Turns the address of a host into the one to connect to; in arguments only, the host keeps its name.
     pub host_rewrite: Option<HostRewrite>,
-    /// How long a [forwarder](crate::forward) may take until a connection really goes through it; 25 s unless set.
+    /// How long a [forwarder](crate::forward) may take until a connection really goes through it; 25 s unless set, zero
+    /// for as long as it takes.
     pub forwarding_timeout: Option<Duration>,
 }
 

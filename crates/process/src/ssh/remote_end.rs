@@ -28,7 +28,11 @@ const SSH_FAILED: i32 = 255;
 /// 1. ssh did not end with 255: as its status says
 /// 2. it reported an exit status of the remote command: that was 255 itself
 /// 3. it reported a signal: the remote command was killed
-/// 4. otherwise: the connection; the reason is the last thing that ssh said of its own accord
+/// 4. it complained of something: the connection; the last complaint is the reason
+/// 5. it went through a master of the user's own (ControlMaster), which tells nothing: as its status says
+/// 6. it wrote no log: it failed before it could (a wrong option, a wrong configuration) if it said so on stderr, or is
+///    not OpenSSH; then as its status says
+/// 7. otherwise: the connection, without a reason
 #[must_use]
 pub fn remote_end(finished: &Finished) -> RemoteEnd {
     if finished.outcome.exit_code() != Some(SSH_FAILED) || finished.outcome.killed {
@@ -49,8 +53,7 @@ pub fn remote_end(finished: &Finished) -> RemoteEnd {
             let advice = advice(&reason);
             RemoteEnd::Connection { reason, advice, established }
         }
-        // A connector that is not OpenSSH, and nothing to go by: believe the number.
-        None if log.is_empty() => RemoteEnd::AsReported,
+        None if log.is_empty() || log.contains("mux_client_request_session") => RemoteEnd::AsReported,
         None => RemoteEnd::Connection {
             reason: "the connection ended without a word".to_owned(),
             advice: advice(""),
@@ -75,8 +78,21 @@ fn is_noise(line: &str) -> bool {
 /// Without a log of its own, ssh complains among the stderr of the command, last.
 fn last_line_of_ssh(stderr: &str) -> Option<String> {
     let line = stderr.lines().map(str::trim_end).rfind(|line| !line.is_empty())?;
-    let known =
-        ["ssh: ", "kex_exchange", "Connection ", "Permission denied", "Host key verification", "Timeout, server"];
+    let known = [
+        "ssh: ",
+        "kex_exchange",
+        "Connection ",
+        "Permission denied",
+        "Host key verification",
+        "Timeout, server",
+        "command-line",
+        "remote username",
+        "Bad owner or permissions",
+        "percent_expand",
+        "vdollar_percent_expand",
+        "Unsupported option",
+        "Couldn't open logfile",
+    ];
     let said = known.iter().any(|start| line.starts_with(start)) || line.contains("Permission denied (");
     said.then(|| line.to_owned())
 }
@@ -107,8 +123,14 @@ pub(crate) fn advice(reason: &str) -> &'static str {
             "Too many authentication failures",
             "your agent offers too many keys: name one with -i and -o IdentitiesOnly=yes",
         ),
+        ("invalid time value", "give -t a number of seconds that ssh understands"),
+        ("remote username", "check the user (-l)"),
         ("Bad configuration option", "mend the option (-o) or the ssh configuration (-F)"),
         ("Identity file", "check the key file (-i)"),
+        (
+            "Could not request local forwarding",
+            "your ssh configuration forwards ports of its own for that host, and one of them cannot be had",
+        ),
     ];
     let found = known.iter().find(|(said, _)| reason.contains(said));
     found.map_or("run `ssh -v` to that host to see more", |(_, advice)| advice)
