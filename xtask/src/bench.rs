@@ -11,6 +11,7 @@ mod cold;
 mod connectors;
 mod contest;
 mod expect;
+mod files;
 mod labels;
 mod measure;
 mod nodeset;
@@ -41,6 +42,8 @@ const ROWS: &[Row] = &[
     nodeset::ROW,
     expect::SEARCH,
     expect::LINES,
+    files::LARGE,
+    files::SMALL,
 ];
 
 /// `cargo xtask bench [ROW…]`.

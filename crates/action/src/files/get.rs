@@ -156,7 +156,8 @@ impl Get {
         let substituted = substitute(&self.options.lists, &self.destination, host, index)?;
         let path = expand_home(&substituted);
         if substituted == self.destination {
-            return Ok((path.join(host), true));
+            // An address is one name, whatever is in it.
+            return Ok((path.join(host.replace('/', "_")), true));
         }
         let into = goes_into_here(sources, &substituted, &path);
         Ok((path, into))
