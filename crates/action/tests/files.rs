@@ -15,11 +15,11 @@ use tempfile::TempDir;
 
 /// A directory with a file `a` and a connector.
 fn place() -> (TempDir, ConnectionParams) {
-    let place = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().expect("a directory can be made");
     let connector = place.path().join("connector");
-    fs::write(&connector, "#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c \"$1\"\n").unwrap();
-    fs::set_permissions(&connector, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(place.path().join("a"), "content").unwrap();
+    fs::write(&connector, "#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c \"$1\"\n").expect("it is ours");
+    fs::set_permissions(&connector, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    fs::write(place.path().join("a"), "content").expect("it is ours");
     let params = ConnectionParams { ssh: Some(connector.into()), ..ConnectionParams::default() };
     (place, params)
 }
