@@ -333,3 +333,87 @@ fn unescape(name: &[u8]) -> Vec<u8> {
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a host sends, with these entries: a kind, a name, what a link leads to.
+    fn stream(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
+        let mut stream = b"Welcome\nphalanx-get T archive\n".to_vec();
+        for (kind, name, link) in entries {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(0o644);
+            header.set_mtime(0);
+            header.set_size(if *kind == EntryType::Regular { 1 } else { 0 });
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+            header.set_cksum();
+            stream.extend_from_slice(header.as_bytes());
+            if *kind == EntryType::Regular {
+                stream.extend_from_slice(&[[b'x'; 1].as_slice(), &[0; 511]].concat());
+            }
+        }
+        stream.extend_from_slice(&[0; 4096]);
+        stream.extend_from_slice(b"\nphalanx-get T done\n");
+        stream
+    }
+
+    fn unpacked(bytes: &[u8], verify: bool) -> (tempfile::TempDir, Result<BTreeSet<OsString>, Fault>) {
+        let place = tempfile::tempdir().unwrap();
+        let inner = place.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        let result = await_stream(bytes, "T").and_then(|stream| stream.unpack(verify, &inner, &Counters::default()));
+        (place, result)
+    }
+
+    #[test]
+    fn what_a_host_names_stays_inside() {
+        use EntryType::{Link, Regular, Symlink};
+        let hostile: [&[(EntryType, &str, &str)]; 7] = [
+            &[(Regular, "../escaped", "")],
+            &[(Regular, "/tmp/phalanx-escaped", "")],
+            &[(Symlink, "a", ".."), (Regular, "a/escaped", "")],
+            &[(Symlink, "a", "../escaped"), (Regular, "a", "")],
+            &[(Symlink, "a", ".."), (EntryType::Directory, "a", "")],
+            &[(Link, "a", "../inner")],
+            &[(EntryType::Fifo, "a", "")],
+        ];
+        for entries in hostile {
+            let (place, result) = unpacked(&stream(entries), false);
+            assert!(matches!(result, Err(Fault::Here(_))), "{entries:?}: {result:?}");
+            assert!(!place.path().join("escaped").exists() && !Path::new("/tmp/phalanx-escaped").exists());
+        }
+        let (place, result) = unpacked(&stream(&[(Regular, "./d/./f", ""), (Symlink, "l", "/etc")]), false);
+        assert_eq!(result.unwrap().into_iter().collect::<Vec<_>>(), ["d", "l"]);
+        assert_eq!(fs::read(place.path().join("inner/d/f")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_stream_that_ends_anywhere_is_cut_and_never_whole() {
+        let whole = stream(&[(EntryType::Regular, "a", ""), (EntryType::Regular, "b", "")]);
+        for end in (0..whole.len()).step_by(37) {
+            assert_eq!(unpacked(&whole[..end], false).1, Err(Fault::Cut), "{end}");
+        }
+        assert!(unpacked(&whole, false).1.is_ok());
+        // Checksums that did not come are no checksums that agree.
+        assert!(matches!(unpacked(&whole, true).1, Err(Fault::There(_))));
+    }
+
+    #[test]
+    fn checksums_are_read_as_sha256sum_writes_them() {
+        let sum = "ab".repeat(32);
+        let table = [
+            (format!("{sum}  ./a b"), Some("./a b")),
+            (format!("{sum} *x"), Some("x")),
+            (format!("\\{sum}  a\\nb\\\\c"), Some("a\nb\\c")),
+            (format!("{}  short", &sum[2..]), None),
+            ("sha256sum: x: Permission denied, which is long enough to be taken for a sum".to_owned(), None),
+        ];
+        for (line, expected) in table {
+            let name = parse_sum(line.as_bytes()).map(|(_, name)| name);
+            assert_eq!(name.as_deref(), expected.map(str::as_bytes), "{line}");
+        }
+    }
+}
