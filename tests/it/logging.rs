@@ -1,28 +1,28 @@
 //! How much the program says about itself, and in which colours (items 174, 175, 184 and 185).
 
-use std::fs::File;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use nix::pty::openpty;
 use phalanx_tests::phalanx;
+
+use crate::terminal::terminal;
 
 /// What a run with these options says on a terminal of its own, as stderr.
 #[expect(clippy::disallowed_methods, reason = "the program under test is an ordinary child of the test")]
 fn says(options: &[&str], environment: &[(&str, &str)]) -> String {
-    let pty = openpty(None, None).expect("a pty");
+    let (mut screen, terminal) = terminal();
     let mut command = Command::new(phalanx());
     command.args(["run", "-R", "exec", "-w", "a"]).args(options).arg("true").stdin(Stdio::null()).stdout(Stdio::null());
     for name in ["RUST_LOG", "RUST_LOG_STYLE", "NO_COLOR", "CLICOLOR_FORCE"] {
         command.env_remove(name);
     }
-    command.env("TERM", "xterm").envs(environment.iter().copied()).stderr(pty.slave);
+    command.env("TERM", "xterm").envs(environment.iter().copied()).stderr(terminal);
     let mut child = command.spawn().expect("the program can be started");
     // Our copy of the slave would keep the terminal open.
     drop(command);
     let mut said = Vec::new();
     // The end of a pty is an error.
-    let _ = File::from(pty.master).read_to_end(&mut said);
+    let _ = screen.read_to_end(&mut said);
     assert!(child.wait().expect("it is ours").success());
     String::from_utf8(said).expect("text")
 }

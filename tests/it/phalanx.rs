@@ -35,6 +35,11 @@ impl Phalanx {
         Self::run(&["-F"]).args([fleet.ssh_config()]).args(arguments)
     }
 
+    /// `phalanx report` with these.
+    pub(crate) fn report(arguments: &[&str]) -> Self {
+        Self::verb("report", arguments)
+    }
+
     /// `phalanx forward`, `phalanx serial` and their like, with these arguments.
     pub(crate) fn verb(verb: &str, arguments: &[&str]) -> Self {
         Self::from_command(Command::new(phalanx())).args([verb]).args(arguments)
@@ -151,6 +156,21 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: &str) {
         kill(signal, self.child.id());
+    }
+
+    /// Whether a thread of it waits for room in a pipe.
+    pub(crate) fn is_blocked_in_a_write(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it lives");
+        threads.flatten().any(|thread| {
+            let waits = fs::read_to_string(thread.path().join("wchan")).unwrap_or_default();
+            waits.contains("pipe_write")
+        })
+    }
+
+    /// Whether nothing that it started lives, itself left aside.
+    pub(crate) fn has_no_children(&self) -> bool {
+        let own = format!("/proc/{} ", self.child.id());
+        marked(&self.mark).iter().all(|process| process.starts_with(&own) || process.contains("(sh) S"))
     }
 
     /// Waits for its end.

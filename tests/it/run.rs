@@ -256,6 +256,44 @@ fn a_full_disk_loses_no_output_in_silence() {
 }
 
 #[test]
+fn a_full_disk_on_stdout_is_our_failure_and_is_said() {
+    let ran = Phalanx::shell("$PHALANX run -R exec -w 'n[1-2]' 'echo x; sleep 1000' > /dev/full").output();
+    assert_eq!(ran.status(), Some(3));
+    assert!(ran.stderr().contains("No space left"), "{}", ran.stderr());
+    ran.assert_nothing_left();
+}
+
+#[test]
+fn a_named_pipe_where_a_file_should_be_does_not_hold_the_run_up() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let pipe = directory.path().join("n1.out");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo(1) is there").success());
+    let ran = Phalanx::exec(&["--json", "--output-dir"]).args([directory.path()]).args(["-w", "n[1-2]", "echo x"]);
+    let ran = ran.output();
+    assert_eq!((ran.results()["n1"].as_str(), ran.results()["n2"].as_str()), ("output-lost", "ok"));
+}
+
+#[test]
+fn a_line_without_end_stays_one_line() {
+    let ran = Phalanx::shell("$PHALANX run -R exec -w n1 'head -c 3000000 /dev/zero; echo' | wc -lc").output();
+    assert_eq!(ran.stdout().split_whitespace().collect::<Vec<_>>(), ["1", "3000005"]);
+}
+
+#[test]
+fn a_command_that_begins_with_a_dash_is_no_option_of_the_shell() {
+    let ran = Phalanx::exec(&["-S", "-w", "n1", "--", "-x"]).output();
+    assert_eq!(ran.status(), Some(127), "{}", ran.stderr());
+}
+
+#[test]
+fn what_a_command_leaves_running_is_told_and_may_have_a_last_word() {
+    let ran = Phalanx::exec(&["-w", "n1", "(sleep 0.3; echo late; exec sleep 1000) & echo early"]).output();
+    assert_eq!((ran.stdout().as_str(), ran.status()), ("n1: early\nn1: late\n", Some(0)));
+    assert!(ran.stderr().contains("it left something running"), "{}", ran.stderr());
+    ran.assert_nothing_left();
+}
+
+#[test]
 fn five_thousand_processes_run_at_once() {
     let mut running = Phalanx::exec(&["--json", "-f", "5000", "-w", "n[1-5000]", "exec sleep 1000"]).start();
     for _ in 0..5000 {

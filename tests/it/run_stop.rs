@@ -1,6 +1,7 @@
 //! Stopping `phalanx run`: politely, twice, and with SIGKILL. Nothing may outlive it.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use phalanx_tests::{shared_fleet, wait_until};
 
@@ -71,6 +72,51 @@ fn nothing_outlives_a_controller_killed_while_it_starts_children_at_full_speed()
         running.signal("KILL");
         running.end().assert_nothing_left();
     }
+}
+
+/// The moment between a start and its telling.
+#[test]
+fn nobody_is_forgotten_when_a_signal_comes_during_start_up() {
+    for _ in 0..20 {
+        let mut running = Phalanx::exec(&["--json", "-f", "1000", "-w", "n[1-200]", "sleep 1000"]).start();
+        running.event("started");
+        running.signal("TERM");
+        let ran = running.end();
+        let (summary, results) = (ran.summary(), ran.results());
+        assert_eq!(results.values().filter(|result| *result == "ok").count(), 0);
+        assert_eq!((summary["ok"].as_u64(), summary["failed"].as_u64(), results.len()), (Some(0), Some(200), 200));
+        ran.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_reader_that_pauses_keeps_nobody_from_stopping_the_run() {
+    for arguments in [&["-w", "n[1-3]", "yes"][..], &["--json", "-w", "n[1-3]", "yes"], &["-w", "n[1-3]", "yes >&2"]] {
+        let mut running = Phalanx::exec(arguments).start();
+        // On stderr nobody reads at all here, so there is nothing to wait for but the full pipe: a moment of work.
+        if !arguments.contains(&"yes >&2") {
+            running.line();
+        }
+        wait_until("the run writes no more", || running.is_blocked_in_a_write());
+        running.signal("INT");
+        wait_until("its children are gone", || running.has_no_children());
+        running.signal("INT");
+        let status = running.child.wait().expect("it can be waited for");
+        assert_eq!(status.code(), Some(130), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_run_that_was_suspended_does_not_take_results_for_timeouts() {
+    let mut running = Phalanx::exec(&["--json", "-u", "2", "-w", "n[1-5]", "sleep 1; echo hi"]).start();
+    for _ in 0..5 {
+        running.event("started");
+    }
+    running.signal("STOP");
+    let began = Instant::now();
+    wait_until("the time is over", || began.elapsed() > Duration::from_secs(3));
+    running.signal("CONT");
+    assert_eq!(running.end().summary()["ok"], 5);
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use phalanx_process::Process;
 use phalanx_process::serial::Serial;
@@ -13,6 +12,7 @@ use phalanx_tests::{phalanx, shared_fleet, wait_until};
 use crate::cable::Cable;
 use crate::phalanx::{Phalanx, kill};
 use crate::serial::machine;
+use crate::terminal::terminal;
 
 /// The far end of a line, listening.
 fn far_end(device: &str, speed: u32) -> Process {
@@ -102,8 +102,7 @@ struct AtTerminal {
 impl AtTerminal {
     #[expect(clippy::disallowed_methods, reason = "the program under test is an ordinary child of the test")]
     fn start(arguments: &[&str]) -> Self {
-        let pty = openpty(None, None).expect("a pty");
-        let (keyboard, terminal) = (File::from(pty.master), File::from(pty.slave));
+        let (keyboard, terminal) = terminal();
         let before = tcgetattr(&terminal).expect("a terminal");
         let mut command = Command::new(phalanx());
         command.arg("serial").args(arguments).stderr(Stdio::piped());
@@ -164,6 +163,10 @@ fn the_terminal_is_restored_however_it_ends() {
         kill(signal, user.child.id());
         assert_eq!(user.end().code(), Some(status));
     }
+    let mut user = AtTerminal::start(&[&near, "9600"]);
+    let gone = std::mem::replace(&mut user.keyboard, File::open("/dev/null").expect("it is there"));
+    drop((gone, user.terminal));
+    assert_eq!(user.child.wait().expect("it is ours").code(), Some(129));
     let user = AtTerminal::start(&[&near, "9600"]);
     drop(cable);
     assert_eq!(user.end().code(), Some(1));

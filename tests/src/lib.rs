@@ -5,6 +5,7 @@
 //!   trouble;
 //! * [`shared_fleet`] starts one per test process, or reports the test as skipped by name;
 //! * [`wait_until`] waits for a condition, never for a time;
+//! * [`Browser`] looks at a page;
 //! * [`phalanx`] and [`child`] say where the programs under test and our own helper children are.
 //!
 //! The helper children are `src/bin/*.rs`, each with its behaviour in its header: `flood`, `closer`, `orphan`, `deaf`,
@@ -13,11 +14,13 @@
 //! This library deliberately knows nothing of the crates of Phalanx, so that every one of them may use it in its own
 //! tests.
 
+mod browser;
 mod fleet;
 mod programs;
 mod skip;
 mod wait;
 
+pub use browser::Browser;
 pub use fleet::{Fleet, Missing, shared_fleet};
 pub use programs::{child, find_program, phalanx};
 pub use skip::{nothing_is_skipped_here, require_program, skip};

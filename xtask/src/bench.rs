@@ -15,6 +15,8 @@ mod files;
 mod labels;
 mod measure;
 mod nodeset;
+mod prompts;
+mod report;
 mod silent;
 mod spawning;
 mod workshop;
@@ -44,6 +46,11 @@ const ROWS: &[Row] = &[
     expect::LINES,
     files::LARGE,
     files::SMALL,
+    prompts::PROMPTS,
+    prompts::SESSIONS,
+    prompts::LINE_HANDLER,
+    prompts::RESIDENT,
+    report::ROW,
 ];
 
 /// `cargo xtask bench [ROW…]`.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use phalanx_tests::find_program;
+use phalanx_tests::{Browser, find_program};
 
 /// A program and the Debian package that holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub const TESTS: &[Need] = &[
     need("ip", "iproute2"),
     need("setsid", "util-linux"),
     need("ps", "procps"),
+    need("unshare", "util-linux"),
+    need("python3", "python3"),
+    need(Browser::PROGRAM.0, Browser::PROGRAM.1),
 ];
 
 fn missing(needs: &[Need]) -> Vec<Need> {

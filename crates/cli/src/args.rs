@@ -30,6 +30,8 @@ pub(crate) enum Verb {
     Put(Box<PutArgs>),
     /// Copy files and directories from many hosts
     Get(Box<GetArgs>),
+    /// Show what runs recorded: as tables, JSON, JUnit XML, or a page with a timeline
+    Report(crate::report::ReportArgs),
     /// Make a port here lead to a port behind a host
     Forward(Box<ForwardArgs>),
     /// Talk to a serial line, here or on other hosts
@@ -56,7 +58,7 @@ Every line is shown with its host as it comes: stdout on stdout, stderr on stder
 joined by blanks and interpreted by each host's shell, as ssh does. In them, {{{host}}} is the host. With -R exec they \
 are run here, once for each host name: %h is the name too, %n its rank from 0.
 
-Exit status: 0 all ok; 1 some process not ok; 2 wrong usage, nothing started; 3 internal error; 130, 143 stopped by \
+Exit status: 0 all ok; 1 some process not ok, or not recorded; 2 wrong usage, nothing started; 3 internal error; 130, 143 stopped by \
 SIGINT, SIGTERM; with -S the largest remote status, where timeouts and hosts that cannot be reached count 255.
 
 The first Ctrl-C ends what runs politely and says who that is; the second kills at once.";
@@ -90,8 +92,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
 
-    /// The command
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    /// Record what happens in this file, while it happens, for phalanx report and --failed-from; see docs/json.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// Run again on the hosts that failed in this record, or did not end; with -w on those of them only
+    #[arg(long, value_name = "RECORD")]
+    pub(crate) failed_from: Option<PathBuf>,
+
+    /// The command; with --failed-from that of the record, if none is given
+    #[arg(value_name = "COMMAND", required_unless_present = "failed_from", trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
 }
 
@@ -104,7 +114,7 @@ impl Args {
             Verb::Get(get) => get.transfer.work.verbosity(),
             Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
             Verb::Serial(serial) => i16::from(serial.verbose) - i16::from(serial.quiet),
-            Verb::Nodeset { .. } => 0,
+            Verb::Report(_) | Verb::Nodeset { .. } => 0,
         }
     }
 }

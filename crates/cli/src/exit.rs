@@ -4,7 +4,7 @@
 //! 2. Phalanx itself failed: 3
 //! 3. `-S`: the largest remote status, where a timeout, a host that cannot be reached and a process that could not be
 //!    started count 255, and a death by signal counts 128 + its number
-//! 4. some process not ok: 1
+//! 4. some process not ok, or something that could not be recorded (`--record`): 1
 //! 5. otherwise: 0
 //!
 //! What was typed is wrong: 2, and nothing was started.
@@ -45,6 +45,13 @@ pub(crate) fn say(sentence: &impl Display) {
 pub(crate) fn usage(error: &impl Display) -> ExitCode {
     say(error);
     ExitCode::from(USAGE)
+}
+
+/// One sentence on stderr; all is well.
+#[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
+pub(crate) fn nothing_to_do(sentence: &impl Display) -> ExitCode {
+    eprintln!("phalanx: {sentence}");
+    ExitCode::from(OK)
 }
 
 /// One sentence on stderr, and the status for a failure of Phalanx itself.

@@ -8,8 +8,10 @@
 //!
 //! and then `-x` is taken away.
 
+use std::collections::HashSet;
+
 use phalanx_action::groups::{GroupResolver, HostListError, NodeList};
-use phalanx_nodeset::Parser;
+use phalanx_nodeset::{NodeSet, Parser};
 
 /// The options that say which hosts.
 #[derive(Debug, clap::Args)]
@@ -59,25 +61,47 @@ impl HostArgs {
     /// # Errors
     /// When there are none, or one of the lists cannot be understood.
     pub(crate) fn hosts(&self) -> Result<Vec<String>, HostsError> {
+        let hosts = usable(self.named()?)?;
+        if hosts.is_empty() { Err(HostsError::None) } else { Ok(hosts) }
+    }
+
+    /// Those of `candidates` that are meant, in their own order: all, unless some hosts are named; less `-x`.
+    ///
+    /// # Errors
+    /// When one of the lists cannot be understood, or one of the names cannot be that of a host.
+    pub(crate) fn among(&self, mut candidates: Vec<String>) -> Result<Vec<String>, HostsError> {
+        let nobody_named = self.nodes.is_empty() && self.groups.is_empty() && self.hostfile.is_empty() && !self.all;
+        if nobody_named {
+            let resolver = GroupResolver::standard();
+            let excluded = self.excluded(&resolver, &Parser::new().groups(&resolver))?;
+            candidates.retain(|host| excluded.is_empty() || !excluded.contains(host));
+        } else {
+            let named: HashSet<String> = self.named()?.into_iter().collect();
+            candidates.retain(|host| named.contains(host));
+        }
+        usable(candidates)
+    }
+
+    /// The hosts of all lists less the excluded, each once, in the order given.
+    fn named(&self) -> Result<Vec<String>, HostsError> {
         let resolver = GroupResolver::standard();
         let parser = Parser::new().groups(&resolver);
-        let mut excluded = phalanx_nodeset::NodeSet::new();
-        for given in &self.exclude {
-            let set = NodeList::from_option(given, &resolver).and_then(|list| list.set(&parser));
-            excluded = excluded.union(&set.map_err(|error| wrong("-x", given, error))?);
-        }
+        let excluded = self.excluded(&resolver, &parser)?;
         let mut hosts = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (option, given, list) in self.lists(&resolver)? {
             let names = list.in_input_order(&parser).map_err(|error| wrong(option, &given, error))?;
             let wanted = names.filter(|host| excluded.is_empty() || !excluded.contains(host));
             hosts.extend(wanted.filter(|host| seen.insert(host.clone())));
         }
-        match hosts.iter().find_map(|host| Some((host, wrong_with_name(host)?))) {
-            Some((host, reason)) => Err(HostsError::BadName(host.clone(), reason)),
-            None if hosts.is_empty() => Err(HostsError::None),
-            None => Ok(hosts),
-        }
+        Ok(hosts)
+    }
+
+    fn excluded(&self, resolver: &GroupResolver, parser: &Parser<'_>) -> Result<NodeSet, HostsError> {
+        self.exclude.iter().try_fold(NodeSet::new(), |excluded, given| {
+            let set = NodeList::from_option(given, resolver).and_then(|list| list.set(parser));
+            Ok(excluded.union(&set.map_err(|error| wrong("-x", given, error))?))
+        })
     }
 
     /// Every list that was given, with what it was given by.
@@ -102,6 +126,14 @@ impl HostArgs {
             lists.push(("the job", String::new(), job));
         }
         Ok(lists)
+    }
+}
+
+/// The hosts, if all their names can be those of hosts.
+fn usable(hosts: Vec<String>) -> Result<Vec<String>, HostsError> {
+    match hosts.iter().find_map(|host| Some((host, wrong_with_name(host)?))) {
+        Some((host, reason)) => Err(HostsError::BadName(host.clone(), reason)),
+        None => Ok(hosts),
     }
 }
 

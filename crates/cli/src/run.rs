@@ -7,6 +7,7 @@
 //!     └────────────────── all have ended ────────────────────────┘
 //! ```
 
+mod again;
 mod local;
 mod plan;
 mod tally;
@@ -39,12 +40,18 @@ use crate::work::WorkArgs;
 /// How often the status line is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
+/// How long a run that was killed waits for its output to be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// `phalanx run`, from what was typed to the exit status.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
     let plan = match Plan::new(args) {
         Ok(plan) => plan,
         Err(error) => return exit::usage(&error),
     };
+    if plan.hosts.is_empty() {
+        return exit::nothing_to_do(&"no host that was asked for failed in the record: nothing is run again");
+    }
     drive(&plan, &Wanted::from(args), &args.work)
 }
 
@@ -85,14 +92,18 @@ enum Stop {
     Asked(Signal),
     /// By this signal, at once.
     Killed(Signal),
-    /// Nobody reads our stdout any more.
+    /// Nobody reads our output any more.
     OutputClosed,
+    /// Our output cannot be written.
+    OutputFailed,
 }
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, show: Show<'a>, max_status: bool) -> io::Result<Self> {
         let mut drive = Drive::new()?;
-        drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
+        // XFSZ only so that a limit on the size of files is an error of the write, not our death.
+        drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP, Signal::XFSZ])?;
+        show.on_progress(drive.waker());
         let ids = ProcessId::block(plan.hosts.len());
         let (call_off, over) = (CallOff::default(), Arc::new(AtomicBool::new(false)));
         let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
@@ -123,6 +134,7 @@ impl<'a> Run<'a> {
                 None => {
                     // Nothing more at hand: let it be seen what has come so far, before waiting for more.
                     self.watch_output(Show::flush);
+                    self.drive.set_reading(!self.show.is_congested());
                     let deadline = self.show.needs_ticks().then(|| Instant::now() + TICK);
                     self.drive.next_event(deadline)?
                 }
@@ -150,8 +162,9 @@ impl<'a> Run<'a> {
                 self.watch_output(|show| show.output(host, stream, &bytes));
             }
             Some(Event::Ended { id, finished }) => self.ended(self.host(id), &finished),
+            Some(Event::Signal(Signal::XFSZ)) => {}
             Some(Event::Signal(signal)) => self.stop_by(signal),
-            Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. }) => {}
+            Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. } | Event::Woken) => {}
         }
         self.show.tick(&self.tally);
     }
@@ -173,7 +186,7 @@ impl<'a> Run<'a> {
         };
         self.tally.ended(host, verdict, finished, &self.calendar);
         let tally = &self.tally;
-        let shown = self.show.ended(host, tally, finished.outcome.duration());
+        let shown = self.show.ended(host, tally, &finished.outcome);
         self.note_output(shown);
     }
 
@@ -195,7 +208,7 @@ impl<'a> Run<'a> {
                 self.kill_all(Kill::NOW);
                 Stop::Killed(first)
             }
-            Stop::OutputClosed => Stop::OutputClosed,
+            Stop::OutputClosed | Stop::OutputFailed => self.stop,
         };
     }
 
@@ -215,12 +228,14 @@ impl<'a> Run<'a> {
     fn note_output(&mut self, shown: Result<(), ShowError>) {
         match shown {
             Ok(()) => {}
-            Err(error) if self.stop == Stop::OutputClosed => log::debug!("{error}"),
+            Err(error) if [Stop::OutputClosed, Stop::OutputFailed].contains(&self.stop) => log::debug!("{error}"),
             Err(error) => {
-                if !error.is_broken_pipe() {
-                    log::error!("{error}");
-                }
-                self.stop = Stop::OutputClosed;
+                self.stop = if error.is_broken_pipe() {
+                    Stop::OutputClosed
+                } else {
+                    log::error!("{error}; the run is stopped");
+                    Stop::OutputFailed
+                };
                 self.call_off.call_off();
                 self.kill_all(Kill::NOW);
             }
@@ -229,18 +244,39 @@ impl<'a> Run<'a> {
 
     fn conclude(mut self) -> io::Result<u8> {
         self.tally.call_off_the_rest();
+        // The status tells whether what was said so far could be recorded.
+        self.watch_output(Show::flush);
         let status = self.status();
         let shown = self.show.conclude(&self.tally, status);
         self.note_output(shown);
+        self.drain()?;
         Ok(self.status())
+    }
+
+    /// Waits until everything has been written. While somebody does not read it, a signal ends that too: the second one,
+    /// or the first if the run was stopped politely before; after a run that was killed there is a moment, no more.
+    fn drain(&mut self) -> io::Result<()> {
+        let moment = matches!(self.stop, Stop::Killed(_)).then(|| Instant::now() + LAST_WORDS);
+        while !self.show.is_drained() && moment.is_none_or(|end| Instant::now() < end) {
+            match self.drive.next_event(moment)? {
+                Some(Event::Signal(Signal::XFSZ)) => {}
+                Some(Event::Signal(signal)) if self.stop == Stop::No => self.stop = Stop::Asked(signal),
+                Some(Event::Signal(_)) => return Ok(()),
+                _ => {}
+            }
+        }
+        self.watch_output(Show::flush);
+        Ok(())
     }
 
     fn status(&self) -> u8 {
         match self.stop {
             Stop::Asked(signal) | Stop::Killed(signal) => exit::of_signal(signal.number()),
             Stop::OutputClosed => exit::of_signal(BROKEN_PIPE),
-            Stop::No if self.max_status => self.tally.max_status(),
-            Stop::No if self.tally.failed() > 0 => exit::FAILED,
+            Stop::OutputFailed => exit::INTERNAL,
+            Stop::No if self.max_status && self.tally.max_status() > 0 => self.tally.max_status(),
+            // A record that cannot be relied on is a failure of its own.
+            Stop::No if self.tally.failed() > 0 || self.show.record_is_incomplete() => exit::FAILED,
             Stop::No => exit::OK,
         }
     }

@@ -1,34 +1,37 @@
 //! Shows a run: lines with labels, gathered, as JSON, into files; a status line, a report.
 //!
-//! A show is made of parts that do not know each other: the [`labels`](labels::Labels) or [`json`](json::Json) write
+//! A show is made of parts that do not know each other: the [`labels`](labels::Labels) or [`events`](events::Events) write
 //! stdout and stderr through one [`screen`](screen::Screen); [`gather`](gather::Gather) keeps for the end;
-//! [`files`](files::Files) write a directory.
+//! [`files`](files::Files) write a directory, and the [`record`](record::Record) a file of events.
 
+mod events;
 mod files;
 mod gather;
-mod json;
 mod labels;
 mod partial;
 mod progress;
+mod record;
 mod screen;
 mod status;
+mod writer;
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use phalanx_action::report::{Layout, Report};
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
 use phalanx_process::date::Zone;
 use phalanx_process::event::Stream;
+use phalanx_process::outcome::Outcome;
 
+use self::events::Events;
 use self::files::Files;
 use self::gather::Gather;
-use self::json::Json;
 use self::labels::Labels;
 use self::progress::ProgressWatch;
+use self::record::{Record, RecordError};
 use self::screen::Screen;
 use self::status::StatusLine;
 use crate::args::RunArgs;
@@ -50,18 +53,21 @@ impl ShowError {
     }
 }
 
-/// The directory for the output cannot be used.
+/// A run cannot be shown as was asked for.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write into `{}` (--output-dir): {error}", .directory.display())]
-pub(crate) struct OutputDirError {
-    directory: std::path::PathBuf,
-    error: io::Error,
+pub(crate) enum BeginError {
+    #[error("cannot write into `{}` (--output-dir): {error}", .directory.display())]
+    OutputDir { directory: std::path::PathBuf, error: io::Error },
+    #[error("cannot start a thread for the output: {0}")]
+    Thread(io::Error),
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 /// How what comes is shown.
 enum Style {
     Labels(Labels),
-    Json(Json),
+    Json(Events),
     /// Nothing now, everything at the end.
     Gathered,
 }
@@ -76,19 +82,30 @@ pub(crate) struct Wanted<'a> {
     pub(crate) json: bool,
     pub(crate) report: bool,
     pub(crate) output_dir: Option<&'a Path>,
+    pub(crate) record: Option<&'a Path>,
 }
 
 impl From<&WorkArgs> for Wanted<'_> {
     fn from(work: &WorkArgs) -> Self {
         let (quiet, verbose) = (work.quiet, work.verbose > 0);
-        Self { label: true, quiet, verbose, gather: false, json: work.json, report: work.report, output_dir: None }
+        Self {
+            label: true,
+            quiet,
+            verbose,
+            gather: false,
+            json: work.json,
+            report: work.report,
+            output_dir: None,
+            record: None,
+        }
     }
 }
 
 impl<'a> From<&'a RunArgs> for Wanted<'a> {
     fn from(run: &'a RunArgs) -> Self {
         let output_dir = run.output_dir.as_deref();
-        Self { label: !run.no_label, gather: run.gather, output_dir, ..Self::from(&run.work) }
+        let record = run.record.as_deref();
+        Self { label: !run.no_label, gather: run.gather, output_dir, record, ..Self::from(&run.work) }
     }
 }
 
@@ -99,6 +116,7 @@ pub(crate) struct Show<'a> {
     style: Style,
     gather: Option<Gather>,
     files: Option<Files>,
+    record: Option<Record>,
     status: Option<StatusLine>,
     progress: Option<ProgressWatch<'a>>,
     quiet: bool,
@@ -110,14 +128,16 @@ impl<'a> Show<'a> {
     /// What was asked for.
     ///
     /// # Errors
-    /// When the output directory cannot be used.
-    pub(crate) fn new(args: &Wanted<'_>, plan: &'a Plan) -> Result<Self, OutputDirError> {
-        let screen = Screen::new();
+    /// When the output directory or the record cannot be written.
+    pub(crate) fn new(args: &Wanted<'_>, plan: &'a Plan) -> Result<Self, BeginError> {
+        let screen = Screen::new().map_err(BeginError::Thread)?;
         let files = args.output_dir.map(Files::new).transpose();
-        let files = files.map_err(|(directory, error)| OutputDirError { directory, error })?;
+        let files = files.map_err(|(directory, error)| BeginError::OutputDir { directory, error })?;
+        // Last, so that what else is refused leaves no record behind.
+        let record = args.record.map(|path| Record::begin(path, plan)).transpose()?;
         let verbose = args.verbose;
         let style = match (args.json, args.gather) {
-            (true, _) => Style::Json(Json::new()),
+            (true, _) => Style::Json(Events::default()),
             (false, true) if !verbose => Style::Gathered,
             (false, _) => Style::Labels(Labels::new(args.label, screen.colours())),
         };
@@ -131,6 +151,7 @@ impl<'a> Show<'a> {
             progress,
             gather,
             files,
+            record,
             status,
             quiet: args.quiet,
             verbose,
@@ -143,9 +164,30 @@ impl<'a> Show<'a> {
         self.status.is_some() || self.progress.is_some() && matches!(self.style, Style::Json(_))
     }
 
+    /// Whether something could not be recorded.
+    pub(crate) fn record_is_incomplete(&self) -> bool {
+        self.record.as_ref().is_some_and(Record::is_incomplete)
+    }
+
     /// Writes what has been shown so far.
     pub(crate) fn flush(&mut self) -> Result<(), ShowError> {
+        self.record.iter_mut().for_each(Record::flush);
         self.screen.flush()
+    }
+
+    /// Calls `wake` when the writing has caught up, or cannot go on.
+    pub(crate) fn on_progress(&self, wake: impl Fn() + Send + 'static) {
+        self.screen.writer().on_progress(wake);
+    }
+
+    /// Whether the hosts should not be read now, since what they said already is still being written.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.screen.writer().is_congested()
+    }
+
+    /// Whether everything shown has been written, or cannot be.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.screen.writer().is_drained()
     }
 
     /// Looks at the status line.
@@ -154,9 +196,9 @@ impl<'a> Show<'a> {
             let progress = || self.progress.as_mut().map(ProgressWatch::text);
             status.update(tally, progress, &mut self.screen);
         }
-        if let Style::Json(json) = &mut self.style
+        if let Style::Json(_) = &self.style
             && let Some((progress, total)) = self.progress.as_mut().and_then(ProgressWatch::due)
-            && let Err(error) = json.progress(progress, total, &mut self.screen)
+            && let Err(error) = self.screen.write_stdout(|out| Events::progress(progress, total, out))
         {
             // The next event finds the same, and ends the run.
             log::debug!("{error}");
@@ -165,9 +207,15 @@ impl<'a> Show<'a> {
 
     pub(crate) fn started(&mut self, host: usize, pid: u32) -> Result<(), ShowError> {
         let name = &self.plan.hosts[host];
+        if let Some(record) = &mut self.record {
+            record.started(name, pid);
+        }
         match &mut self.style {
-            Style::Json(json) => json.started(name, pid, &mut self.screen),
-            _ if self.verbose => self.screen.message(&format!("{name}: started, pid {pid}")),
+            Style::Json(_) => self.screen.write_stdout(|out| Events::started(name, pid, out)),
+            _ if self.verbose => {
+                let text = format!("{name}: started, pid {pid}");
+                self.message(&text)
+            }
             _ => Ok(()),
         }
     }
@@ -177,12 +225,15 @@ impl<'a> Show<'a> {
         if let Some(files) = &mut self.files {
             files.append(name, stream, bytes);
         }
+        if let Some(record) = &mut self.record {
+            record.output(host, name, stream, bytes);
+        }
         if let Some(gather) = &mut self.gather {
             gather.append(host, stream, bytes);
         }
         match &mut self.style {
             Style::Labels(labels) => labels.output(host, name, stream, bytes, &mut self.screen),
-            Style::Json(json) => json.output(host, name, stream, bytes, &mut self.screen),
+            Style::Json(events) => self.screen.write_stdout(|out| events.output(host, name, stream, bytes, out)),
             Style::Gathered => Ok(()),
         }
     }
@@ -195,22 +246,30 @@ impl<'a> Show<'a> {
         self.files.as_mut().map_or(Ok(()), |files| files.close(&self.plan.hosts[host]))
     }
 
-    pub(crate) fn ended(&mut self, host: usize, tally: &Tally, duration: Option<Duration>) -> Result<(), ShowError> {
+    pub(crate) fn ended(&mut self, host: usize, tally: &Tally, outcome: &Outcome) -> Result<(), ShowError> {
         let name = &self.plan.hosts[host];
         let verdict = tally.verdict(host).expect("it has just ended");
         if let Some(gather) = &mut self.gather {
             gather.end(host, verdict);
         }
+        if let Some(record) = &mut self.record {
+            record.ended(host, name, verdict, outcome);
+        }
         match &mut self.style {
-            Style::Json(json) => json.ended(host, name, verdict, duration, &mut self.screen)?,
+            Style::Json(events) => {
+                self.screen.write_stdout(|out| events.ended(host, name, verdict, Some(outcome), out))?;
+            }
             Style::Labels(labels) => labels.end(host, name, &mut self.screen)?,
             Style::Gathered => {}
         }
         let live = matches!(self.style, Style::Labels(_)) && self.gather.is_none() && !self.quiet;
         // Who was stopped with all the others is told of with all the others.
         let stopped = matches!(verdict, Verdict::Interrupted | Verdict::NotStarted);
+        if outcome.leaked && !outcome.killed && !self.quiet && !matches!(self.style, Style::Json(_)) {
+            self.message(&format!("{name}: {}", leak(self.plan.ssh)))?;
+        }
         if live && !stopped && (!verdict.is_ok() || self.verbose) {
-            return self.screen.message(&format!("{name}: {}", verdict.sentence()));
+            return self.message(&format!("{name}: {}", verdict.sentence()));
         }
         Ok(())
     }
@@ -230,9 +289,17 @@ impl<'a> Show<'a> {
         self.warn(&text);
     }
 
+    /// A line of our own, on stderr.
+    fn message(&mut self, text: &str) -> Result<(), ShowError> {
+        if let Style::Labels(labels) = &mut self.style {
+            labels.close_line(Stream::Stderr, &mut self.screen)?;
+        }
+        self.screen.message(text)
+    }
+
     fn warn(&mut self, text: &str) {
         // The run is being stopped anyway; there is nobody else to tell.
-        if let Err(error) = self.screen.message(text) {
+        if let Err(error) = self.message(text) {
             log::debug!("{error}");
         }
     }
@@ -243,13 +310,16 @@ impl<'a> Show<'a> {
 
     /// All that is shown when everybody has ended.
     pub(crate) fn conclude(&mut self, tally: &Tally, status: u8) -> Result<(), ShowError> {
+        if let Some(record) = &mut self.record {
+            record.summary(self.plan, tally, status);
+        }
         self.status = None;
         self.screen.set_status("");
         if let Some(gather) = self.gather.take() {
             gather.show(self.plan, tally, self.quiet, &mut self.screen)?;
         }
         match &mut self.style {
-            Style::Json(json) => json.summary(self.plan, tally, status, &mut self.screen)?,
+            Style::Json(events) => self.screen.write_stdout(|out| events.summary(self.plan, tally, status, out))?,
             Style::Labels(_) | Style::Gathered => self.tell_the_stopped(tally)?,
         }
         if let Some(progress) = &mut self.progress
@@ -270,7 +340,7 @@ impl<'a> Show<'a> {
                 tally.verdicts().filter(|(_, other)| **other == verdict).map(|(host, _)| host).collect();
             if !those.is_empty() && !self.quiet && self.gather.is_none() {
                 let text = format!("{}: {}", self.fold(&those), verdict.sentence());
-                self.screen.message(&text)?;
+                self.message(&text)?;
             }
         }
         Ok(())
@@ -289,6 +359,15 @@ impl<'a> Show<'a> {
         } else {
             self.screen.stdout(text.as_bytes())
         }
+    }
+}
+
+/// What a command left behind that kept its streams open.
+fn leak(ssh: bool) -> &'static str {
+    if ssh {
+        "its ssh left something running that keeps its output open; what that says later is lost"
+    } else {
+        "it left something running that kept its output open, which was killed; redirect the output of what is to go on"
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct WorkArgs {
     pub(crate) report: bool,
 
     /// Show what would be done on each host, and do nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub(crate) dry_run: bool,
 }
 

@@ -34,8 +34,9 @@ impl RawConsole {
 
 impl Drop for RawConsole {
     fn drop(&mut self) {
-        // A terminal that has hung up has nothing to be restored.
-        while tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before) == Err(Errno::EINTR) {}
+        // A terminal that has hung up has nothing to be restored. At once, since one that the user has stopped (Ctrl-S)
+        // would never finish showing what it was given.
+        while tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before) == Err(Errno::EINTR) {}
     }
 }
 

@@ -74,6 +74,7 @@ impl Guardian {
             program: c"/bin/sh",
             arguments: &arguments,
             environment: &[],
+            mark: None,
             directory: Some(c"/"),
             terminal: None,
             ends: [

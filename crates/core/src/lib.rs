@@ -4,8 +4,8 @@
 //! into plain values. It knows processes as pids and descriptors only. What a process *means* (its timeout, whether
 //! it is `ok`, who listens to it) is the business of `phalanx-process`; no callback of anybody ever runs in here.
 //!
-//! All `unsafe` of the workspace lives in this crate, in five modules: [`spawn`] (a vfork-like clone),
-//! [`child`] (waitid and pidfd signals), [`signal`] (kill), [`pty`] and [`serial`] (ioctl).
+//! All `unsafe` of the workspace lives in this crate, in six modules: [`spawn`] (a vfork-like clone),
+//! [`child`] and [`escapees`] (waitid and pidfd signals), [`signal`] (kill), [`pty`] and [`serial`] (ioctl).
 //!
 //! Modules in reading order:
 //! 1. [`reactor`]: waits for readiness and hands back the caller's keys.
@@ -16,19 +16,21 @@
 //! 6. [`spawn`]: a child with its own group and nothing inherited by accident.
 //! 7. [`child`]: signals and reaps exactly the child that was meant.
 //! 8. [`guardian`]: ends our children when we are killed with SIGKILL.
-//! 9. [`limits`]: how many descriptors we may use.
+//! 9. [`escapees`]: finds what a child started and what left its group.
+//! 10. [`limits`]: how many descriptors we may use.
+//! 11. [`terminal`]: what ptys and serial lines have in common.
+//! 12. [`pty`]: opens a pseudo-terminal for a child, without a fork.
+//! 13. [`serial`]: opens a serial line, without `stty`.
+//! 14. [`console`]: the terminal at which the user sits.
 //!
 //! Beside them, [`memory`] asks for large pages under large buffers.
-//! 10. [`terminal`]: what ptys and serial lines have in common.
-//! 11. [`pty`]: opens a pseudo-terminal for a child, without a fork.
-//! 12. [`serial`]: opens a serial line, without `stty`.
-//! 13. [`console`]: the terminal at which the user sits.
 //!
 //! Linux is first class: pidfds, `PR_SET_PDEATHSIG`, memfd. What another Unix lacks stays behind the border of this
 //! crate.
 
 pub mod child;
 pub mod console;
+pub mod escapees;
 pub mod guardian;
 pub mod inbox;
 pub mod limits;

@@ -53,6 +53,9 @@ pub fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
 /// A flag for opening files: a terminal must not become the controlling one of a program that has none.
 pub const NO_CONTROLLING_TERMINAL: i32 = libc::O_NOCTTY;
 
+/// A flag for opening files: does not wait for the other end of a named pipe.
+pub const NON_BLOCKING: i32 = libc::O_NONBLOCK;
+
 /// What one read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadOutcome {

@@ -178,6 +178,19 @@ pub fn read(master: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// The character that ends the input of the program on the terminal, if the terminal is cooked at the moment: it may
+/// have been chosen, or the mode changed, by that program. A raw terminal has no end of input.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub fn end_of_input(master: impl AsFd) -> io::Result<Option<u8>> {
+    use nix::sys::termios::{LocalFlags, SpecialCharacterIndices, tcgetattr};
+    let attributes = tcgetattr(master)?;
+    let cooked = attributes.local_flags.contains(LocalFlags::ICANON);
+    Ok(cooked.then(|| attributes.control_chars[SpecialCharacterIndices::VEOF as usize]))
+}
+
 /// The two requests that nix has no function for.
 mod ioctl {
     #![expect(unsafe_code, reason = "ioctl(2) has no types")]

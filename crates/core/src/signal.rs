@@ -37,6 +37,8 @@ impl Signal {
     pub const STOP: Self = Self(libc::SIGSTOP);
     /// Go on after a stop.
     pub const CONT: Self = Self(libc::SIGCONT);
+    /// A file would grow past the limit.
+    pub const XFSZ: Self = Self(libc::SIGXFSZ);
     /// A child changed state.
     pub const CHLD: Self = Self(libc::SIGCHLD);
     /// The window changed its size.

@@ -35,6 +35,7 @@ use std::path::Path;
 use std::ptr;
 
 use crate::child::Child;
+use crate::escapees;
 use crate::limits::DescriptorLimit;
 
 /// Where one of the three standard ends of the child comes from.
@@ -68,6 +69,9 @@ pub struct Command<'a> {
     pub arguments: &'a [CString],
     /// The whole environment, `NAME=value` each.
     pub environment: &'a [CString],
+    /// A variable more, which replaces another of that name: the [mark](crate::escapees) by which it and all that it
+    /// starts is known.
+    pub mark: Option<&'a CStr>,
     /// The working directory; ours when `None`.
     pub directory: Option<&'a CStr>,
     /// A terminal to open; with [`Group::Session`] it becomes the controlling one.
@@ -238,7 +242,9 @@ impl Spawner {
         self.pointers.extend(command.arguments.iter().map(|argument| argument.as_ptr()));
         self.pointers.push(ptr::null());
         let environment_at = self.pointers.len();
-        self.pointers.extend(command.environment.iter().map(|variable| variable.as_ptr()));
+        let kept = |variable: &&CString| command.mark.is_none() || !escapees::is_mark(variable.as_bytes());
+        self.pointers.extend(command.environment.iter().filter(kept).map(|variable| variable.as_ptr()));
+        self.pointers.extend(command.mark.map(CStr::as_ptr));
         self.pointers.push(ptr::null());
         let mut orders = Orders {
             program: command.program.as_ptr(),

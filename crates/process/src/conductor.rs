@@ -11,7 +11,7 @@ use std::thread::{JoinHandle, ThreadId};
 use phalanx_core::inbox::Sender;
 
 use crate::engine::{Engine, EngineOptions, Message};
-use crate::event::{Request, Stream};
+use crate::event::{Notice, Request, Stream};
 use crate::handler::Handler;
 use crate::id::{HandlerId, ProcessId};
 use crate::output::Captured;
@@ -78,6 +78,29 @@ impl Conductor {
         let id = HandlerId::new();
         self.send(Message::Attach(id, Box::new(handler)));
         id
+    }
+
+    /// Calls for a handler: it is given [`Notice::Called`] on the conductor's thread, after all that has happened so
+    /// far. How others tell it that they have left something for it.
+    pub fn call(&self, handler: HandlerId) {
+        self.send(Message::Notify(handler, Notice::Called));
+    }
+
+    /// Lets go of a handler: it is dropped when no process that it hears is left.
+    pub fn disown(&self, handler: HandlerId) {
+        self.send(Message::Disown(handler));
+    }
+
+    pub(crate) fn route(&self, id: ProcessId, handler: HandlerId) {
+        self.send(Message::Route(id, handler));
+    }
+
+    pub(crate) fn notify(&self, handler: HandlerId, notice: Notice) {
+        self.send(Message::Notify(handler, notice));
+    }
+
+    pub(crate) fn write(&self, id: ProcessId, bytes: Arc<[u8]>, slot: Arc<Slot>) {
+        self.send(Message::Write { id, bytes, slot });
     }
 
     /// Every event from now on, in order.

@@ -28,7 +28,7 @@ use std::time::Instant;
 
 use phalanx_core::Signal;
 
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::{Engine, EngineOptions, Message};
 use crate::event::{Event, Request};
 use crate::handler::Handler;
 use crate::id::{HandlerId, ProcessId};
@@ -92,6 +92,18 @@ impl Drive {
     /// For KILL, STOP and the signals of faults, and when descriptors have run out.
     pub fn watch_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
         self.engine.watch_signals(signals)
+    }
+
+    /// Reads what the processes say, or leaves it alone until further notice, so that they feel it. Signals, timeouts
+    /// and ends are taken note of all the same.
+    pub fn set_reading(&mut self, reading: bool) {
+        self.engine.set_reading(reading);
+    }
+
+    /// Something with which any thread can make [`Drive::next_event`] return an [`Event::Woken`].
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let sender = self.engine.sender();
+        move || sender.send(Message::Nudge)
     }
 
     /// All processes that have not ended, in no order.

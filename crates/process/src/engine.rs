@@ -12,14 +12,15 @@
 //!
 //! The engine is the only one that reads the clock, and joins names to descriptors. It has no opinion about processes:
 //! those are the table's. Both ways to drive it, the [conductor](crate::conductor) and the [drive](crate::drive) in
-//! place, call the same [`Engine::turn`].
+//! place, call the same `Engine::turn`.
 
 mod children;
 mod devices;
 mod ends;
 mod hub;
+mod hunt;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -29,9 +30,10 @@ use phalanx_core::inbox::{Inbox, Sender};
 use phalanx_core::signal::SignalWatch;
 use phalanx_core::{Reactor, Readiness, Signal};
 
-use crate::event::{Effect, Event, Request, Stream};
+use crate::event::{Effect, Event, Notice, Request, Stream};
 use crate::handler::Handler;
 use crate::id::{HandlerId, ProcessId};
+use crate::outcome::Blame;
 use crate::output::Captured;
 use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
@@ -65,7 +67,19 @@ pub(crate) enum Message {
         handlers: Vec<HandlerId>,
     },
     Request(ProcessId, Request),
+    /// Bytes for a stdin, from somebody who wants to know if there was nobody left to take them.
+    Write {
+        id: ProcessId,
+        bytes: Arc<[u8]>,
+        slot: Arc<Slot>,
+    },
     Attach(HandlerId, Box<dyn Handler>),
+    /// A handler hears one process more, which may be running.
+    Route(ProcessId, HandlerId),
+    /// Nobody outside has a use for this handler any more.
+    Disown(HandlerId),
+    /// A handler is given a notice once it has heard all that was said before.
+    Notify(HandlerId, Notice),
     Subscribe(Feed),
     Inspect {
         id: ProcessId,
@@ -97,6 +111,12 @@ pub(crate) struct Engine {
     hub: Hub,
     ready: Vec<Readiness>,
     pending_signals: Vec<Signal>,
+    /// Somebody nudged us since the last turn.
+    woken: bool,
+    /// Whether the streams are read; see [`Engine::set_reading`].
+    reading: bool,
+    /// What waits until no event is left to tell: a notice for a handler, or, with none, its dismissal.
+    notices: VecDeque<(HandlerId, Option<Notice>)>,
     stopped: bool,
 }
 
@@ -125,6 +145,9 @@ impl Engine {
             hub: Hub::default(),
             ready: Vec::new(),
             pending_signals: Vec::new(),
+            woken: false,
+            reading: true,
+            notices: VecDeque::new(),
             stopped: false,
         })
     }
@@ -137,6 +160,15 @@ impl Engine {
     pub(crate) fn watch_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
         self.signals = Some(SignalWatch::new(&self.reactor, SIGNALS_KEY, signals)?);
         Ok(())
+    }
+
+    /// Reads the streams of the children, or leaves them alone, so that the children feel it. All else goes on.
+    pub(crate) fn set_reading(&mut self, reading: bool) {
+        self.reading = reading;
+    }
+
+    fn reads(&self) -> bool {
+        self.reading && !self.hub.is_congested()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -180,15 +212,16 @@ impl Engine {
     /// When something is due although nothing became ready; now, if there is something to be done already.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         // What the last turn has read waits to be told, and no descriptor says so.
-        if self.has_ready() || !self.table.is_settled() || !self.pending_signals.is_empty() {
+        if self.has_ready() || !self.table.is_settled() || !self.pending_signals.is_empty() || !self.notices.is_empty()
+        {
             return Some(Instant::now());
         }
-        [self.table.poll_timeout(), self.hub.next_timer()].into_iter().flatten().min()
+        [self.table.poll_timeout(), self.hub.next_timer(), self.children.next_hunt()].into_iter().flatten().min()
     }
 
     /// Whether something can be read or written on, of which no readiness will tell again.
     fn has_ready(&self) -> bool {
-        (self.children.has_ready() || self.devices.has_ready()) && !self.hub.is_congested()
+        (self.children.has_ready() || self.devices.has_ready()) && self.reads()
     }
 
     fn time_to_wait(&self, limit: Option<Instant>) -> Option<Duration> {
@@ -202,6 +235,10 @@ impl Engine {
     /// Empties the outgoing queues, events first since they are cheap.
     fn settle(&mut self, began: Instant, seen: &mut dyn FnMut(Event)) -> Settled {
         let mut settled = Settled::Nothing;
+        if std::mem::take(&mut self.woken) {
+            settled = Settled::Something;
+            seen(Event::Woken);
+        }
         for signal in std::mem::take(&mut self.pending_signals) {
             settled = Settled::Something;
             self.deliver(Event::Signal(signal), began, seen);
@@ -211,6 +248,9 @@ impl Engine {
             while let Some(event) = self.table.poll_event() {
                 settled = Settled::Something;
                 self.deliver(event, now, seen);
+            }
+            if self.give_notice(now) {
+                continue;
             }
             let (hub, ground) = self.hub_and_ground(now);
             if let Some(timer) = hub.expire(ground) {
@@ -228,10 +268,40 @@ impl Engine {
         }
     }
 
+    /// Gives handlers one notice; whether there was one. Comes when no event is left: the end of a stream is told after
+    /// what was said on it, and who is called knows all that has happened.
+    fn give_notice(&mut self, now: Instant) -> bool {
+        if let Some((id, stream)) = self.table.poll_stream_end() {
+            let (hub, ground) = self.hub_and_ground(now);
+            hub.end_stream(id, stream, ground);
+            return true;
+        }
+        let Some((handler, notice)) = self.notices.pop_front() else { return false };
+        let (hub, ground) = self.hub_and_ground(now);
+        match notice {
+            Some(notice) => hub.notify(handler, notice, ground),
+            None => hub.disown(handler),
+        }
+        true
+    }
+
+    pub(crate) fn route(&mut self, id: ProcessId, handler: HandlerId) {
+        // Events that are still to be told are not for it.
+        if self.table.contains(id) {
+            self.hub.route(id, handler);
+            self.request(id, Request::Listen);
+        }
+    }
+
+    pub(crate) fn notify(&mut self, handler: HandlerId, notice: Notice) {
+        self.notices.push_back((handler, Some(notice)));
+    }
+
     fn deliver(&mut self, mut event: Event, now: Instant, seen: &mut dyn FnMut(Event)) {
         if let Event::Ended { id, .. } = &event {
-            let launch = self.launches.remove(id);
+            let id = *id;
             self.tell(&mut event, now);
+            let launch = self.launches.remove(&id);
             log_end(&event, launch.as_deref());
         } else {
             self.tell(&mut event, now);
@@ -263,6 +333,9 @@ impl Engine {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        // The table hears of no time later than the last look at what is ready. Otherwise a controller that was
+        // suspended would take every process that ended meanwhile for one that ran too long.
+        let before = Instant::now();
         self.ready.clear();
         self.ready.extend(self.reactor.wait(timeout)?);
         let now = Instant::now();
@@ -273,12 +346,13 @@ impl Engine {
                 _ => self.handle_readiness(ready, now),
             }
         }
-        if !self.hub.is_congested() {
+        if self.reads() {
             let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
             self.children.advance(&mut hands);
             self.devices.advance(&mut hands);
         }
-        self.table.handle_timeout(Instant::now());
+        self.children.hunt(now);
+        self.table.handle_timeout(before);
         Ok(())
     }
 
@@ -298,13 +372,21 @@ impl Engine {
             match message {
                 Message::Insert { id, spec, slot, handlers } => self.insert(id, *spec, slot, &handlers),
                 Message::Request(id, request) => self.request(id, request),
+                Message::Write { id, bytes, slot } if self.table.contains(id) => {
+                    drop(slot);
+                    self.request(id, Request::Write(bytes));
+                }
+                Message::Write { slot, .. } => slot.blame(Blame::WriteError),
                 Message::Attach(id, handler) => self.attach(id, handler),
+                Message::Route(id, handler) => self.route(id, handler),
+                Message::Disown(handler) => self.notices.push_back((handler, None)),
+                Message::Notify(handler, notice) => self.notify(handler, notice),
                 Message::Subscribe(feed) => self.hub.subscribe(feed),
                 Message::Inspect { id, stream, reply } => {
                     // Nobody waits for it any more? Then it was not needed.
                     let _ = reply.send(self.table.captured(id, stream).cloned());
                 }
-                Message::Nudge => {}
+                Message::Nudge => self.woken = true,
                 Message::Stop => self.stopped = true,
             }
         }

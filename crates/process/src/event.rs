@@ -23,9 +23,9 @@ pub enum Stream {
 pub enum Request {
     /// Start it, when it has not been started before.
     Start,
-    /// End it: send a signal to its whole group, and SIGKILL after a grace.
+    /// End it and all that it started: send a signal, and SIGKILL after a grace.
     Kill(Kill),
-    /// Send a signal without any intention: its exit status counts as before.
+    /// Send a signal to its group without any intention: its exit status counts as before.
     Signal(Signal),
     /// Write to its stdin.
     Write(Arc<[u8]>),
@@ -33,7 +33,7 @@ pub enum Request {
     CloseStdin,
     /// Something expected of it did not come.
     ExpectFailed,
-    /// A handler of it panicked.
+    /// A handler of it panicked, or could not do its work: a copy of the output met a full disk.
     HandlerPanicked,
     /// Make its output into events, from now on.
     Listen,
@@ -46,8 +46,22 @@ pub struct Kill {
     pub signal: Signal,
     /// What follows if it does not help.
     pub grace: Grace,
-    /// Whether the whole process group gets the signal, or the process alone.
+    /// Whether everything that it started gets the signal, its process group and what has left that
+    /// ([`Reach::Everything`]), or the process alone.
     pub group: bool,
+}
+
+/// How far a signal reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The process alone.
+    Process,
+    /// Its process group: itself and what it started, as far as that stayed in the group.
+    Group,
+    /// Its process group, and what it started and has left the group: sessions of their own, jobs of an interactive
+    /// shell, daemons. See [`phalanx_core::escapees`] for how they are found. What an ssh with
+    /// [diagnostics](crate::spec::Launch::diagnostics) left behind is spared: it may be a connection that others share.
+    Everything,
 }
 
 /// How long a killed process may take to end before it is sent SIGKILL.
@@ -62,14 +76,14 @@ pub enum Grace {
 }
 
 impl Default for Kill {
-    /// SIGTERM to the group, then SIGKILL after the grace of the policy.
+    /// SIGTERM to all that it started, then SIGKILL after the grace of the policy.
     fn default() -> Self {
         Self { signal: Signal::TERM, grace: Grace::Default, group: true }
     }
 }
 
 impl Kill {
-    /// SIGKILL to the group, at once.
+    /// SIGKILL to all that it started, at once.
     pub const NOW: Self = Self { signal: Signal::KILL, grace: Grace::Never, group: true };
 }
 
@@ -114,14 +128,14 @@ pub enum Effect {
     /// Start it. Answered by [`Input::Spawned`] and then [`Input::Exited`], or by [`Input::SpawnFailed`], or by
     /// [`Input::Shortage`].
     Spawn(ProcessId),
-    /// Send a signal, to the whole group or to the process alone. Answered by its end.
+    /// Send a signal. Answered by its end.
     Signal {
         /// To whom.
         id: ProcessId,
         /// Which.
         signal: Signal,
-        /// To the whole group.
-        group: bool,
+        /// How far it reaches.
+        reach: Reach,
     },
     /// Write to its stdin. Answered by [`Input::StdinDrained`] or [`Input::WriteFailed`].
     Write(ProcessId, Arc<[u8]>),
@@ -152,7 +166,7 @@ pub enum Event {
         /// What; never empty, and not cut at any particular place.
         bytes: Vec<u8>,
     },
-    /// A process has taken all that was written to it.
+    /// Nothing that was written to a process is waiting any more: it has taken it, or nobody ever will.
     StdinDrained {
         /// Which.
         id: ProcessId,
@@ -171,6 +185,8 @@ pub enum Event {
     },
     /// This program was sent a signal that the engine watches for.
     Signal(Signal),
+    /// Somebody called the waker of the drive. Told to nobody but the drive itself.
+    Woken,
 }
 
 impl Event {
@@ -181,7 +197,38 @@ impl Event {
             Self::Started { id, .. } | Self::Output { id, .. } | Self::StdinDrained { id } | Self::Ended { id, .. } => {
                 Some(*id)
             }
-            Self::Attached | Self::Timer { .. } | Self::Signal(_) => None,
+            Self::Attached | Self::Timer { .. } | Self::Signal(_) | Self::Woken => None,
+        }
+    }
+}
+
+/// What concerns handlers only: a subscriber or a drive never sees these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// A process will say no more on that stream. It may be left out when the process ends at once, or when others
+    /// keep the stream open: [`Event::Ended`] ends both streams as well.
+    StreamEnded {
+        /// Which.
+        id: ProcessId,
+        /// Its stream.
+        stream: Stream,
+    },
+    /// A process was reset: whatever was kept about it may go. Comes after its [`Event::Ended`].
+    Reset {
+        /// Which.
+        id: ProcessId,
+    },
+    /// Somebody outside has called for this handler, see [`crate::conductor::Conductor::call`].
+    Called,
+}
+
+impl Notice {
+    /// The process it is about.
+    #[must_use]
+    pub fn process(&self) -> Option<ProcessId> {
+        match self {
+            Self::StreamEnded { id, .. } | Self::Reset { id } => Some(*id),
+            Self::Called => None,
         }
     }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::Launches;
-use crate::event::{Event, Kill, Request, Stream};
+use crate::event::{Event, Kill, Notice, Request, Stream};
 use crate::id::{HandlerId, ProcessId, TimerId};
+use crate::outcome::Blame;
 use crate::output::Captured;
 use crate::slot::Slot;
 use crate::spec::Spec;
@@ -21,11 +22,33 @@ use crate::table::Table;
 /// The order is guaranteed: `Started` first, then the output of each stream in the order of writing, `Ended` last and
 /// exactly once. (A process that could not be started has no `Started`.) Between stdout and stderr there is no order.
 ///
+/// A handler that was added to a process also hears when one of its streams has ended, after all that was said on it,
+/// and when the process is reset ([`Notice`]).
+///
 /// A panic in a handler is caught and logged; it makes the process that the event was about "not ok", and harms
-/// nobody else.
+/// nobody else: the other handlers hear the event too, and this one hears the next.
 pub trait Handler: Send {
     /// Hears one event.
     fn on_event(&mut self, context: &mut Context<'_>, event: &Event);
+
+    /// Hears what concerns handlers only. Most do not care.
+    fn on_notice(&mut self, _context: &mut Context<'_>, _notice: &Notice) {}
+}
+
+/// What a handler can be told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tidings<'a> {
+    Event(&'a Event),
+    Notice(&'a Notice),
+}
+
+impl Tidings<'_> {
+    pub(crate) fn process(&self) -> Option<ProcessId> {
+        match self {
+            Self::Event(event) => event.process(),
+            Self::Notice(notice) => notice.process(),
+        }
+    }
 }
 
 impl<F: FnMut(&mut Context<'_>, &Event) + Send> Handler for F {
@@ -49,6 +72,8 @@ pub(crate) struct Wishes {
     pub(crate) routes: Vec<(ProcessId, HandlerId)>,
     pub(crate) timers: Vec<(Instant, TimerId, HandlerId)>,
     pub(crate) slots: Vec<(ProcessId, Arc<Slot>)>,
+    /// Faults of processes that the table has forgotten; they are entered into the event that is being told.
+    pub(crate) blames: Vec<(ProcessId, Blame)>,
     pub(crate) farewells: Vec<HandlerId>,
 }
 
@@ -75,6 +100,18 @@ impl Context<'_> {
 
     /// Asks something of a process. One that is unknown or has ended is not an error: late is normal.
     pub fn request(&mut self, id: ProcessId, request: Request) {
+        if !self.table.contains(id) {
+            let blame = match request {
+                Request::ExpectFailed => Blame::ExpectFailed,
+                Request::HandlerPanicked => Blame::HandlerPanicked,
+                _ => return,
+            };
+            // Its end is still to be told, or is being told.
+            if self.launches.contains_key(&id) {
+                self.wishes.blames.push((id, blame));
+            }
+            return;
+        }
         self.table.handle_request(id, self.now, request);
     }
 
@@ -96,6 +133,12 @@ impl Context<'_> {
             self.wishes.timers.push((deadline, timer, self.me));
         }
         timer
+    }
+
+    /// Whether a stream of a process may still bring something; `None` when the process has ended or is unknown.
+    #[must_use]
+    pub fn is_open(&self, id: ProcessId, stream: Stream) -> Option<bool> {
+        self.table.is_open(id, stream)
     }
 
     /// When this turn of the engine began: the time of all events of the turn.

@@ -19,8 +19,9 @@
 //! [`table`], [`output`] keeps what was said, [`outcome`] says how it ended. [`engine`] drives, [`handler`]s hear,
 //! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle. [`host`] names
 //! hosts, [`ssh`] makes a process of a command on one, [`forward`] makes a port of one behind it, and [`serial`] a
-//! process of a serial line. [`expect`] and [`lines`] find things in what a process says, and [`date`], [`duration`],
-//! [`timer`], [`port`] and [`style`] serve those who write experiments.
+//! process of a serial line. [`expect`] and [`lines`] find things in what a process says; [`mod@watch`] and
+//! [`listeners`] let them listen to one. [`date`], [`duration`], [`timer`], [`port`] and [`style`] serve those who write
+//! experiments.
 
 pub mod conductor;
 pub mod date;
@@ -34,6 +35,7 @@ pub mod handler;
 pub mod host;
 pub mod id;
 pub mod lines;
+pub mod listeners;
 pub mod outcome;
 pub mod output;
 pub mod port;
@@ -46,6 +48,7 @@ pub mod style;
 pub mod subscription;
 pub mod table;
 pub mod timer;
+pub mod watch;
 
 pub use phalanx_core::{ExitStatus, Signal, console};
 pub use process::Process;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use phalanx_core::ExitStatus;
 
+use crate::event::Stream;
 use crate::output::Captured;
 use crate::spec::Faults;
 
@@ -142,6 +143,37 @@ pub struct Finished {
     pub stderr: Captured,
     /// What the program reported apart from its streams, see [`crate::spec::Launch::diagnostics`].
     pub diagnostics: Captured,
+    /// The faults that its policy forgives, for those that are found after the end.
+    pub(crate) ignore: Faults,
+}
+
+/// What a process can be blamed for after its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    ExpectFailed,
+    WriteError,
+    HandlerPanicked,
+}
+
+impl Finished {
+    /// Enters a fault that was found after the end.
+    pub(crate) fn blame(&mut self, blame: Blame) {
+        match blame {
+            Blame::ExpectFailed => self.outcome.expect_failed = true,
+            Blame::WriteError => self.outcome.write_error = true,
+            Blame::HandlerPanicked => self.outcome.handler_panicked = true,
+        }
+        self.ok = self.outcome.ok(&self.ignore);
+    }
+
+    /// What was kept of one of its streams.
+    #[must_use]
+    pub fn captured(&self, stream: Stream) -> &Captured {
+        match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        }
+    }
 }
 
 #[cfg(test)]

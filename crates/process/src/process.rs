@@ -4,22 +4,31 @@
 //! [`Finished`] with every fact, [`Process::ok`] sums them up, and [`Process::check`] turns a failure into an error
 //! where that is what you want.
 
+mod describe;
+mod expecting;
+mod facts;
+mod scope;
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+pub use expecting::{IntoExpect, Matches, expect_all};
+pub use facts::{COMPACT_OUTPUT_THRESHOLD, Stats};
+pub use scope::Scoped;
+
 use crate::conductor::Conductor;
-use crate::event::{Kill, NO_PROCESS, Request, Stream};
-use crate::handler::{Context, Handler};
+use crate::event::{Kill, Notice, Request};
+use crate::handler::Context;
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::Finished;
-use crate::slot::{Running, Slot};
-use crate::spec::{Command, Environment, Faults, Output, Policy, Spec, Stdin};
+use crate::slot::Slot;
+use crate::spec::{Command, Spec};
+use crate::watch::Watch;
 
 /// A process, from its description to its end. Cloning gives another handle to the same process.
 ///
@@ -52,7 +61,18 @@ struct State {
     spec: Spec,
     host: Option<Arc<str>>,
     handlers: Vec<HandlerId>,
+    /// Those of the handlers that are this process's alone.
+    owned: Vec<HandlerId>,
+    expect_timeout: Option<Duration>,
     run: Option<Run>,
+}
+
+impl Drop for Inner {
+    /// Nobody can start it again: its handlers go with its end.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.owned.drain(..).for_each(|handler| self.conductor.disown(handler));
+    }
 }
 
 /// One start of the process, and what is known of it.
@@ -60,6 +80,14 @@ struct State {
 struct Run {
     id: ProcessId,
     slot: Arc<Slot>,
+    /// What is expected of it, if anything.
+    watch: Arc<OnceLock<Watch>>,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self { id: ProcessId::new(), slot: Arc::default(), watch: Arc::default() }
+    }
 }
 
 /// Processes that are not ok, with all that is known of them.
@@ -78,6 +106,11 @@ impl fmt::Display for ProcessesFailed {
 
 impl std::error::Error for ProcessesFailed {}
 
+/// A process has not taken what was written to it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the process has not read what was written to it before; try again when it has")]
+pub struct StdinFull;
+
 impl Process {
     /// A process to be run by the default conductor. A line is split into words as a shell would; nothing in it is
     /// expanded. A list of arguments is taken as it is.
@@ -95,7 +128,8 @@ impl Process {
     /// A process described in full, to be run by `conductor`.
     #[must_use]
     pub fn from_spec(spec: Spec, conductor: &Conductor) -> Self {
-        let state = State { spec, host: None, handlers: Vec::new(), run: None };
+        let state =
+            State { spec, host: None, handlers: Vec::new(), owned: Vec::new(), expect_timeout: None, run: None };
         Self { inner: Arc::new(Inner { conductor: conductor.clone(), state: Mutex::new(state) }) }
     }
 
@@ -103,105 +137,12 @@ impl Process {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn describe(self, change: impl FnOnce(&mut Spec)) -> Self {
-        change(&mut self.state().spec);
-        self
-    }
-
-    /// Changes anything about its description.
-    #[must_use]
-    pub fn with(self, change: impl FnOnce(&mut Spec)) -> Self {
-        self.describe(change)
-    }
-
-    /// How long it may run before it is killed.
-    #[must_use]
-    pub fn timeout(self, timeout: Duration) -> Self {
-        self.describe(|spec| spec.policy.timeout = Some(timeout))
-    }
-
-    /// How it is treated, as a whole.
-    #[must_use]
-    pub fn policy(self, policy: Policy) -> Self {
-        self.describe(|spec| spec.policy = policy)
-    }
-
-    /// Faults that do not make it "not ok".
-    #[must_use]
-    pub fn ignore(self, faults: Faults) -> Self {
-        self.describe(|spec| spec.policy.ignore = faults)
-    }
-
-    /// Faults that are not worth a warning in the log.
-    #[must_use]
-    pub fn nolog(self, faults: Faults) -> Self {
-        self.describe(|spec| spec.policy.nolog = faults)
-    }
-
-    /// Where its stdin comes from.
-    #[must_use]
-    pub fn stdin(self, stdin: Stdin) -> Self {
-        self.describe(|spec| spec.launch.stdin = stdin)
-    }
-
-    /// Where its stdout goes.
-    #[must_use]
-    pub fn stdout_to(self, output: Output) -> Self {
-        self.describe(|spec| spec.launch.stdout = output)
-    }
-
-    /// Where its stderr goes.
-    #[must_use]
-    pub fn stderr_to(self, output: Output) -> Self {
-        self.describe(|spec| spec.launch.stderr = output)
-    }
-
-    /// One variable more, or another value for it, in its environment.
-    #[must_use]
-    pub fn env(self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.describe(|spec| {
-            let environment = spec.launch.environment.take().map_or_else(Environment::inherited, Arc::unwrap_or_clone);
-            spec.launch.environment = Some(Arc::new(environment.with(name, value)));
-        })
-    }
-
-    /// Its working directory.
-    #[must_use]
-    pub fn directory(self, directory: impl Into<PathBuf>) -> Self {
-        self.describe(|spec| spec.launch.directory = Some(directory.into()))
-    }
-
-    /// What to call it in messages.
-    #[must_use]
-    pub fn named(self, name: impl Into<String>) -> Self {
-        self.describe(|spec| spec.launch.name = Some(name.into()))
-    }
-
-    /// On which host it runs, where that is not this one.
-    #[must_use]
-    pub fn on_host(self, host: &str) -> Self {
-        self.state().host = Some(host.into());
-        self
-    }
-
-    /// Lets `handler` hear its events, output included. It runs on the conductor's thread.
-    #[must_use]
-    pub fn on(self, handler: impl Handler + 'static) -> Self {
-        let id = self.inner.conductor.attach(handler);
-        {
-            let mut state = self.state();
-            state.spec.policy.listened = true;
-            state.handlers.push(id);
-        }
-        self
-    }
-
     /// Starts it, and returns at once. A process that was started already is left alone; see [`Process::reset`].
     #[must_use = "the handle is how you hear of it; call `drop` if you do not care"]
     pub fn start(self) -> Self {
         let mut state = self.state();
         if state.run.is_none() {
-            let run = Run { id: ProcessId::new(), slot: Arc::default() };
+            let run = Run::new();
             let conductor = &self.inner.conductor;
             conductor.insert(run.id, state.spec.clone(), Arc::clone(&run.slot), state.handlers.clone());
             conductor.request(run.id, Request::Start);
@@ -216,7 +157,7 @@ impl Process {
     pub fn start_within(&self, context: &mut Context<'_>) {
         let mut state = self.state();
         if state.run.is_none() {
-            let run = Run { id: ProcessId::new(), slot: Arc::default() };
+            let run = Run::new();
             context.start_watched(run.id, state.spec.clone(), Arc::clone(&run.slot), &state.handlers);
             state.run = Some(run);
         }
@@ -224,6 +165,18 @@ impl Process {
 
     fn run_state(&self) -> Option<Run> {
         self.state().run.clone()
+    }
+
+    /// Waits until it runs, or could not be started.
+    ///
+    /// # Panics
+    /// When it was never started, or inside a handler.
+    #[must_use = "the handle is how you hear of it; call `drop` if you do not care"]
+    pub fn wait_started(self) -> Self {
+        self.inner.conductor.assert_outside("wait for the start of a process");
+        let run = self.run_state().expect("a process must be started before its start can be waited for");
+        run.slot.wait_started();
+        self
     }
 
     /// Waits until it has ended.
@@ -272,9 +225,33 @@ impl Process {
         self.request(Request::Kill(kill));
     }
 
-    /// Writes to its stdin, which must be [`Stdin::Pipe`]. Returns at once; what cannot be delivered makes it "not ok".
+    /// Writes to its stdin, which must be [`Stdin::Pipe`](crate::spec::Stdin::Pipe) or a terminal. Waits while more than
+    /// 1 MiB is waiting to be taken, so that a process that reads slowly is not written to death; otherwise returns at
+    /// once. What cannot be delivered, now or later, makes it "not ok".
+    ///
+    /// # Panics
+    /// When it was never started, or inside a handler: use [`Process::try_write`] there, or
+    /// [`Context::request`].
     pub fn write(&self, bytes: impl AsRef<[u8]>) {
-        self.request(Request::Write(bytes.as_ref().into()));
+        self.inner.conductor.assert_outside("write to a process");
+        let run = self.run_state().expect("a process must be started before it can be written to");
+        if let Some(bytes) = run.slot.reserve(bytes.as_ref(), true) {
+            self.inner.conductor.write(run.id, bytes, run.slot);
+        }
+    }
+
+    /// As [`Process::write`], but never waits.
+    ///
+    /// # Errors
+    /// When too much is waiting to be taken; nothing was written then.
+    ///
+    /// # Panics
+    /// When it was never started.
+    pub fn try_write(&self, bytes: impl AsRef<[u8]>) -> Result<(), StdinFull> {
+        let run = self.run_state().expect("a process must be started before it can be written to");
+        let bytes = run.slot.reserve(bytes.as_ref(), false).ok_or(StdinFull)?;
+        self.inner.conductor.write(run.id, bytes, run.slot);
+        Ok(())
     }
 
     /// Closes its stdin once everything has been written.
@@ -288,7 +265,8 @@ impl Process {
         }
     }
 
-    /// Kills and waits for it if it runs, and makes it ready to be started again. Description and handlers stay.
+    /// Kills and waits for it if it runs, tells its handlers ([`Notice::Reset`]), and makes it ready to be started again.
+    /// Description and handlers stay.
     ///
     /// # Panics
     /// Inside a handler, if it runs.
@@ -300,108 +278,15 @@ impl Process {
             self.kill();
             self.wait_until(None);
         }
-        self.state().run = None;
-        self
-    }
-
-    /// All about its end, once it has ended.
-    #[must_use]
-    pub fn finished(&self) -> Option<Arc<Finished>> {
-        self.run_state()?.slot.finished()
-    }
-
-    /// Whether nothing is wrong with it, so far as is known: a process that has not ended is ok.
-    #[must_use]
-    pub fn ok(&self) -> bool {
-        self.finished().is_none_or(|finished| finished.ok)
-    }
-
-    /// Whether it has ended and is ok.
-    #[must_use]
-    pub fn finished_ok(&self) -> bool {
-        self.finished().is_some_and(|finished| finished.ok)
-    }
-
-    /// Whether it was started, successfully or not.
-    #[must_use]
-    pub fn started(&self) -> bool {
-        self.run_state().is_some_and(|run| run.slot.running().is_some() || run.slot.finished().is_some())
-    }
-
-    /// Whether it has ended.
-    #[must_use]
-    pub fn ended(&self) -> bool {
-        self.finished().is_some()
-    }
-
-    /// Whether it runs.
-    #[must_use]
-    pub fn running(&self) -> bool {
-        self.run_state().is_some_and(|run| run.slot.running().is_some() && run.slot.finished().is_none())
-    }
-
-    /// Its process id, once it runs; none for a serial line. Waits for the start if that is under way.
-    ///
-    /// # Panics
-    /// Inside a handler.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        let run = self.run_state()?;
-        self.inner.conductor.assert_outside("wait for the start of a process");
-        run.slot.wait_started();
-        run.slot.running().map(|running| running.pid).filter(|pid| *pid != NO_PROCESS)
-    }
-
-    /// When it was started, if it runs or has run.
-    #[must_use]
-    pub fn started_at(&self) -> Option<Instant> {
-        self.run_state()?.slot.running().map(|running| running.started_at)
-    }
-
-    /// What has been kept of its stdout, while it runs or afterwards.
-    ///
-    /// # Panics
-    /// Inside a handler, while it runs.
-    #[must_use]
-    pub fn stdout(&self) -> Vec<u8> {
-        self.captured(Stream::Stdout)
-    }
-
-    /// What has been kept of its stderr, while it runs or afterwards.
-    ///
-    /// # Panics
-    /// Inside a handler, while it runs.
-    #[must_use]
-    pub fn stderr(&self) -> Vec<u8> {
-        self.captured(Stream::Stderr)
-    }
-
-    fn captured(&self, stream: Stream) -> Vec<u8> {
-        let Some(run) = self.run_state() else { return Vec::new() };
-        let ended = |finished: Arc<Finished>| match stream {
-            Stream::Stdout => finished.stdout.bytes().to_vec(),
-            Stream::Stderr => finished.stderr.bytes().to_vec(),
+        // The watch of the run is dropped outside of the lock.
+        let (run, handlers) = {
+            let mut state = self.state();
+            (state.run.take(), state.handlers.clone())
         };
-        if let Some(finished) = run.slot.finished() {
-            return ended(finished);
+        if let Some(Run { id, .. }) = run {
+            handlers.into_iter().for_each(|handler| self.inner.conductor.notify(handler, Notice::Reset { id }));
         }
-        match self.inner.conductor.captured(run.id, stream) {
-            Some(captured) => captured.into_bytes(),
-            // It ended between the two looks.
-            None => run.slot.finished().map(ended).unwrap_or_default(),
-        }
-    }
-
-    /// On which host it runs, where that is not this one.
-    #[must_use]
-    pub fn host(&self) -> Option<Arc<str>> {
-        self.state().host.clone()
-    }
-
-    /// Its name: the given one, or its command on one line of at most 39 characters.
-    #[must_use]
-    pub fn name(&self) -> String {
-        self.state().spec.launch.name()
+        self
     }
 
     /// A failed process as an error.
@@ -410,28 +295,6 @@ impl Process {
     /// When it has ended and is not ok.
     pub fn check(self) -> Result<Self, ProcessesFailed> {
         if self.ok() { Ok(self) } else { Err(ProcessesFailed { processes: vec![self] }) }
-    }
-}
-
-impl fmt::Debug for Process {
-    /// One line: name, host, and how it is.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Process({:?}", self.name())?;
-        if let Some(host) = self.host() {
-            write!(f, " on {host}")?;
-        }
-        match (self.run_state(), self.finished()) {
-            (_, Some(finished)) => {
-                let verdict = if finished.ok { "ok" } else { "not ok" };
-                write!(f, ", {}, {verdict})", finished.outcome)
-            }
-            (Some(run), None) => match run.slot.running() {
-                Some(Running { pid: NO_PROCESS, .. }) => write!(f, ", running)"),
-                Some(running) => write!(f, ", running as pid {})", running.pid),
-                None => write!(f, ", starting)"),
-            },
-            (None, None) => write!(f, ", not started)"),
-        }
     }
 }
 

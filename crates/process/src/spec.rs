@@ -12,7 +12,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use phalanx_core::pty::{Mode, Settings as Terminal, WindowSize};
+
 use crate::output::Capture;
+
+/// A flag for opening files: does not wait for the other end of a named pipe.
+pub const NON_BLOCKING: i32 = phalanx_core::pipe::NON_BLOCKING;
 
 /// What to run and how to judge it.
 #[derive(Debug, Clone, Default)]
@@ -139,11 +144,22 @@ pub struct Launch {
     pub stdout: Output,
     /// Where its stderr goes.
     pub stderr: Output,
+    /// A terminal of its own (a pty), which it leads a session on and which is its controlling one. Its stdin is the
+    /// terminal where that would be a pipe, its stdout where we read it, and its stderr where that goes
+    /// [with stdout](Output::WithStdout); a stderr that we read stays apart. Whatever comes out of the terminal counts as
+    /// stdout.
+    ///
+    /// Closing stdin sends the terminal's end-of-file character, twice if the last thing written did not end a line, as
+    /// long as the terminal is cooked. A raw terminal has no end of file: there, closing only means that nothing more
+    /// can be written.
+    pub terminal: Option<Terminal>,
     /// Which of the arguments is to be replaced by the path of a pipe of ours to which the program reports on its own
     /// doings (`ssh -E`), apart from stderr.
     pub diagnostics: Option<usize>,
     /// Its name in messages; made from the arguments when `None`.
     pub name: Option<String>,
+    /// What is wrong with its description, found before there was a way to say so: starting it fails with this sentence.
+    pub defect: Option<String>,
 }
 
 impl Default for Launch {
@@ -155,8 +171,10 @@ impl Default for Launch {
             stdin: Stdin::Null,
             stdout: Output::Read,
             stderr: Output::Read,
+            terminal: None,
             diagnostics: None,
             name: None,
+            defect: None,
         }
     }
 }
@@ -189,6 +207,9 @@ impl Launch {
     /// What is wrong with the command: it is empty, cannot be split into words, or has a NUL byte, which no program
     /// can be given.
     pub fn c_arguments(&self) -> Result<Vec<CString>, String> {
+        if let Some(defect) = &self.defect {
+            return Err(defect.clone());
+        }
         let arguments = self.command.arguments()?;
         if arguments.is_empty() {
             return Err("its command is empty".to_owned());

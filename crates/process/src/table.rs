@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use phalanx_core::timer::Timers;
 use phalanx_core::{ExitStatus, Signal};
 
-use crate::event::{Effect, Event, Grace, Input, Kill, NO_PROCESS, Request, Stream};
+use crate::event::{Effect, Event, Grace, Input, Kill, NO_PROCESS, Reach, Request, Stream};
 use crate::id::ProcessId;
 use crate::outcome::{Finished, Outcome, StartError};
 use crate::output::{Capture, Captured};
@@ -52,6 +52,7 @@ pub struct Table {
     urgent: VecDeque<Effect>,
     spawns: VecDeque<ProcessId>,
     events: VecDeque<Event>,
+    stream_ends: VecDeque<(ProcessId, Stream)>,
     deadlines: Timers<ProcessId>,
     shortage: Option<Shortage>,
     alive: usize,
@@ -82,6 +83,8 @@ struct Record {
     kill_at: Option<Instant>,
     timed_out: bool,
     killed: bool,
+    /// A kill of it meant everything that it started.
+    kills_all: bool,
     forced_kill: bool,
     expect_failed: bool,
     write_error: bool,
@@ -135,7 +138,10 @@ impl Table {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let held_back = self.shortage.is_some_and(|shortage| shortage.waiting);
-        self.events.is_empty() && self.urgent.is_empty() && (held_back || self.spawns.is_empty())
+        self.events.is_empty()
+            && self.stream_ends.is_empty()
+            && self.urgent.is_empty()
+            && (held_back || self.spawns.is_empty())
     }
 
     /// What has been kept so far of a stream of a process that has not ended.
@@ -159,7 +165,7 @@ impl Table {
             Request::Kill(kill) => self.kill(id, now, kill),
             Request::Signal(signal) => {
                 if record.phase == Phase::Running {
-                    self.urgent.push_back(Effect::Signal { id, signal, group: true });
+                    self.urgent.push_back(Effect::Signal { id, signal, reach: Reach::Group });
                 }
             }
             Request::Write(bytes) => self.write(id, bytes),
@@ -189,10 +195,16 @@ impl Table {
             }
             Input::Eof(stream) => {
                 record.open[stream as usize] = false;
+                if record.policy.listened {
+                    self.stream_ends.push_back((id, stream));
+                }
                 self.end_if_drained(id, now);
             }
             Input::StdinDrained => self.events.push_back(Event::StdinDrained { id }),
-            Input::WriteFailed => record.write_error = true,
+            Input::WriteFailed => {
+                record.write_error = true;
+                self.events.push_back(Event::StdinDrained { id });
+            }
             Input::Diagnostics(bytes) => record.diagnostics.append(bytes),
             Input::Exited(status) => self.exited(id, now, status),
         }
@@ -240,6 +252,19 @@ impl Table {
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// The next stream that has ended, of those that are listened to. Ask when there is no event left: the end of a
+    /// stream comes after what was said on it.
+    #[must_use]
+    pub fn poll_stream_end(&mut self) -> Option<(ProcessId, Stream)> {
+        self.stream_ends.pop_front()
+    }
+
+    /// Whether a stream may still bring something; `None` for a process that is unknown or has ended.
+    #[must_use]
+    pub fn is_open(&self, id: ProcessId, stream: Stream) -> Option<bool> {
+        self.records.get(&id).map(|record| record.open[stream as usize])
     }
 
     fn spawned(&mut self, id: ProcessId, now: Instant, pid: u32) {
@@ -313,7 +338,8 @@ impl Table {
             Phase::Running => {
                 if due(&mut record.kill_at) {
                     record.forced_kill = true;
-                    self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, group: true });
+                    let reach = if record.kills_all { Reach::Everything } else { Reach::Process };
+                    self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, reach });
                 } else if due(&mut record.timeout_at) {
                     record.timed_out = true;
                     self.kill(id, now, Kill::default());
@@ -328,13 +354,14 @@ impl Table {
     /// group is not to live on; else leave it alone.
     fn give_up_draining(&mut self, id: ProcessId, now: Instant, status: ExitStatus, swept: bool) {
         let record = self.records.get_mut(&id).expect("the caller found it");
-        if record.sweeps() && !swept {
-            let until = now + record.policy.leak_timeout;
-            record.phase = Phase::Draining { status, until, swept: true };
-            self.deadlines.insert(until, id);
-            self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, group: true });
-        } else {
-            self.end(id, now, Some(status), None);
+        match record.sweep() {
+            Some(reach) if !swept => {
+                let until = now + record.policy.leak_timeout;
+                record.phase = Phase::Draining { status, until, swept: true };
+                self.deadlines.insert(until, id);
+                self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, reach });
+            }
+            _ => self.end(id, now, Some(status), None),
         }
     }
 
@@ -349,7 +376,9 @@ impl Table {
             Phase::Running => {
                 record.killed = true;
                 let grace = record.grace(kill);
-                self.urgent.push_back(Effect::Signal { id, signal: kill.signal, group: kill.group });
+                let reach = if kill.group { Reach::Everything } else { Reach::Process };
+                record.kills_all |= kill.group;
+                self.urgent.push_back(Effect::Signal { id, signal: kill.signal, reach });
                 if let Some(grace) = grace {
                     self.arm(id, now, grace, |record| &mut record.kill_at);
                 }
@@ -389,9 +418,9 @@ impl Table {
         let record = self.records.remove(&id).expect("the caller found it");
         if record.pid.is_some() {
             self.alive -= 1;
-            if record.sweeps() {
+            if let Some(reach) = record.sweep() {
                 // Before the release: once the leader is reaped, the group may be somebody else's.
-                self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, group: true });
+                self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, reach });
             }
             self.urgent.push_back(Effect::Release(id));
             // Something has been given back.
@@ -419,6 +448,7 @@ impl Record {
             kill_at: None,
             timed_out: false,
             killed: false,
+            kills_all: false,
             forced_kill: false,
             expect_failed: false,
             write_error: false,
@@ -434,9 +464,14 @@ impl Record {
         }
     }
 
-    /// Whether what is left of the group is killed when the leader has ended.
-    fn sweeps(&self) -> bool {
-        self.killed || self.policy.leftovers == Leftovers::Kill
+    /// What is killed of what it left behind when it has ended.
+    fn sweep(&self) -> Option<Reach> {
+        match self.policy.leftovers {
+            _ if self.kills_all => Some(Reach::Everything),
+            // After an end of its own, whoever has left the group has left it on purpose.
+            Leftovers::Kill => Some(Reach::Group),
+            Leftovers::Leave => None,
+        }
     }
 
     fn grace(&self, kill: Kill) -> Option<Duration> {
@@ -472,6 +507,7 @@ impl Record {
             stdout: self.stdout,
             stderr: self.stderr,
             diagnostics: self.diagnostics,
+            ignore: self.policy.ignore,
         }
     }
 }

@@ -1,11 +1,10 @@
 //! The life of a process without a process, a clock or a sleep.
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing there")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use phalanx_core::{ExitStatus, Signal};
-use phalanx_process::event::{Effect, Event, Grace, Input, Kill, Request, Stream};
+use phalanx_process::event::{Effect, Event, Grace, Input, Kill, Reach, Request, Stream};
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::{Finished, StartError};
 use phalanx_process::spec::{Leftovers, Policy};
@@ -75,7 +74,11 @@ impl World {
     }
 
     fn signal(&self, signal: Signal) -> Effect {
-        Effect::Signal { id: self.id, signal, group: true }
+        self.signal_to(signal, Reach::Everything)
+    }
+
+    fn signal_to(&self, signal: Signal, reach: Reach) -> Effect {
+        Effect::Signal { id: self.id, signal, reach }
     }
 }
 
@@ -129,12 +132,12 @@ fn leftovers_that_are_not_wanted_are_killed_and_may_say_their_last_words() {
     let mut world = World::running(Policy { leftovers: Leftovers::Kill, ..Policy::default() });
     world.exit(0);
     world.pass(Policy::default().leak_timeout);
-    assert_eq!(world.effects(), [world.signal(Signal::KILL)]);
+    assert_eq!(world.effects(), [world.signal_to(Signal::KILL, Reach::Group)]);
     world.input(Input::Bytes(Stream::Stdout, b"last words"));
     world.close_streams();
     let finished = world.finished();
     assert_eq!((finished.outcome.leaked, finished.stdout.bytes()), (true, &b"last words"[..]));
-    assert_eq!(world.effects(), [world.signal(Signal::KILL), Effect::Release(world.id)]);
+    assert_eq!(world.effects(), [world.signal_to(Signal::KILL, Reach::Group), Effect::Release(world.id)]);
 }
 
 #[test]
@@ -185,6 +188,20 @@ fn only_polite_signals_arm_the_kill_unless_told_otherwise() {
         world.pass(60 * SECOND);
         assert_eq!(world.effects().len(), usize::from(armed), "{signal} {grace:?}");
     }
+}
+
+/// Item 70: a kill of the process alone reaches nobody else, neither when its grace is over nor when it has ended.
+#[test]
+fn a_kill_of_the_process_alone_leaves_what_it_started() {
+    let mut world = World::running(Policy::default());
+    world.request(Request::Kill(Kill { grace: Grace::After(SECOND), group: false, ..Kill::default() }));
+    world.pass(SECOND);
+    let alone = |signal| world.signal_to(signal, Reach::Process);
+    let (term, kill) = (alone(Signal::TERM), alone(Signal::KILL));
+    assert_eq!(world.effects(), [term, kill]);
+    world.close_streams();
+    world.exit(0);
+    assert_eq!(world.effects(), [Effect::Release(world.id)]);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn against(example: &str, workshop: &Workshop, name: &str, tool: &str, goal: Goa
 }
 
 /// An example of the process crate: it is that crate alone which is measured here.
-fn built(example: &str) -> Result<PathBuf, String> {
+pub(super) fn built(example: &str) -> Result<PathBuf, String> {
     let mut build = cargo(["build", "--quiet", "--release", "--package", "phalanx-process", "--example", example]);
     match build.status() {
         Ok(status) if status.success() => Ok(target().join("release/examples").join(example)),

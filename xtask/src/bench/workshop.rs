@@ -123,6 +123,13 @@ impl Phalanx {
         phalanx
     }
 
+    /// `phalanx` with any verb, its output unwanted.
+    pub(super) fn verb(&self, arguments: &[&str]) -> Command {
+        let mut phalanx = quiet(&self.0);
+        phalanx.args(arguments);
+        phalanx
+    }
+
     /// `phalanx nodeset`, reading the file or nothing, its output unwanted.
     pub(super) fn nodeset(&self, input: Option<&Path>) -> Command {
         let mut phalanx = input.map_or_else(|| quiet(&self.0), |input| fed(&self.0, input));

@@ -13,6 +13,7 @@ use phalanx_process::output::Capture;
 use phalanx_process::spec::{Environment, Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
+use super::again::{self, AgainError};
 use super::{Verdict, local};
 use crate::args::{RunArgs, Worker};
 use crate::connect::ConnectError;
@@ -22,6 +23,9 @@ use crate::work::WorkArgs;
 /// How long a process that was asked to end may take, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long what a command left running may go on speaking.
+const LEAK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How much of the stderr of a connector is kept to learn why it failed.
 const KEPT_OF_STDERR: usize = 4096;
 
@@ -30,6 +34,8 @@ const KEPT_OF_STDERR: usize = 4096;
 pub(crate) enum PlanError {
     #[error(transparent)]
     Hosts(#[from] HostsError),
+    #[error(transparent)]
+    Again(#[from] AgainError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -68,19 +74,21 @@ enum Way {
 }
 
 impl Plan {
-    /// Finds out what was meant.
+    /// Finds out what was meant. Only with `--failed-from` there may be no host.
     ///
     /// # Errors
     /// When it cannot work.
     pub(crate) fn new(args: &RunArgs) -> Result<Self, PlanError> {
-        let hosts = args.hosts.hosts()?;
-        let command = args.command.join(" ");
+        let (hosts, command) = match &args.failed_from {
+            Some(record) => again::hosts_and_command(record, args)?,
+            None => (args.hosts.hosts()?, args.command.join(" ")),
+        };
         if command.trim().is_empty() {
             return Err(PlanError::NoCommand);
         }
         let recipe = Recipe::new(args, command.clone())?;
         // Every host is alike to the substitution, so one look finds what is wrong with all of them.
-        recipe.command(&hosts[0], 0)?;
+        hosts.first().map(|host| recipe.command(host, 0)).transpose()?;
         let ssh = args.worker == Worker::Ssh;
         if ssh {
             // `user@host:port` says how to reach this one host.
@@ -186,6 +194,8 @@ pub(crate) fn policy(args: &WorkArgs) -> Policy {
         grace: Some(GRACE),
         // No child outlives the run.
         leftovers: Leftovers::Kill,
+        // Long enough for what a command started last to say its word, short enough not to wait for daemons.
+        leak_timeout: LEAK_TIMEOUT,
         capture_stdout: Capture::None,
         capture_stderr: Capture::Last(KEPT_OF_STDERR),
         listened: true,

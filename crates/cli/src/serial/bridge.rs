@@ -121,7 +121,7 @@ impl Bridge {
             Event::Ended { id, finished } => self.member(id).end(finished, &mut out),
             Event::Signal(signal) => self.left = Some(Left::By(signal)),
             // Its stderr is kept, and shown with its end.
-            Event::Attached | Event::Started { .. } | Event::Output { .. } | Event::Timer { .. } => {}
+            Event::Attached | Event::Started { .. } | Event::Output { .. } | Event::Timer { .. } | Event::Woken => {}
         }
         self.show(&out)
     }
@@ -142,9 +142,13 @@ impl Bridge {
         let Some(input) = &mut self.input else { return Ok(()) };
         let mut buffer = [0; 4096];
         let read = match input.read(&mut buffer) {
-            Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
+            // A raw terminal has no end of its own: it is gone, and the signal that says so is on its way.
+            Ok(0) | Err(_) if self.escape.is_some() => {
+                self.left = Some(Left::By(Signal::HUP));
+                return Ok(());
+            }
+            read => read?,
         };
         self.last = Instant::now();
         let mut typed = &buffer[..read];

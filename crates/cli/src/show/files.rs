@@ -7,9 +7,13 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use phalanx_process::event::Stream;
+
+/// Does not wait for the other end of a named pipe.
+const NON_BLOCKING: i32 = phalanx_process::spec::NON_BLOCKING;
 
 /// How many files are kept open.
 const OPEN: usize = 64;
@@ -79,13 +83,26 @@ impl Files {
                 self.open.remove(&oldest);
             }
             let first = !self.begun.contains(path);
-            let file = OpenOptions::new().create(true).write(true).truncate(first).append(!first).open(path)?;
+            let file = open(path, first)?;
             self.begun.insert(path.to_owned());
             self.age.push_back(path.to_owned());
             self.open.insert(path.to_owned(), file);
         }
         Ok(self.open.get_mut(path).expect("it was just opened"))
     }
+}
+
+/// Opens a file, anew for the first time. A named pipe without a reader would hold everything up, and one with a reader
+/// is not what was asked for.
+fn open(path: &Path, first: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(first).append(!first).custom_flags(NON_BLOCKING);
+    let file = options.open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_fifo() || kind.is_socket() {
+        return Err(io::Error::other("it is a named pipe or a socket, not a file"));
+    }
+    Ok(file)
 }
 
 /// Access rights do not tell everything: only making a file does.

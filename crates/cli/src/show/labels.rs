@@ -20,11 +20,13 @@ pub(crate) struct Labels {
     shown: bool,
     colours: Colours,
     partial: HashMap<(usize, Stream), Partial>,
+    /// Per stream, whose line was cut and goes on, as long as nobody else says something.
+    open: [Option<usize>; 2],
 }
 
 impl Labels {
     pub(crate) fn new(shown: bool, colours: Colours) -> Self {
-        Self { shown, colours, partial: HashMap::new() }
+        Self { shown, colours, partial: HashMap::new(), open: [None; 2] }
     }
 
     /// Shows the lines that `bytes` complete.
@@ -38,7 +40,17 @@ impl Labels {
     ) -> Result<(), ShowError> {
         let label = self.label(name, stream);
         let partial = self.partial.entry((host, stream)).or_default();
-        partial.feed(bytes, |lines| show(&label, stream, lines, screen))
+        let open = &mut self.open[stream as usize];
+        partial.feed(bytes, |lines| show(host, &label, open, stream, lines, screen))
+    }
+
+    /// Ends the line that was cut, before something else is said on that stream.
+    pub(crate) fn close_line(&mut self, stream: Stream, screen: &mut Screen) -> Result<(), ShowError> {
+        match self.open[stream as usize].take() {
+            None => Ok(()),
+            Some(_) if stream == Stream::Stdout => screen.stdout(b"\n"),
+            Some(_) => screen.stderr(b"\n"),
+        }
     }
 
     /// Shows the last lines of a host, which ended without a newline.
@@ -46,7 +58,11 @@ impl Labels {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let rest = self.partial.remove(&(host, stream)).map(|mut partial| partial.take()).unwrap_or_default();
             if !rest.is_empty() {
-                show(&self.label(name, stream), stream, &rest, screen)?;
+                let label = self.label(name, stream);
+                show(host, &label, &mut self.open[stream as usize], stream, &rest, screen)?;
+            }
+            if self.open[stream as usize] == Some(host) {
+                self.close_line(stream, screen)?;
             }
         }
         Ok(())
@@ -65,41 +81,62 @@ impl Labels {
     }
 }
 
-fn show(label: &[u8], stream: Stream, lines: &[u8], screen: &mut Screen) -> Result<(), ShowError> {
+fn show(
+    host: usize,
+    label: &[u8],
+    open: &mut Option<usize>,
+    stream: Stream,
+    lines: &[u8],
+    screen: &mut Screen,
+) -> Result<(), ShowError> {
     match stream {
-        Stream::Stdout => screen.write_stdout(|out| append(label, lines, out)),
-        Stream::Stderr => screen.write_stderr(|err| append(label, lines, err)),
+        Stream::Stdout => screen.write_stdout(|out| append(host, label, open, lines, out)),
+        Stream::Stderr => screen.write_stderr(|err| append(host, label, open, lines, err)),
     }
 }
 
-/// Appends each of the lines behind the label; the last gets a newline if it has none.
-fn append(label: &[u8], lines: &[u8], to: &mut Vec<u8>) {
-    let mut from = 0;
-    for newline in memchr_iter(b'\n', lines) {
-        to.extend_from_slice(label);
-        to.extend_from_slice(&lines[from..=newline]);
-        from = newline + 1;
-    }
-    if from < lines.len() {
-        to.extend_from_slice(label);
-        to.extend_from_slice(&lines[from..]);
+/// Appends each of the lines behind the label. A last one without a newline stays open: whoever comes next ends it,
+/// unless it is its own continuation.
+fn append(host: usize, label: &[u8], open: &mut Option<usize>, lines: &[u8], to: &mut Vec<u8>) {
+    let mut goes_on = *open == Some(host);
+    if open.is_some() && !goes_on {
         to.push(b'\n');
     }
+    let mut from = 0;
+    for end in memchr_iter(b'\n', lines).map(|newline| newline + 1).chain([lines.len()]) {
+        if from < end {
+            if !std::mem::take(&mut goes_on) {
+                to.extend_from_slice(label);
+            }
+            to.extend_from_slice(&lines[from..end]);
+        }
+        from = end;
+    }
+    *open = (!lines.ends_with(b"\n")).then_some(host);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What comes of pieces of hosts, one after the other.
+    fn labelled(pieces: &[(usize, &str)]) -> (String, Option<usize>) {
+        let (mut out, mut open) = (Vec::new(), None);
+        for (host, piece) in pieces {
+            append(*host, format!("n{host}: ").as_bytes(), &mut open, piece.as_bytes(), &mut out);
+        }
+        (String::from_utf8(out).unwrap(), open)
+    }
+
     #[test]
-    fn every_line_gets_the_label_and_the_last_a_newline() {
-        let labelled = |lines: &[u8]| {
-            let mut out = Vec::new();
-            append(b"n: ", lines, &mut out);
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(labelled(b"a\nb\n"), "n: a\nn: b\n");
-        assert_eq!(labelled(b"\n\nc"), "n: \nn: \nn: c\n");
-        assert_eq!(labelled(b""), "");
+    fn every_line_gets_the_label() {
+        assert_eq!(labelled(&[(1, "a\nb\n")]), ("n1: a\nn1: b\n".to_owned(), None));
+        assert_eq!(labelled(&[(1, "\n\n"), (2, "c\n")]).0, "n1: \nn1: \nn2: c\n");
+    }
+
+    #[test]
+    fn a_line_that_was_cut_goes_on_unless_somebody_else_speaks() {
+        assert_eq!(labelled(&[(1, "aa"), (1, "bb"), (1, "c\nd\n")]).0, "n1: aabbc\nn1: d\n");
+        assert_eq!(labelled(&[(1, "aa"), (2, "x\n"), (1, "bb")]), ("n1: aa\nn2: x\nn1: bb".to_owned(), Some(1)));
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! Each stream is collected and written in one piece per turn. Where both lead to the same place (a terminal, `2>&1`),
 //! what was collected for one is written before anything is collected for the other, so that the order of arrival
-//! survives. The status line is erased before, and drawn again after, anything else is written to a terminal.
+//! survives. The status line is erased before, and drawn again after, anything else is written to a terminal. The
+//! writing itself is done by a [`Writer`], which may be held up without holding us up.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::MetadataExt as _;
 
 use phalanx_process::style::Styles;
 
 use super::ShowError;
+use super::writer::{Target, Writer};
 
 /// Enough for a write to be worth its system call.
 const ENOUGH: usize = 64 * 1024;
@@ -24,6 +26,7 @@ pub(crate) struct Screen {
     colours: Colours,
     status: String,
     drawn: bool,
+    writer: Writer,
 }
 
 /// Which stream gets colours.
@@ -34,13 +37,17 @@ pub(crate) struct Colours {
 }
 
 impl Screen {
-    pub(crate) fn new() -> Self {
+    /// Nothing written yet.
+    ///
+    /// # Errors
+    /// When the system has no thread left for the writing.
+    pub(crate) fn new() -> io::Result<Self> {
         let stderr = io::stderr().is_terminal();
         let colours = Colours {
             stdout: Styles::of(&io::stdout()).are_coloured(),
             stderr: Styles::of(&io::stderr()).are_coloured(),
         };
-        Self {
+        Ok(Self {
             out: Vec::with_capacity(2 * ENOUGH),
             err: Vec::new(),
             same_place: same_place(),
@@ -48,7 +55,12 @@ impl Screen {
             colours,
             status: String::new(),
             drawn: false,
-        }
+            writer: Writer::start()?,
+        })
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
     }
 
     pub(crate) fn colours(&self) -> Colours {
@@ -56,13 +68,13 @@ impl Screen {
     }
 
     pub(crate) fn has_terminal(&self) -> bool {
-        self.stderr_is_terminal
+        // A dumb terminal cannot erase a line.
+        self.stderr_is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 
     /// How wide a table may be.
     pub(crate) fn columns(&self) -> usize {
-        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        columns.unwrap_or(80)
+        terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0))
     }
 
     /// Collects for stdout.
@@ -102,47 +114,45 @@ impl Screen {
         })
     }
 
-    /// Changes the status line, which is drawn with the next flush.
+    /// Changes the status line, cut to the width of the terminal: a wrapped line could not be erased.
     pub(crate) fn set_status(&mut self, status: &str) {
-        if self.status != status {
-            status.clone_into(&mut self.status);
-            self.redraw();
+        let width = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
+        let cut: String = status.chars().take(width.saturating_sub(1)).collect();
+        if self.status != cut {
+            self.status = cut;
+            let mut bytes = self.erasure();
+            bytes.extend(self.drawing());
+            self.writer.push(Target::Stderr, bytes);
         }
     }
 
-    /// Writes what was collected.
+    /// Hands on what was collected.
+    ///
+    /// # Errors
+    /// What went wrong with something handed on earlier.
     pub(crate) fn flush(&mut self) -> Result<(), ShowError> {
-        if self.out.is_empty() && self.err.is_empty() {
-            return Ok(());
+        if !self.out.is_empty() || !self.err.is_empty() {
+            let erasure = self.erasure();
+            self.writer.push(Target::Stderr, erasure);
+            let out = std::mem::replace(&mut self.out, Vec::with_capacity(2 * ENOUGH));
+            self.writer.push(Target::Stdout, out);
+            let mut err = std::mem::take(&mut self.err);
+            err.extend(self.drawing());
+            self.writer.push(Target::Stderr, err);
         }
-        self.erase();
-        // Both, even if the first fails: they may lead to different places.
-        let out = write(&mut self.out, &mut io::stdout().lock(), "stdout");
-        let err = write(&mut self.err, &mut io::stderr().lock(), "stderr");
-        self.redraw();
-        out.and(err)
+        self.writer.take_failure().map_or(Ok(()), Err)
     }
 
-    fn erase(&mut self) {
-        if std::mem::take(&mut self.drawn) {
-            // Only looks are at stake.
-            let _ = io::stderr().lock().write_all(b"\r\x1b[K");
-        }
+    /// What makes the status line disappear, if it is there.
+    fn erasure(&mut self) -> Vec<u8> {
+        if std::mem::take(&mut self.drawn) { b"\r\x1b[K".to_vec() } else { Vec::new() }
     }
 
-    fn redraw(&mut self) {
-        self.erase();
-        if !self.status.is_empty() {
-            let _ = io::stderr().lock().write_all(self.status.as_bytes());
-            self.drawn = true;
-        }
+    /// What makes it appear.
+    fn drawing(&mut self) -> Vec<u8> {
+        self.drawn = !self.status.is_empty();
+        self.status.as_bytes().to_vec()
     }
-}
-
-fn write(bytes: &mut Vec<u8>, to: &mut impl io::Write, name: &'static str) -> Result<(), ShowError> {
-    let written = to.write_all(bytes).and_then(|()| to.flush());
-    bytes.clear();
-    written.map_err(|error| ShowError { to: name, error })
 }
 
 /// Whether both streams lead to the same place, so that their order can be seen.

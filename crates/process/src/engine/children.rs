@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,12 @@ use phalanx_core::guardian::{Guardian, Line};
 use phalanx_core::limits::{open_descriptors, raise_descriptor_limit};
 use phalanx_core::pipe::{self, ReadOutcome};
 use phalanx_core::signal::SignalWatch;
-use phalanx_core::spawn::{Programs, SpawnError, Spawner};
+use phalanx_core::spawn::{Group, Programs, SpawnError, Spawner};
 use phalanx_core::{Child, Interest, Reactor, Readiness, Signal};
 
-use super::ends::{Ends, OpenFailed};
-use crate::event::{Effect, Input, Stream};
+use super::ends::{Ends, OpenFailed, OurSide, Ours};
+use super::hunt::Hunt;
+use crate::event::{Effect, Input, Reach, Stream};
 use crate::id::ProcessId;
 use crate::outcome::StartError;
 use crate::spec::{Environment, Launch};
@@ -47,6 +48,7 @@ pub(super) enum Role {
     Stderr,
     Stdin,
     Diagnostics,
+    Terminal,
 }
 
 /// The number of low bits of a key that hold the role.
@@ -62,7 +64,8 @@ pub(super) fn from_key(key: u64) -> (ProcessId, Role) {
         1 => Role::Stdout,
         2 => Role::Stderr,
         3 => Role::Stdin,
-        _ => Role::Diagnostics,
+        4 => Role::Diagnostics,
+        _ => Role::Terminal,
     };
     (ProcessId(key >> ROLE_BITS), role)
 }
@@ -78,6 +81,7 @@ pub(super) struct Children {
     ready: VecDeque<(ProcessId, Role)>,
     buffer: Box<[u8]>,
     descriptors: Descriptors,
+    hunt: Hunt,
     /// Whether it was said that nothing can be started although nothing of ours runs.
     shortage_told: bool,
     /// Present when exits are noticed by SIGCHLD instead of a pidfd each.
@@ -95,23 +99,27 @@ struct Descriptors {
 struct Live {
     child: Child,
     line: Option<Line>,
-    stdout: Option<OwnedFd>,
-    stderr: Option<OwnedFd>,
+    stdout: Option<Ours>,
+    stderr: Option<Ours>,
     diagnostics: Option<OwnedFd>,
+    /// The terminal, until it is released: closing it earlier would hang up on the program.
+    master: Option<OwnedFd>,
     /// Kept open until the child has ended, or its reader would see an end before the child has opened it.
-    _diagnostics_writer: Option<OwnedFd>,
+    diagnostics_writer: Option<OwnedFd>,
     stdin: Option<StdinPipe>,
     exited: bool,
     descriptors: usize,
 }
 
 struct StdinPipe {
-    fd: OwnedFd,
+    end: Ours,
     queue: VecDeque<Arc<[u8]>>,
     /// How much of the first of the queue has been written.
     written: usize,
     registered: bool,
     close_when_empty: bool,
+    /// Whether the last byte written left a line unfinished, which matters to a terminal.
+    within_line: bool,
 }
 
 /// What the children are driven with: the reactor, the table, and the time.
@@ -143,9 +151,20 @@ impl Children {
             ready: VecDeque::new(),
             buffer: vec![0; BUFFER].into(),
             descriptors: Descriptors { limit: limit_for_us.saturating_sub(used + HEADROOM), ours: 0 },
+            hunt: Hunt::default(),
             shortage_told: false,
             sigchld,
         })
+    }
+
+    /// When those who have left their groups are due to be looked for.
+    pub(super) fn next_hunt(&self) -> Option<Instant> {
+        self.hunt.due()
+    }
+
+    /// Looks for them, if it is time.
+    pub(super) fn hunt(&mut self, now: Instant) {
+        self.hunt.go(now);
     }
 
     pub(super) fn has_ready(&self) -> bool {
@@ -156,7 +175,7 @@ impl Children {
     pub(super) fn perform(&mut self, effect: Effect, launch: Option<&Launch>, mut hands: Hands<'_>) {
         match effect {
             Effect::Spawn(id) => self.spawn(id, launch.expect("who is started has a launch"), hands),
-            Effect::Signal { id, signal, group } => self.signal(id, signal, group),
+            Effect::Signal { id, signal, reach } => self.signal(id, signal, reach),
             Effect::Write(id, bytes) => {
                 let Some(live) = self.live.get_mut(&id) else { return };
                 match &mut live.stdin {
@@ -166,9 +185,9 @@ impl Children {
                 self.flush(id, &mut hands);
             }
             Effect::CloseStdin(id) => {
-                let stdin = self.live.get_mut(&id).and_then(|live| live.stdin.as_mut());
-                if let Some(stdin) = stdin {
-                    stdin.close_when_empty = true;
+                let Some(live) = self.live.get_mut(&id) else { return };
+                if let Some(stdin) = &mut live.stdin {
+                    stdin.close(live.master.as_ref());
                     self.flush(id, &mut hands);
                 }
             }
@@ -176,9 +195,15 @@ impl Children {
         }
     }
 
-    fn signal(&self, id: ProcessId, signal: Signal, group: bool) {
+    fn signal(&mut self, id: ProcessId, signal: Signal, reach: Reach) {
         let Some(live) = self.live.get(&id) else { return };
-        let sent = if group { live.child.signal_group(signal) } else { live.child.signal(signal) };
+        let sent = match reach {
+            Reach::Process => live.child.signal(signal),
+            Reach::Group | Reach::Everything => live.child.signal_group(signal),
+        };
+        if reach == Reach::Everything && live.diagnostics_writer.is_none() {
+            self.hunt.want(id, signal, live.child.pid());
+        }
         if let Err(error) = sent {
             log::warn!("cannot send {signal} to pid {}: {error}", live.child.pid());
         }
@@ -233,7 +258,7 @@ impl Children {
         }
         ends.register(id, reactor)?;
         let line = self.guardian_line();
-        let child = self.start(launch, &arguments, &ends, line.as_ref());
+        let child = self.start(id, launch, &arguments, &ends, line.as_ref());
         let child = match child {
             Ok(child) => child,
             Err(failure) => {
@@ -249,17 +274,18 @@ impl Children {
             let _ = child.reap();
             return Err(error.into());
         }
-        let descriptors = ends.kept() + usize::from(child.pidfd().is_some());
-        let (stdin, stdout, stderr, [diagnostics, diagnostics_writer]) = ends.into_ours();
-        let stdin = stdin.map(StdinPipe::new);
+        let ours = ends.into_ours();
+        let descriptors = ours.count() + usize::from(child.pidfd().is_some());
+        let OurSide { stdin, stdout, stderr, diagnostics, diagnostics_writer, master } = ours;
         Ok(Live {
             child,
             line,
             stdout,
             stderr,
             diagnostics,
-            _diagnostics_writer: diagnostics_writer,
-            stdin,
+            master,
+            diagnostics_writer,
+            stdin: stdin.map(StdinPipe::new),
             exited: false,
             descriptors,
         })
@@ -267,6 +293,7 @@ impl Children {
 
     fn start(
         &mut self,
+        id: ProcessId,
         launch: &Launch,
         arguments: &[std::ffi::CString],
         ends: &Ends,
@@ -284,6 +311,10 @@ impl Children {
         };
         let registration =
             self.guardian.as_ref().zip(line).map(|(guardian, line)| (guardian.registry(), line.offset()));
+        // What reports on its own doings is ssh, and what it leaves behind may be a connection that others share
+        // (ControlPersist): nobody is to hunt that.
+        let mark = launch.diagnostics.is_none().then(|| self.hunt.mark(id));
+        let group = if ends.slave().is_some() { Group::Session } else { Group::Own };
         // A program may have moved since it was found: look once more before giving up.
         for attempt in 0.. {
             let program = self.programs.find(name)?;
@@ -291,10 +322,11 @@ impl Children {
                 program,
                 arguments,
                 environment: environment.variables(),
+                mark: mark.as_deref(),
                 directory,
-                terminal: None,
+                terminal: ends.slave(),
                 ends: ends.childs(),
-                group: phalanx_core::spawn::Group::Own,
+                group,
                 outlives_us: false,
                 registration,
             };
@@ -344,6 +376,10 @@ impl Children {
         match role {
             Role::Exit => self.exited(id, hands),
             Role::Stdout | Role::Stderr | Role::Stdin | Role::Diagnostics => self.ready.push_back((id, role)),
+            Role::Terminal => {
+                self.ready.extend(ready.readable.then_some((id, Role::Stdout)));
+                self.ready.extend(ready.writable.then_some((id, Role::Stdin)));
+            }
         }
     }
 
@@ -397,27 +433,29 @@ impl Children {
         }
     }
 
-    /// Reads at most `reads` buffers; whether there may be more.
+    /// Reads at most `reads` buffers; whether there may be more. Only "would block" says that there is no more now: a
+    /// terminal hands out less than it has.
     fn read(&mut self, id: ProcessId, role: Role, reads: usize, hands: &mut Hands<'_>) -> bool {
         let Some(live) = self.live.get_mut(&id) else { return false };
-        let slot = match role {
-            Role::Stdout => &mut live.stdout,
-            Role::Stderr => &mut live.stderr,
-            _ => &mut live.diagnostics,
-        };
         for _ in 0..reads {
-            let Some(fd) = slot else { return false };
-            match pipe::read(&*fd, &mut self.buffer) {
+            let master = live.master.as_ref();
+            let fd = match role {
+                Role::Stdout => live.stdout.as_ref().map(|end| end.fd(master)),
+                Role::Stderr => live.stderr.as_ref().map(|end| end.fd(master)),
+                _ => live.diagnostics.as_ref().map(AsFd::as_fd),
+            };
+            let Some(fd) = fd else { return false };
+            match pipe::read(fd, &mut self.buffer) {
                 Ok(ReadOutcome::Bytes(count)) => hands.input(id, said(role, &self.buffer[..count])),
                 Ok(ReadOutcome::WouldBlock) => return false,
                 Ok(ReadOutcome::EndOfFile) => {
-                    *slot = None;
+                    live.close(role);
                     report_end(id, role, hands);
                     return false;
                 }
                 Err(error) => {
                     log::error!("cannot read what {id} says: {error}");
-                    *slot = None;
+                    live.close(role);
                     report_end(id, role, hands);
                     return false;
                 }
@@ -430,12 +468,14 @@ impl Children {
     fn flush(&mut self, id: ProcessId, hands: &mut Hands<'_>) -> bool {
         let Some(live) = self.live.get_mut(&id) else { return false };
         let Some(stdin) = &mut live.stdin else { return false };
-        let flushed = stdin.flush();
-        if matches!(flushed, Flushed::Blocked) && !stdin.registered {
-            stdin.registered = true;
-            if let Err(error) = hands.reactor.register(&stdin.fd, key(id, Role::Stdin), Interest::Writable) {
-                log::error!("cannot watch the stdin of {id}: {error}");
-            }
+        let flushed = stdin.flush(live.master.as_ref());
+        // A terminal is watched in both directions from the start.
+        if matches!(flushed, Flushed::Blocked)
+            && let Ours::Pipe(fd) = &stdin.end
+            && !std::mem::replace(&mut stdin.registered, true)
+            && let Err(error) = hands.reactor.register(fd, key(id, Role::Stdin), Interest::Writable)
+        {
+            log::error!("cannot watch the stdin of {id}: {error}");
         }
         match flushed {
             Flushed::Blocked => false,
@@ -497,21 +537,49 @@ enum Flushed {
     Failed,
 }
 
+impl Live {
+    fn close(&mut self, role: Role) {
+        match role {
+            Role::Stdout => self.stdout = None,
+            Role::Stderr => self.stderr = None,
+            _ => self.diagnostics = None,
+        }
+    }
+}
+
 impl StdinPipe {
-    fn new(fd: OwnedFd) -> Self {
-        Self { fd, queue: VecDeque::new(), written: 0, registered: false, close_when_empty: false }
+    fn new(end: Ours) -> Self {
+        let queue = VecDeque::new();
+        Self { end, queue, written: 0, registered: false, close_when_empty: false, within_line: false }
     }
 
-    fn flush(&mut self) -> Flushed {
+    /// Asks for the end. A pipe is closed once everything is written; a terminal is written its end-of-file character,
+    /// and once more if the first only completes a line.
+    fn close(&mut self, master: Option<&OwnedFd>) {
+        if std::mem::replace(&mut self.close_when_empty, true) || !matches!(self.end, Ours::Terminal) {
+            return;
+        }
+        let last = self.queue.back().and_then(|bytes| bytes.last());
+        let within_line = last.map_or(self.within_line, |byte| *byte != b'\n');
+        let character = master.map(phalanx_core::pty::end_of_input);
+        match character {
+            Some(Ok(Some(end))) => self.queue.push_back(vec![end; 1 + usize::from(within_line)].into()),
+            Some(Err(error)) => log::warn!("cannot end the input of a terminal: {error}"),
+            Some(Ok(None)) | None => {}
+        }
+    }
+
+    fn flush(&mut self, master: Option<&OwnedFd>) -> Flushed {
         let something = !self.queue.is_empty();
         for _ in 0..WRITES_PER_TURN {
             let Some(first) = self.queue.front() else { return Flushed::Drained { something } };
-            match pipe::write(&self.fd, &first[self.written..]) {
+            match pipe::write(self.end.fd(master), &first[self.written..]) {
                 Ok(None) => return Flushed::Blocked,
                 Ok(Some(count)) => self.written += count,
                 Err(_) => return Flushed::Failed,
             }
             if self.written == first.len() {
+                self.within_line = first.last().map_or(self.within_line, |byte| *byte != b'\n');
                 self.queue.pop_front();
                 self.written = 0;
             }
@@ -552,6 +620,13 @@ impl From<io::Error> for Failure {
 impl From<OpenFailed> for Failure {
     fn from(failed: OpenFailed) -> Self {
         match failed {
+            // Whoever has a pty gives it back some day.
+            OpenFailed::Terminal(error) => {
+                let exhausted = error.source.kind() == io::ErrorKind::StorageFull;
+                let reason = error.to_string();
+                let failure = Self::from(error.source);
+                Self { reason, shortage: failure.shortage || exhausted, ..failure }
+            }
             OpenFailed::Pipe(error) => error.into(),
             OpenFailed::File { path, error } => {
                 let mut failure = Self::from(error);
@@ -565,9 +640,11 @@ impl From<OpenFailed> for Failure {
 impl Drop for Children {
     /// No child outlives its engine.
     fn drop(&mut self) {
-        for live in self.live.values() {
+        for (id, live) in &self.live {
             let _ = live.child.signal_group(Signal::KILL);
+            self.hunt.want(*id, Signal::KILL, live.child.pid());
         }
+        self.hunt.finish();
         for (_, live) in std::mem::take(&mut self.live) {
             self.release_line(live.line);
             let _ = live.child.reap();

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use phalanx_core::pipe::{NO_CONTROLLING_TERMINAL, Pipe, set_fresh_nonblocking};
+use phalanx_core::pty::Pty;
 use phalanx_core::spawn::End;
+use phalanx_core::terminal::DeviceError;
 use phalanx_core::{Interest, Reactor};
 
 use super::children::{Role, key};
@@ -22,11 +24,31 @@ pub(super) struct Ends {
     stdin: Theirs,
     stdout: Theirs,
     stderr: Theirs,
-    our_stdin: Option<OwnedFd>,
-    our_stdout: Option<OwnedFd>,
-    our_stderr: Option<OwnedFd>,
+    our_stdin: Option<Ours>,
+    our_stdout: Option<Ours>,
+    our_stderr: Option<Ours>,
     diagnostics: [Option<OwnedFd>; 2],
     directory: Option<CString>,
+    master: Option<OwnedFd>,
+    slave: Option<CString>,
+}
+
+/// Our side of one end.
+pub(super) enum Ours {
+    /// A pipe of its own.
+    Pipe(OwnedFd),
+    /// The terminal: one descriptor for both directions.
+    Terminal,
+}
+
+impl Ours {
+    /// The descriptor; `master` is that of the terminal, which is there if this is one.
+    pub(super) fn fd<'a>(&'a self, master: Option<&'a OwnedFd>) -> BorrowedFd<'a> {
+        match self {
+            Self::Pipe(fd) => fd.as_fd(),
+            Self::Terminal => master.expect("an end that is a terminal has a master").as_fd(),
+        }
+    }
 }
 
 /// The child's side of one end.
@@ -36,6 +58,7 @@ enum Theirs {
     Null,
     Inherit,
     Stdout,
+    Terminal,
 }
 
 /// What could not be opened.
@@ -43,6 +66,7 @@ enum Theirs {
 pub(super) enum OpenFailed {
     Pipe(io::Error),
     File { path: PathBuf, error: io::Error },
+    Terminal(DeviceError),
 }
 
 impl From<io::Error> for OpenFailed {
@@ -54,15 +78,25 @@ impl From<io::Error> for OpenFailed {
 impl Ends {
     /// How many descriptors this launch will keep on our side, its pidfd included.
     pub(super) fn needed(launch: &Launch) -> usize {
-        let reads = [&launch.stdout, &launch.stderr].iter().filter(|output| matches!(output, Output::Read)).count();
-        let writes = usize::from(matches!(launch.stdin, Stdin::Pipe | Stdin::Data(_)));
-        1 + reads + writes + 2 * usize::from(launch.diagnostics.is_some())
+        let terminal = usize::from(launch.terminal.is_some());
+        let outputs = [(&launch.stdout, terminal), (&launch.stderr, 0)];
+        let reads = outputs.iter().filter(|(output, on)| matches!(output, Output::Read) && *on == 0).count();
+        let writes = usize::from(matches!(launch.stdin, Stdin::Pipe | Stdin::Data(_)) && terminal == 0);
+        1 + terminal + reads + writes + 2 * usize::from(launch.diagnostics.is_some())
     }
 
     pub(super) fn open(launch: &Launch) -> Result<Self, OpenFailed> {
-        let (stdin, our_stdin) = open_stdin(&launch.stdin)?;
-        let (stdout, our_stdout) = open_output(&launch.stdout)?;
-        let (stderr, our_stderr) = open_output(&launch.stderr)?;
+        let (master, slave) = open_terminal(launch)?;
+        let on_terminal = master.is_some();
+        let (stdin, our_stdin) = open_stdin(&launch.stdin, on_terminal)?;
+        let (stdout, our_stdout) = open_output(&launch.stdout, on_terminal)?;
+        let (stderr, our_stderr) = match (&launch.stdout, &launch.stderr) {
+            // One description for both, or they would overwrite each other.
+            (Output::File { path, .. }, Output::File { path: same, .. }) if path == same => (Theirs::Stdout, None),
+            (_, stderr) => open_output(stderr, false)?,
+        };
+        // What comes out of a terminal is read even where stdout goes elsewhere, or its writers would block.
+        let our_stdout = our_stdout.or(on_terminal.then_some(Ours::Terminal));
         let diagnostics = match launch.diagnostics {
             None => [None, None],
             Some(_) => {
@@ -72,20 +106,21 @@ impl Ends {
             }
         };
         let directory = launch.directory.as_deref().map(c_path).transpose()?;
-        Ok(Self { stdin, stdout, stderr, our_stdin, our_stdout, our_stderr, diagnostics, directory })
+        Ok(Self { stdin, stdout, stderr, our_stdin, our_stdout, our_stderr, diagnostics, directory, master, slave })
     }
 
-    /// Watches what we read.
+    /// Watches what we read, and a terminal in both directions at once.
     pub(super) fn register(&self, id: ProcessId, reactor: &Reactor) -> io::Result<()> {
-        let watched = [
-            (&self.our_stdout, Role::Stdout),
-            (&self.our_stderr, Role::Stderr),
-            (&self.diagnostics[0], Role::Diagnostics),
-        ];
-        for (fd, role) in watched {
-            if let Some(fd) = fd {
+        if let Some(master) = &self.master {
+            reactor.register(master, key(id, Role::Terminal), Interest::Both)?;
+        }
+        for (end, role) in [(&self.our_stdout, Role::Stdout), (&self.our_stderr, Role::Stderr)] {
+            if let Some(Ours::Pipe(fd)) = end {
                 reactor.register(fd, key(id, role), Interest::Readable)?;
             }
+        }
+        if let Some(fd) = &self.diagnostics[0] {
+            reactor.register(fd, key(id, Role::Diagnostics), Interest::Readable)?;
         }
         Ok(())
     }
@@ -108,14 +143,42 @@ impl Ends {
         [self.stdin.end(None), stdout, self.stderr.end(Some(stdout))]
     }
 
-    pub(super) fn kept(&self) -> usize {
-        let ours = [&self.our_stdin, &self.our_stdout, &self.our_stderr, &self.diagnostics[0], &self.diagnostics[1]];
-        ours.iter().filter(|fd| fd.is_some()).count()
+    /// The terminal that the child opens.
+    pub(super) fn slave(&self) -> Option<&CStr> {
+        self.slave.as_deref()
     }
 
     /// Our side; the child's is closed.
-    pub(super) fn into_ours(self) -> (Option<OwnedFd>, Option<OwnedFd>, Option<OwnedFd>, [Option<OwnedFd>; 2]) {
-        (self.our_stdin, self.our_stdout, self.our_stderr, self.diagnostics)
+    pub(super) fn into_ours(self) -> OurSide {
+        let [diagnostics, diagnostics_writer] = self.diagnostics;
+        OurSide {
+            stdin: self.our_stdin,
+            stdout: self.our_stdout,
+            stderr: self.our_stderr,
+            diagnostics,
+            diagnostics_writer,
+            master: self.master,
+        }
+    }
+}
+
+/// What we keep of the ends of one child.
+pub(super) struct OurSide {
+    pub(super) stdin: Option<Ours>,
+    pub(super) stdout: Option<Ours>,
+    pub(super) stderr: Option<Ours>,
+    pub(super) diagnostics: Option<OwnedFd>,
+    pub(super) diagnostics_writer: Option<OwnedFd>,
+    pub(super) master: Option<OwnedFd>,
+}
+
+impl OurSide {
+    /// How many descriptors these are.
+    pub(super) fn count(&self) -> usize {
+        let pipes = [&self.stdin, &self.stdout, &self.stderr];
+        let others = [&self.diagnostics, &self.diagnostics_writer, &self.master];
+        pipes.iter().filter(|end| matches!(end, Some(Ours::Pipe(_)))).count()
+            + others.iter().filter(|fd| fd.is_some()).count()
     }
 }
 
@@ -127,6 +190,7 @@ impl Theirs {
             Self::Null => null().map_or(End::Inherit, End::Descriptor),
             Self::Inherit => End::Inherit,
             Self::Stdout => stdout.unwrap_or(End::Inherit),
+            Self::Terminal => End::Terminal,
         }
     }
 }
@@ -138,8 +202,16 @@ fn null() -> Option<BorrowedFd<'static>> {
     NULL.get_or_init(open).as_ref().map(AsFd::as_fd)
 }
 
-fn open_stdin(stdin: &Stdin) -> Result<(Theirs, Option<OwnedFd>), OpenFailed> {
+fn open_terminal(launch: &Launch) -> Result<(Option<OwnedFd>, Option<CString>), OpenFailed> {
+    let Some(settings) = &launch.terminal else { return Ok((None, None)) };
+    let pty = Pty::open(settings).map_err(OpenFailed::Terminal)?;
+    let slave = c_path(pty.slave())?;
+    Ok((Some(pty.into_master()), Some(slave)))
+}
+
+fn open_stdin(stdin: &Stdin, on_terminal: bool) -> Result<(Theirs, Option<Ours>), OpenFailed> {
     Ok(match stdin {
+        Stdin::Data(_) | Stdin::Pipe if on_terminal => (Theirs::Terminal, Some(Ours::Terminal)),
         Stdin::Null => (Theirs::Null, None),
         Stdin::Inherit => (Theirs::Inherit, None),
         Stdin::Descriptor(fd) => (Theirs::Shared(Arc::clone(fd)), None),
@@ -147,13 +219,14 @@ fn open_stdin(stdin: &Stdin) -> Result<(Theirs, Option<OwnedFd>), OpenFailed> {
         Stdin::Data(_) | Stdin::Pipe => {
             let Pipe { reader, writer } = Pipe::new()?;
             set_fresh_nonblocking(&writer)?;
-            (Theirs::Owned(reader), Some(writer))
+            (Theirs::Owned(reader), Some(Ours::Pipe(writer)))
         }
     })
 }
 
-fn open_output(output: &Output) -> Result<(Theirs, Option<OwnedFd>), OpenFailed> {
+fn open_output(output: &Output, on_terminal: bool) -> Result<(Theirs, Option<Ours>), OpenFailed> {
     Ok(match output {
+        Output::Read if on_terminal => (Theirs::Terminal, Some(Ours::Terminal)),
         Output::Null => (Theirs::Null, None),
         Output::Inherit => (Theirs::Inherit, None),
         Output::WithStdout => (Theirs::Stdout, None),
@@ -166,7 +239,7 @@ fn open_output(output: &Output) -> Result<(Theirs, Option<OwnedFd>), OpenFailed>
         Output::Read => {
             let Pipe { reader, writer } = Pipe::new()?;
             set_fresh_nonblocking(&reader)?;
-            (Theirs::Owned(writer), Some(reader))
+            (Theirs::Owned(writer), Some(Ours::Pipe(reader)))
         }
     })
 }

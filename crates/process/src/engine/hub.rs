@@ -1,6 +1,7 @@
 //! Knows who listens to whom, and contains the one line in the workspace that runs user code.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,8 +9,8 @@ use std::time::Instant;
 use phalanx_core::timer::Timers;
 
 use super::Launches;
-use crate::event::{Event, Request};
-use crate::handler::{Context, Handler, Wishes};
+use crate::event::{Event, Notice, Request, Stream};
+use crate::handler::{Context, Handler, Tidings, Wishes};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::slot::Slot;
 use crate::subscription::Feed;
@@ -19,6 +20,10 @@ use crate::table::Table;
 #[derive(Default)]
 pub(super) struct Hub {
     handlers: HashMap<HandlerId, Box<dyn Handler>>,
+    /// How many processes each handler hears; it may be added to one before it is attached.
+    hearing: HashMap<HandlerId, usize>,
+    /// Handlers that nobody outside has a use for any more.
+    disowned: HashSet<HandlerId>,
     routes: HashMap<ProcessId, Vec<HandlerId>>,
     timers: Timers<TimerId>,
     timer_owners: HashMap<TimerId, HandlerId>,
@@ -37,11 +42,36 @@ pub(super) struct Ground<'a> {
 impl Hub {
     pub(super) fn attach(&mut self, id: HandlerId, handler: Box<dyn Handler>, ground: Ground<'_>) {
         self.handlers.insert(id, handler);
-        self.tell(id, &Event::Attached, ground);
+        self.tell(id, Tidings::Event(&Event::Attached), ground);
+    }
+
+    /// Nobody outside has a use for it any more: it goes when it hears no process any more.
+    pub(super) fn disown(&mut self, id: HandlerId) {
+        if self.hearing.contains_key(&id) {
+            self.disowned.insert(id);
+        } else {
+            self.handlers.remove(&id);
+        }
     }
 
     pub(super) fn route(&mut self, process: ProcessId, handler: HandlerId) {
-        self.routes.entry(process).or_default().push(handler);
+        let route = self.routes.entry(process).or_default();
+        if !route.contains(&handler) {
+            route.push(handler);
+            *self.hearing.entry(handler).or_default() += 1;
+        }
+    }
+
+    /// A process that this handler heard is over.
+    fn unroute(&mut self, handler: HandlerId) {
+        let Entry::Occupied(mut count) = self.hearing.entry(handler) else { return };
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+            if self.disowned.remove(&handler) {
+                self.handlers.remove(&handler);
+            }
+        }
     }
 
     pub(super) fn watch(&mut self, process: ProcessId, slot: Arc<Slot>) {
@@ -63,16 +93,54 @@ impl Hub {
             // The last event takes the route with it; the others borrow it for the time of the telling.
             let route = self.routes.remove(&process).unwrap_or_default();
             for &handler in &route {
-                if self.tell(handler, event, ground.reborrow()) == Told::Panicked {
-                    blame_handler(event);
+                self.tell(handler, Tidings::Event(event), ground.reborrow());
+            }
+            if let Event::Ended { finished, .. } = event {
+                // There is no record left to mark, so the event itself says it.
+                for (_, blame) in self.wishes.blames.extract_if(.., |(blamed, _)| *blamed == process) {
+                    Arc::make_mut(finished).blame(blame);
                 }
             }
-            if !route.is_empty() && !matches!(event, Event::Ended { .. }) {
-                self.routes.insert(process, route);
+            if matches!(event, Event::Ended { .. }) {
+                let added = self.routes.remove(&process).unwrap_or_default();
+                route.into_iter().chain(added).for_each(|handler| self.unroute(handler));
+            } else {
+                self.restore(process, route);
             }
             self.tell_waiters(process, event, ground.now);
         }
         self.feeds.retain(|feed| feed.send(event));
+    }
+
+    /// Gives a route back, before whoever was added to it meanwhile.
+    fn restore(&mut self, process: ProcessId, mut route: Vec<HandlerId>) {
+        if let Some(added) = self.routes.remove(&process) {
+            // Somebody added twice is told once: the count of routes must agree.
+            for handler in added {
+                if !route.contains(&handler) {
+                    route.push(handler);
+                } else {
+                    self.unroute(handler);
+                }
+            }
+        }
+        if !route.is_empty() {
+            self.routes.insert(process, route);
+        }
+    }
+
+    /// Tells all handlers of a process that one of its streams has ended.
+    pub(super) fn end_stream(&mut self, id: ProcessId, stream: Stream, mut ground: Ground<'_>) {
+        let route = self.routes.remove(&id).unwrap_or_default();
+        for &handler in &route {
+            self.tell(handler, Tidings::Notice(&Notice::StreamEnded { id, stream }), ground.reborrow());
+        }
+        self.restore(id, route);
+    }
+
+    /// Gives one handler a notice.
+    pub(super) fn notify(&mut self, handler: HandlerId, notice: Notice, ground: Ground<'_>) {
+        self.tell(handler, Tidings::Notice(&notice), ground);
     }
 
     fn tell_waiters(&mut self, process: ProcessId, event: &Event, now: Instant) {
@@ -87,6 +155,11 @@ impl Hub {
                     slot.ended(Arc::clone(finished));
                 }
             }
+            Event::StdinDrained { .. } => {
+                if let Some(slot) = self.slots.get(&process) {
+                    slot.stdin_drained();
+                }
+            }
             _ => {}
         }
     }
@@ -95,7 +168,7 @@ impl Hub {
     pub(super) fn expire(&mut self, ground: Ground<'_>) -> Option<TimerId> {
         let timer = self.timers.expired(ground.now)?;
         if let Some(owner) = self.timer_owners.remove(&timer) {
-            self.tell(owner, &Event::Timer { timer }, ground);
+            self.tell(owner, Tidings::Event(&Event::Timer { timer }), ground);
         }
         Some(timer)
     }
@@ -104,30 +177,34 @@ impl Hub {
         self.timers.next()
     }
 
-    /// Runs one handler for one event.
-    fn tell(&mut self, id: HandlerId, event: &Event, ground: Ground<'_>) -> Told {
-        let Some(handler) = self.handlers.get_mut(&id) else { return Told::Well };
+    /// Runs one handler once.
+    fn tell(&mut self, id: HandlerId, tidings: Tidings<'_>, ground: Ground<'_>) {
+        let Some(handler) = self.handlers.get_mut(&id) else { return };
         let Ground { table, launches, now } = ground;
         let mut context = Context { table, launches, wishes: &mut self.wishes, me: id, now };
         // AssertUnwindSafe: the table and the wishes only ever grow by whole entries, and a handler that panicked may
         // find its own state half done, which is its author's business.
-        let run = catch_unwind(AssertUnwindSafe(|| handler.on_event(&mut context, event)));
+        let run = catch_unwind(AssertUnwindSafe(|| match tidings {
+            Tidings::Event(event) => handler.on_event(&mut context, event),
+            Tidings::Notice(notice) => handler.on_notice(&mut context, notice),
+        }));
+        if run.is_err()
+            && let Some(process) = tidings.process()
+        {
+            context.request(process, Request::HandlerPanicked);
+        }
         self.grant();
-        let Err(panic) = run else { return Told::Well };
+        let Err(panic) = run else { return };
         let text = panic_text(&*panic);
-        match event.process() {
-            Some(process) => {
-                log::error!("a handler of {process} panicked: {text}");
-                table.handle_request(process, now, Request::HandlerPanicked);
-            }
+        match tidings.process() {
+            Some(process) => log::error!("a handler of {process} panicked: {text}"),
             None => log::error!("a handler panicked: {text}"),
         }
-        Told::Panicked
     }
 
     fn grant(&mut self) {
-        for (process, handler) in self.wishes.routes.drain(..) {
-            self.routes.entry(process).or_default().push(handler);
+        for (process, handler) in std::mem::take(&mut self.wishes.routes) {
+            self.route(process, handler);
         }
         self.slots.extend(self.wishes.slots.drain(..));
         for (deadline, timer, handler) in self.wishes.timers.drain(..) {
@@ -137,22 +214,6 @@ impl Hub {
         for handler in self.wishes.farewells.drain(..) {
             self.handlers.remove(&handler);
         }
-    }
-}
-
-/// How a handler took an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Well,
-    Panicked,
-}
-
-/// After the last event there is no record to mark, so the event itself says it.
-fn blame_handler(event: &mut Event) {
-    if let Event::Ended { finished, .. } = event {
-        let finished = Arc::make_mut(finished);
-        finished.outcome.handler_panicked = true;
-        finished.ok = false;
     }
 }
 

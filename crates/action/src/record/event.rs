@@ -1,0 +1,150 @@
+//! The schema of events, as they are written: one JSON object per line, for `--json` and for records.
+//!
+//! Documented in `docs/json.md`; the version counts up when a field changes its meaning or goes, new fields may come at
+//! any time. How events are read again is in the reader next door, which forgives more than is written here.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use phalanx_process::event::Stream;
+use serde::Serialize;
+
+/// The version of the schema.
+pub const VERSION: u32 = 1;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event<'a> {
+    /// The first object of a record: a command is about to be run on these hosts.
+    Run {
+        /// The command, as it was given, before anything is substituted.
+        command: &'a str,
+        /// The hosts, in order.
+        hosts: &'a [String],
+        /// How it gets there: `ssh` or `exec`.
+        worker: &'a str,
+        /// How many work at once.
+        fanout: usize,
+        /// The version of the program.
+        phalanx: &'a str,
+    },
+    /// A process was started.
+    Started {
+        /// The host.
+        node: &'a str,
+        /// The local process: that of ssh, for remote commands.
+        pid: u32,
+    },
+    /// It said something.
+    Output {
+        /// The host.
+        node: &'a str,
+        /// `stdout` or `stderr`.
+        stream: &'static str,
+        /// What.
+        #[serde(flatten)]
+        data: Data<'a>,
+    },
+    /// Files have got so far, of all hosts together.
+    Progress {
+        /// Bytes of them.
+        bytes: u64,
+        /// Files of which all bytes were transferred.
+        files: u64,
+        /// How many bytes there are, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_bytes: Option<u64>,
+        /// How many files there are, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_files: Option<u64>,
+    },
+    /// It is over.
+    Ended {
+        /// The host.
+        node: &'a str,
+        /// Whether all is well.
+        ok: bool,
+        /// What became of it, in a word.
+        result: &'a str,
+        /// The exit code, if it exited.
+        exit_code: Option<i32>,
+        /// The signal that ended it, by name.
+        signal: Option<String>,
+        /// It did not go when asked, and was killed.
+        forced_kill: bool,
+        /// It left something running that kept its streams open.
+        leaked: bool,
+        /// How long it ran, in seconds.
+        duration: Option<f64>,
+        /// A sentence for people.
+        message: String,
+    },
+    /// The run is over.
+    Summary {
+        /// How many hosts.
+        total: usize,
+        /// How many are ok.
+        ok: usize,
+        /// How many are not.
+        failed: usize,
+        /// The exit status of the run.
+        exit_status: u8,
+        /// The hosts by what became of them.
+        results: BTreeMap<&'a str, Hosts>,
+    },
+}
+
+/// Output: text where it is UTF-8, else base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Data<'a> {
+    /// As it is.
+    Text(Cow<'a, str>),
+    /// By RFC 4648, section 4.
+    Base64(String),
+}
+
+/// Some hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hosts {
+    /// How many.
+    pub count: usize,
+    /// Their folded names.
+    pub nodes: String,
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    version: u32,
+    time: f64,
+    #[serde(flatten)]
+    event: &'a Event<'a>,
+}
+
+impl<'a> Event<'a> {
+    /// What `node` said on `stream`.
+    #[must_use]
+    pub fn output(node: &'a str, stream: Stream, bytes: &'a [u8]) -> Self {
+        let stream = match stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        };
+        let data = match std::str::from_utf8(bytes) {
+            Ok(text) => Data::Text(Cow::Borrowed(text)),
+            Err(_) => Data::Base64(STANDARD.encode(bytes)),
+        };
+        Self::Output { node, stream, data }
+    }
+
+    /// Appends the event to `to` as one line.
+    pub fn write(&self, time: SystemTime, to: &mut Vec<u8>) {
+        let time = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let object = Object { version: VERSION, time, event: self };
+        serde_json::to_writer(&mut *to, &object).expect("an object of strings and numbers can be written into memory");
+        to.push(b'\n');
+    }
+}

@@ -1,0 +1,105 @@
+//! What happens in a run as the events of docs/json.md, for `--json` and for `--record`. Knows nothing of where they
+//! go: every event is appended to bytes, as one line.
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::time::SystemTime;
+
+use phalanx_action::files::transfers::Progress;
+use phalanx_action::record::event::{Event, Hosts};
+use phalanx_nodeset::fold_names;
+use phalanx_process::event::Stream;
+use phalanx_process::outcome::Outcome;
+
+use super::partial::Partial;
+use crate::run::{Plan, Tally, Verdict};
+
+/// Makes events; the beginnings of lines wait here for their ends.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    partial: HashMap<(usize, Stream), Partial>,
+}
+
+impl Events {
+    /// The first object of a record.
+    pub(crate) fn run(plan: &Plan, to: &mut Vec<u8>) {
+        let worker = if plan.ssh { "ssh" } else { "exec" };
+        let phalanx = env!("CARGO_PKG_VERSION");
+        let (command, hosts, fanout) = (plan.command.as_str(), &*plan.hosts, plan.fanout);
+        write(&Event::Run { command, hosts, worker, fanout, phalanx }, to);
+    }
+
+    pub(crate) fn started(node: &str, pid: u32, to: &mut Vec<u8>) {
+        write(&Event::Started { node, pid }, to);
+    }
+
+    pub(crate) fn output(&mut self, host: usize, node: &str, stream: Stream, bytes: &[u8], to: &mut Vec<u8>) {
+        let partial = self.partial.entry((host, stream)).or_default();
+        let Ok(()) = partial.feed(bytes, |lines| {
+            let lines = lines.split_inclusive(|byte| *byte == b'\n');
+            lines.for_each(|line| write(&Event::output(node, stream, line), to));
+            Ok::<(), Infallible>(())
+        });
+    }
+
+    pub(crate) fn progress(progress: Progress, total: Option<Progress>, to: &mut Vec<u8>) {
+        let (total_bytes, total_files) = (total.map(|total| total.bytes), total.map(|total| total.files));
+        write(&Event::Progress { bytes: progress.bytes, files: progress.files, total_bytes, total_files }, to);
+    }
+
+    pub(crate) fn ended(
+        &mut self,
+        host: usize,
+        node: &str,
+        verdict: &Verdict,
+        outcome: Option<&Outcome>,
+        to: &mut Vec<u8>,
+    ) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let rest = self.partial.remove(&(host, stream)).map(|mut partial| partial.take()).unwrap_or_default();
+            if !rest.is_empty() {
+                write(&Event::output(node, stream, &rest), to);
+            }
+        }
+        write(&end(node, verdict, outcome), to);
+    }
+
+    pub(crate) fn summary(&mut self, plan: &Plan, tally: &Tally, exit_status: u8, to: &mut Vec<u8>) {
+        // Who was never started has no end of its own in the stream yet.
+        let mut results: BTreeMap<&'static str, Vec<usize>> = BTreeMap::new();
+        for (host, verdict) in tally.verdicts() {
+            if *verdict == Verdict::NotStarted {
+                self.ended(host, &plan.hosts[host], verdict, None, to);
+            }
+            results.entry(verdict.word()).or_default().push(host);
+        }
+        let results = results.into_iter().map(|(word, hosts)| {
+            let nodes = fold_names(hosts.iter().map(|host| &plan.hosts[*host]));
+            (word, Hosts { count: hosts.len(), nodes })
+        });
+        let (total, failed) = (tally.total(), tally.failed());
+        write(&Event::Summary { total, ok: total - failed, failed, exit_status, results: results.collect() }, to);
+    }
+}
+
+fn end<'a>(node: &'a str, verdict: &Verdict, outcome: Option<&Outcome>) -> Event<'a> {
+    let signal = match verdict {
+        Verdict::Signal(Some(number)) => phalanx_process::Signal::from_number(*number).map(|signal| signal.to_string()),
+        _ => None,
+    };
+    Event::Ended {
+        node,
+        ok: verdict.is_ok(),
+        result: verdict.word(),
+        exit_code: verdict.exit_code(),
+        signal,
+        forced_kill: outcome.is_some_and(|outcome| outcome.forced_kill),
+        leaked: outcome.is_some_and(|outcome| outcome.leaked),
+        duration: outcome.and_then(Outcome::duration).map(|duration| duration.as_secs_f64()),
+        message: verdict.sentence(),
+    }
+}
+
+fn write(event: &Event<'_>, to: &mut Vec<u8>) {
+    event.write(SystemTime::now(), to);
+}

@@ -1,0 +1,234 @@
+//! Expecting something of a process, and conversing with it. The rules of what is found are those of [`crate::expect`].
+
+use std::sync::Arc;
+
+use super::{Process, Run};
+use crate::event::Stream;
+use crate::expect::{Expect, Found, InvalidNeedle, Needle, Outcome, Script, Verdict};
+use crate::watch::{ExpectFailed, Limit, Watch, Watched};
+
+/// What can be given where needles are asked for: one needle, several, or an [`Expect`] made earlier.
+pub trait IntoExpect {
+    /// The needles, compiled.
+    ///
+    /// # Errors
+    /// When a regular expression is malformed.
+    fn into_expect(self) -> Result<Expect, InvalidNeedle>;
+}
+
+impl IntoExpect for Expect {
+    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+        Ok(self)
+    }
+}
+
+impl IntoExpect for &Expect {
+    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+        Ok(self.clone())
+    }
+}
+
+impl IntoExpect for &str {
+    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+        Expect::one(self)
+    }
+}
+
+impl IntoExpect for Needle {
+    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+        Expect::one(self)
+    }
+}
+
+impl<N: Into<Needle>, const COUNT: usize> IntoExpect for [N; COUNT] {
+    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+        Expect::new(self)
+    }
+}
+
+impl<N: Into<Needle>> IntoExpect for Vec<N> {
+    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+        Expect::new(self)
+    }
+}
+
+impl Process {
+    /// Waits until it says on stdout what is expected, but no longer than its
+    /// [default](Process::default_expect_timeout). Looks first at what was received and not yet consumed.
+    ///
+    /// A miss is logged, and makes the process "not ok" (see [`crate::spec::Faults::expect_failed`]).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use phalanx_process::{Process, expect::Needle, spec::Output};
+    ///
+    /// // A shell writes its prompt to stderr, and only if that is a terminal too.
+    /// let shell = Process::new("sh").pty().stderr_to(Output::WithStdout).env("PS1", "ready> ");
+    /// let shell = shell.default_expect_timeout(Some(Duration::from_secs(60))).start();
+    /// shell.expect("ready> ")?;
+    /// shell.write("echo $((6 * 7))\n");
+    /// let found = shell.expect(Needle::regex(r"^(\d+)$"))?;
+    /// assert_eq!(found.group_text(1).as_deref(), Some("42"));
+    /// shell.close_stdin();
+    /// # Ok::<(), phalanx_process::watch::ExpectFailed>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it did not come: the time was over, or stdout has ended. When a needle is malformed.
+    ///
+    /// # Panics
+    /// When the process was never started, or inside a handler; those use [`crate::watch::ExpectHandler`].
+    pub fn expect(&self, needles: impl IntoExpect) -> Result<Found, ExpectFailed> {
+        self.expect_on(Stream::Stdout, Limit::Default, needles)
+    }
+
+    /// As [`Process::expect`], with a limit of its own. With no time at all it only looks at what was received, and a
+    /// miss is no failure.
+    ///
+    /// # Errors
+    /// As [`Process::expect`].
+    ///
+    /// # Panics
+    /// As [`Process::expect`].
+    pub fn expect_within(&self, limit: impl Into<Limit>, needles: impl IntoExpect) -> Result<Found, ExpectFailed> {
+        self.expect_on(Stream::Stdout, limit.into(), needles)
+    }
+
+    /// As [`Process::expect`], on either stream and with a limit of its own.
+    ///
+    /// # Errors
+    /// As [`Process::expect`].
+    ///
+    /// # Panics
+    /// As [`Process::expect`].
+    pub fn expect_on(&self, stream: Stream, limit: Limit, needles: impl IntoExpect) -> Result<Found, ExpectFailed> {
+        let needles = needles.into_expect()?;
+        Ok(self.promise(stream, limit, needles).wait()?)
+    }
+
+    /// Consumes everything received so far: what is expected next must come after it.
+    ///
+    /// # Panics
+    /// When the process was never started.
+    pub fn skip_received(&self, stream: Stream) {
+        self.with_watch(|watch| watch.skip_received(stream));
+    }
+
+    /// Every match from here on, one after the other, until the stream ends or one of them takes longer than the limit;
+    /// neither is a failure.
+    ///
+    /// ```
+    /// use phalanx_process::{Process, event::Stream, expect::Needle, watch::Limit};
+    ///
+    /// let process = Process::shell("echo a=1 b=2 c=3").start();
+    /// let values = process.matches(Stream::Stdout, Limit::Never, Needle::regex(r"=(\d)"))?;
+    /// let values: Vec<_> = values.map(|found| found.group_text(1).unwrap().into_owned()).collect();
+    /// assert_eq!(values, ["1", "2", "3"]);
+    /// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a needle is malformed.
+    pub fn matches(&self, stream: Stream, limit: Limit, needles: impl IntoExpect) -> Result<Matches, InvalidNeedle> {
+        Ok(Matches { process: self.clone(), stream, limit, needles: needles.into_expect()?, over: false })
+    }
+
+    /// Plays a script: answers what it says on stdout until the script has succeeded or failed. The limit is for each
+    /// answer. Anything but success makes the process "not ok". Its stdin must be live: a [`pty`](Process::pty), or
+    /// [`crate::spec::Stdin::Pipe`].
+    ///
+    /// # Errors
+    /// When a needle is malformed.
+    ///
+    /// # Panics
+    /// As [`Process::expect`].
+    pub fn converse(&self, limit: Limit, script: &Script) -> Result<Outcome, InvalidNeedle> {
+        self.inner.conductor.assert_outside("converse with a process");
+        let limit = self.limit(limit);
+        self.with_watch(|watch| watch.converse(Stream::Stdout, script, limit))
+    }
+
+    fn limit(&self, limit: Limit) -> Option<std::time::Duration> {
+        match limit {
+            Limit::Default => self.state().expect_timeout,
+            Limit::Never => None,
+            Limit::After(limit) => Some(limit),
+        }
+    }
+
+    fn promise(&self, stream: Stream, limit: Limit, needles: Expect) -> crate::watch::Promise {
+        self.inner.conductor.assert_outside("expect something of a process");
+        let limit = self.limit(limit);
+        let strict = limit != Some(std::time::Duration::ZERO);
+        self.with_watch(|watch| watch.expect(stream, needles, limit, strict))
+    }
+
+    fn with_watch<T>(&self, with: impl FnOnce(&Watch) -> T) -> T {
+        let Run { id, slot, watch } =
+            self.run_state().expect("a process must be started before something can be expected of it");
+        with(watch.get_or_init(|| {
+            let (name, warns) = {
+                let state = self.state();
+                (state.spec.launch.name(), !state.spec.policy.nolog.expect_failed)
+            };
+            Watch::new(&self.inner.conductor, Watched { id, name, slot: Arc::clone(&slot), warns })
+        }))
+    }
+}
+
+/// Waits until each of several processes says what is expected, all at once: the verdicts, in the order of the
+/// processes. Nobody is waited for longer than the limit.
+///
+/// ```
+/// use std::time::Duration;
+/// use phalanx_process::{Process, process::expect_all, event::Stream};
+///
+/// let servers: Vec<_> = (0..3).map(|n| Process::shell(format!("echo server {n} is up; sleep 100")).start()).collect();
+/// let verdicts = expect_all(&servers, Stream::Stdout, Duration::from_secs(60), "is up")?;
+/// assert!(verdicts.iter().all(Result::is_ok));
+/// servers.iter().for_each(Process::kill);
+/// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
+/// ```
+///
+/// # Errors
+/// When a needle is malformed.
+///
+/// # Panics
+/// As [`Process::expect`].
+pub fn expect_all(
+    processes: &[Process],
+    stream: Stream,
+    limit: impl Into<Limit>,
+    needles: impl IntoExpect,
+) -> Result<Vec<Verdict>, InvalidNeedle> {
+    let (limit, needles) = (limit.into(), needles.into_expect()?);
+    let promises: Vec<_> = processes.iter().map(|process| process.promise(stream, limit, needles.clone())).collect();
+    Ok(promises.into_iter().map(crate::watch::Promise::wait).collect())
+}
+
+/// Every match in a stream; see [`Process::matches`].
+#[derive(Debug)]
+pub struct Matches {
+    process: Process,
+    stream: Stream,
+    limit: Limit,
+    needles: Expect,
+    over: bool,
+}
+
+impl Iterator for Matches {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        if self.over {
+            return None;
+        }
+        self.process.inner.conductor.assert_outside("wait for a match");
+        let limit = self.process.limit(self.limit);
+        let promise = self.process.with_watch(|watch| watch.expect(self.stream, self.needles.clone(), limit, false));
+        let found = promise.wait().ok();
+        // An empty match would be found again for ever.
+        self.over = found.as_ref().is_none_or(|found| found.position().is_empty());
+        found
+    }
+}

@@ -1,0 +1,346 @@
+//! Expecting something of a process: a handler that holds the [matcher](crate::expect) of each stream, and the mailbox
+//! through which the handles of a process ask it.
+//!
+//! ```text
+//!  process.expect(…) ──▶ mailbox ──▶ Notice::Called ──▶ Watch ──▶ Seeker (stdout), Seeker (stderr)
+//!        ▲                                                │  ▲
+//!        └───────────── channel ◀── answer ───────────────┘  └── output, ends of streams, timers
+//! ```
+//!
+//! The matcher lives on the engine's thread, where the bytes are; whoever asks waits on a channel. A watch is made when
+//! something is first expected of a process and starts with what has been kept of its output, so that nothing is missed
+//! that was said before. It is called only when no event is left to tell: what was kept then is all that was said.
+
+mod callback;
+mod seeker;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use callback::{ExpectHandler, Next};
+use seeker::{Answer, Seeker, What};
+
+use crate::conductor::Conductor;
+use crate::event::{Event, Notice, Request, Stream};
+use crate::expect::{Expect, InvalidNeedle, Missed, Outcome, Reason, Script, Verdict};
+use crate::handler::{Context, Handler};
+use crate::id::{HandlerId, ProcessId, TimerId};
+use crate::outcome::Blame;
+use crate::slot::Slot;
+
+/// How long to wait for what is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Limit {
+    /// As long as the process says ([`crate::Process::default_expect_timeout`]): for ever, unless it was told otherwise.
+    #[default]
+    Default,
+    /// For ever, or rather until the stream ends.
+    Never,
+    /// So long. No time at all is a look at what was received, and a miss is no failure.
+    After(Duration),
+}
+
+impl From<Duration> for Limit {
+    fn from(limit: Duration) -> Self {
+        Self::After(limit)
+    }
+}
+
+/// Something expected of a stream did not come, or could not even be looked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExpectFailed {
+    /// A needle is malformed.
+    #[error(transparent)]
+    Invalid(#[from] InvalidNeedle),
+    /// It did not come.
+    #[error(transparent)]
+    Missed(#[from] Missed),
+}
+
+/// Whoever asks, and how it wants to hear.
+struct Ask {
+    stream: Stream,
+    what: What,
+    limit: Option<Duration>,
+    /// Whether a miss is the process's fault.
+    strict: bool,
+    reply: Reply,
+}
+
+type Reply = Box<dyn FnOnce(Answer) + Send>;
+
+enum Letter {
+    Ask(Ask),
+    Skip(Stream),
+}
+
+type Mailbox = Arc<Mutex<Vec<Letter>>>;
+
+fn post(mailbox: &Mailbox, letter: Letter) {
+    mailbox.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+}
+
+/// What a watch needs to know of its process.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched {
+    pub(crate) id: ProcessId,
+    pub(crate) name: String,
+    pub(crate) slot: Arc<Slot>,
+    /// Whether misses are worth a warning.
+    pub(crate) warns: bool,
+}
+
+/// The way to the watch of a process. The watch goes with it.
+pub(crate) struct Watch {
+    conductor: Conductor,
+    handler: HandlerId,
+    mailbox: Mailbox,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.handler).finish()
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(conductor: &Conductor, watched: Watched) -> Self {
+        let mailbox = Mailbox::default();
+        let id = watched.id;
+        let watcher = Watcher { watched, mailbox: Arc::clone(&mailbox), streams: Default::default(), seeded: false };
+        let handler = conductor.attach(watcher);
+        conductor.route(id, handler);
+        Self { conductor: conductor.clone(), handler, mailbox }
+    }
+
+    /// Asks; the promise is kept when it is waited for.
+    pub(crate) fn expect(&self, stream: Stream, needles: Expect, limit: Option<Duration>, strict: bool) -> Promise {
+        let expected = needles.to_string();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let reply = Box::new(move |answer| {
+            if let Answer::Verdict(verdict) = answer {
+                // Nobody waits for it any more? Then it was not needed.
+                let _ = sender.send(verdict);
+            }
+        });
+        self.ask(Ask { stream, what: What::Needles(needles), limit, strict, reply });
+        Promise { receiver, expected }
+    }
+
+    pub(crate) fn converse(
+        &self,
+        stream: Stream,
+        script: &Script,
+        limit: Option<Duration>,
+    ) -> Result<Outcome, InvalidNeedle> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let reply = Box::new(move |answer| {
+            if let Answer::Outcome(outcome) = answer {
+                let _ = sender.send(outcome);
+            }
+        });
+        let what = What::Script(Box::new(script.clone()));
+        self.ask(Ask { stream, what, limit, strict: true, reply });
+        receiver.recv().unwrap_or_else(|_| Ok(Outcome::Missed(gone("an answer".to_owned()))))
+    }
+
+    pub(crate) fn skip_received(&self, stream: Stream) {
+        post(&self.mailbox, Letter::Skip(stream));
+        self.conductor.call(self.handler);
+    }
+
+    fn ask(&self, ask: Ask) {
+        post(&self.mailbox, Letter::Ask(ask));
+        self.conductor.call(self.handler);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.conductor.disown(self.handler);
+    }
+}
+
+/// A verdict to come.
+pub(crate) struct Promise {
+    receiver: std::sync::mpsc::Receiver<Verdict>,
+    expected: String,
+}
+
+impl Promise {
+    pub(crate) fn wait(self) -> Verdict {
+        self.receiver.recv().unwrap_or_else(|_| Err(gone(self.expected)))
+    }
+}
+
+/// The engine has stopped, and with it everything that could have come.
+fn gone(expected: String) -> Missed {
+    Missed { reason: Reason::EndOfFile, expected, tail: Vec::new(), unconsumed: 0 }
+}
+
+/// The handler.
+struct Watcher {
+    watched: Watched,
+    mailbox: Mailbox,
+    streams: [Queue; 2],
+    /// Whether what had been kept before has been looked at.
+    seeded: bool,
+}
+
+/// A stream, and who wants something of it: one after the other. The time of whoever waits for its turn runs.
+#[derive(Default)]
+struct Queue {
+    seeker: Seeker,
+    waiting: VecDeque<Waiting>,
+    active: Option<(bool, Reply)>,
+}
+
+struct Waiting {
+    letter: Letter,
+    since: Instant,
+    /// Expires when its time is over before its turn has come.
+    timer: Option<TimerId>,
+}
+
+impl Watcher {
+    /// What was said before anybody expected something.
+    fn seed(&mut self, context: &Context<'_>) {
+        if std::mem::replace(&mut self.seeded, true) {
+            return;
+        }
+        let Watched { id, slot, .. } = &self.watched;
+        let finished = slot.finished();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let kept = match &finished {
+                Some(finished) => Some(finished.captured(stream)),
+                None => context.captured(*id, stream),
+            };
+            let ended = context.is_open(*id, stream) != Some(true);
+            self.streams[stream as usize].seeker.seed(kept.map_or(&[][..], |kept| kept.bytes()), ended);
+        }
+    }
+
+    fn read_mail(&mut self, context: &mut Context<'_>) {
+        let letters = std::mem::take(&mut *self.mailbox.lock().unwrap_or_else(PoisonError::into_inner));
+        for letter in letters {
+            let (Letter::Ask(Ask { stream, .. }) | Letter::Skip(stream)) = letter;
+            let waiting = Waiting { letter, since: context.now(), timer: None };
+            self.streams[stream as usize].waiting.push_back(waiting);
+        }
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.go_on(context, stream, None);
+            for Waiting { letter, timer, .. } in &mut self.streams[stream as usize].waiting {
+                if let (None, Letter::Ask(Ask { limit: Some(limit), .. })) = (&timer, letter) {
+                    *timer = Some(context.timer(*limit));
+                }
+            }
+        }
+    }
+
+    /// The time of somebody may be over before its turn has come: as if nothing had been received.
+    fn give_up(&mut self, context: &mut Context<'_>, timer: TimerId) {
+        for queue in &mut self.streams {
+            let Some(place) = queue.waiting.iter().position(|waiting| waiting.timer == Some(timer)) else { continue };
+            let Some(Waiting { letter: Letter::Ask(ask), .. }) = queue.waiting.remove(place) else { continue };
+            let mut nothing = Seeker::default();
+            if let Some(answer) = nothing.begin(context, self.watched.id, ask.what, Some(Duration::ZERO)) {
+                judge(&self.watched, context, &answer, ask.strict);
+                (ask.reply)(answer);
+            }
+        }
+    }
+
+    /// Hands out an answer, and turns to whoever is next.
+    fn go_on(&mut self, context: &mut Context<'_>, stream: Stream, mut answer: Option<Answer>) {
+        let queue = &mut self.streams[stream as usize];
+        loop {
+            if let Some(answer) = answer.take()
+                && let Some((strict, reply)) = queue.active.take()
+            {
+                judge(&self.watched, context, &answer, strict);
+                reply(answer);
+            }
+            if queue.active.is_some() {
+                return;
+            }
+            match queue.waiting.pop_front() {
+                None => return,
+                Some(Waiting { letter: Letter::Skip(_), .. }) => queue.seeker.skip_received(),
+                Some(Waiting { letter: Letter::Ask(ask), since, .. }) => {
+                    queue.active = Some((ask.strict, ask.reply));
+                    let waited = context.now().saturating_duration_since(since);
+                    let limit = ask.limit.map(|limit| limit.saturating_sub(waited));
+                    answer = queue.seeker.begin(context, self.watched.id, ask.what, limit);
+                }
+            }
+        }
+    }
+
+    fn each(
+        &mut self,
+        context: &mut Context<'_>,
+        mut step: impl FnMut(&mut Seeker, &mut Context<'_>, ProcessId) -> Option<Answer>,
+    ) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let answer = step(&mut self.streams[stream as usize].seeker, context, self.watched.id);
+            self.go_on(context, stream, answer);
+        }
+    }
+}
+
+/// A miss is a fault of the process, and is logged.
+fn judge(watched: &Watched, context: &mut Context<'_>, answer: &Answer, strict: bool) {
+    let missed = match answer {
+        Answer::Verdict(Err(missed)) | Answer::Outcome(Ok(Outcome::Missed(missed))) if strict => missed.to_string(),
+        Answer::Outcome(Ok(Outcome::Refused(found))) => {
+            format!("was refused with \"{}\"", found.matched().escape_ascii())
+        }
+        _ => return,
+    };
+    let Watched { id, name, slot, warns } = watched;
+    let level = if *warns { log::Level::Warn } else { log::Level::Debug };
+    log::log!(level, "{id} ({name}): {missed}");
+    context.request(*id, Request::ExpectFailed);
+    if slot.finished().is_some() {
+        slot.blame(Blame::ExpectFailed);
+    }
+}
+
+impl Handler for Watcher {
+    fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
+        if !self.seeded {
+            // It will be among what was kept.
+            return;
+        }
+        match event {
+            Event::Output { stream, bytes, .. } => {
+                let id = self.watched.id;
+                let answer = self.streams[*stream as usize].seeker.feed(context, id, bytes);
+                self.go_on(context, *stream, answer);
+            }
+            Event::Timer { timer } => {
+                self.give_up(context, *timer);
+                self.each(context, |seeker, context, id| seeker.expire(context, id, *timer));
+            }
+            Event::Ended { .. } => self.each(context, |seeker, context, id| seeker.end(context, id)),
+            _ => {}
+        }
+    }
+
+    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
+        match notice {
+            Notice::Called => {
+                self.seed(context);
+                self.read_mail(context);
+            }
+            Notice::StreamEnded { stream, .. } if self.seeded => {
+                let id = self.watched.id;
+                let answer = self.streams[*stream as usize].seeker.end(context, id);
+                self.go_on(context, *stream, answer);
+            }
+            Notice::StreamEnded { .. } | Notice::Reset { .. } => {}
+        }
+    }
+}
