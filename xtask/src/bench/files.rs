@@ -44,8 +44,8 @@ fn against_scp(workshop: &Workshop, source: &Path, goal: Goal, rounds: usize) ->
     let config = fleet.ssh_config().display().to_string();
     let landing = workshop.files().join("landing");
     let ours = || {
-        let mut put = phalanx.verb("put");
-        put.args(["-F", &config, "-w", "node1", "-q"]).arg(source).arg(fresh(&landing));
+        let mut put = phalanx.verb(&["put", "-F", &config, "-w", "node1", "-q"]);
+        put.arg(source).arg(fresh(&landing));
         put
     };
     let theirs = || {

@@ -111,15 +111,8 @@ pub(super) struct Phalanx(PathBuf);
 impl Phalanx {
     /// `phalanx run` with `arguments`, its output unwanted.
     pub(super) fn run(&self, arguments: &[&str]) -> Command {
-        let mut phalanx = self.verb("run");
+        let mut phalanx = self.verb(&["run"]);
         phalanx.args(arguments);
-        phalanx
-    }
-
-    /// `phalanx VERB`, to be completed, its output unwanted.
-    pub(super) fn verb(&self, verb: &str) -> Command {
-        let mut phalanx = quiet(&self.0);
-        phalanx.arg(verb);
         phalanx
     }
 
