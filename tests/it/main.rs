@@ -7,6 +7,7 @@ mod fleet;
 mod forward;
 mod logging;
 mod phalanx;
+mod put_get;
 mod record;
 mod record_page;
 mod record_report;

@@ -11,6 +11,7 @@ mod cold;
 mod connectors;
 mod contest;
 mod expect;
+mod files;
 mod labels;
 mod measure;
 mod nodeset;
@@ -43,6 +44,8 @@ const ROWS: &[Row] = &[
     nodeset::ROW,
     expect::SEARCH,
     expect::LINES,
+    files::LARGE,
+    files::SMALL,
     prompts::PROMPTS,
     prompts::SESSIONS,
     prompts::LINE_HANDLER,

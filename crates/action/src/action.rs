@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
 use phalanx_process::handler::Context;
 use phalanx_process::process::ProcessesFailed;
+use phalanx_process::spec::{Output, Stdin};
+use phalanx_process::{Process, Spec};
 
 use crate::crew::{CallOff, Crew};
 use crate::fanout::Fanout;
@@ -29,6 +30,15 @@ struct Inner {
     conductor: Conductor,
     call_off: CallOff,
     phase: Arc<Phase>,
+    preparation: Option<Arc<dyn Preparation>>,
+}
+
+/// Makes processes ready at the moment they start: for what should not be held before its turn, such as descriptors.
+pub trait Preparation: Send + Sync {
+    /// What the process at `index` is to be, now that it is about to start. Called by a handler: it must not wait.
+    fn prepare(&self, index: usize) -> Spec;
+    /// Waits until what was made for the processes is gone, now that all have ended.
+    fn settle(&self);
 }
 
 #[derive(Default)]
@@ -75,13 +85,36 @@ impl Action {
     /// An action of these processes, to be run by `conductor`, at most `fanout` at once (zero: all).
     #[must_use]
     pub fn new(name: impl Into<String>, processes: Vec<Process>, fanout: usize, conductor: &Conductor) -> Self {
+        Self::build(name.into(), processes, fanout, conductor, None)
+    }
+
+    /// As [`Action::new`], of processes that are described when their turn comes.
+    #[must_use]
+    pub fn prepared(
+        name: impl Into<String>,
+        processes: Vec<Process>,
+        fanout: usize,
+        conductor: &Conductor,
+        preparation: Arc<dyn Preparation>,
+    ) -> Self {
+        Self::build(name.into(), processes, fanout, conductor, Some(preparation))
+    }
+
+    fn build(
+        name: String,
+        processes: Vec<Process>,
+        fanout: usize,
+        conductor: &Conductor,
+        preparation: Option<Arc<dyn Preparation>>,
+    ) -> Self {
         let inner = Inner {
-            name: name.into(),
+            name,
             processes,
             fanout,
             conductor: conductor.clone(),
             call_off: CallOff::default(),
             phase: Arc::default(),
+            preparation,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -109,7 +142,11 @@ impl Action {
         let processes = self.inner.processes.clone();
         let fanout = Fanout::new(processes.len(), self.inner.fanout);
         let phase = Arc::clone(&self.inner.phase);
-        let start = move |context: &mut Context<'_>, member: usize| processes[member].start_within(context);
+        let preparation = self.inner.preparation.clone();
+        let start = move |context: &mut Context<'_>, member: usize| match &preparation {
+            None => processes[member].start_within(context),
+            Some(preparation) => start_prepared(&processes[member], preparation.prepare(member), context),
+        };
         let over = move || phase.set(State::Ended);
         self.inner.conductor.attach(Crew::new(fanout, self.inner.call_off.clone(), start, over));
         self
@@ -139,6 +176,11 @@ impl Action {
         self.inner.conductor.assert_outside("wait for an action");
         assert!(self.inner.phase.get() != State::Idle, "an action must be started before it can be waited for");
         self.inner.phase.wait_ended(deadline);
+        if let Some(preparation) = &self.inner.preparation
+            && self.ended()
+        {
+            preparation.settle();
+        }
     }
 
     /// Starts it and waits until all its processes have ended.
@@ -194,6 +236,13 @@ impl Action {
         let failed: Vec<_> = self.inner.processes.iter().filter(|process| !process.ok()).cloned().collect();
         if failed.is_empty() { Ok(self) } else { Err(ProcessesFailed { processes: failed }) }
     }
+}
+
+/// Its descriptors are given to the engine alone: a handle that kept them would keep pipes open for ever.
+fn start_prepared(process: &Process, spec: Spec, context: &mut Context<'_>) {
+    let process = process.clone().with(|description| description.launch = spec.launch);
+    process.start_within(context);
+    drop(process.stdin(Stdin::Null).stdout_to(Output::Read));
 }
 
 impl fmt::Debug for Action {

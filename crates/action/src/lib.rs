@@ -2,15 +2,16 @@
 //!
 //! Modules in reading order: [`fanout`] decides who starts next, and [`crew`] joins that to an engine; [`substitute`]
 //! puts the host into a command; [`action`] is the handle to many processes; [`remote`] and [`local`] make actions;
-//! [`report`] adds results up; [`record`] reads what a run recorded, and renders it. [`groups`] finds the hosts behind
-//! `@names`, in ClusterShell's own configuration.
-//! [`sweep`] multiplies parameters out, and remembers on disk which combinations are done.
+//! [`files`] copies files to hosts and back; [`report`] adds results up; [`record`] reads what a run recorded, and renders
+//! it. [`groups`] finds the hosts behind `@names`, in ClusterShell's own configuration. [`sweep`] multiplies parameters
+//! out, and remembers on disk which combinations are done.
 //!
 //! Whatever decides is pure (`fanout`, `substitute`, `report`, `record`): no clock, no process, no thread.
 
 pub mod action;
 pub mod crew;
 pub mod fanout;
+pub mod files;
 pub mod groups;
 pub mod local;
 pub mod record;

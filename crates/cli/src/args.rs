@@ -11,6 +11,8 @@ use crate::connect::ConnectArgs;
 use crate::forward::ForwardArgs;
 use crate::hosts::HostArgs;
 use crate::serial::SerialArgs;
+use crate::transfer::{GetArgs, PutArgs};
+use crate::work::WorkArgs;
 
 /// Launches and controls many processes at once, local and remote.
 #[derive(Debug, Parser)]
@@ -24,6 +26,10 @@ pub(crate) struct Args {
 pub(crate) enum Verb {
     /// Run a command on many hosts
     Run(Box<RunArgs>),
+    /// Copy files and directories to many hosts
+    Put(Box<PutArgs>),
+    /// Copy files and directories from many hosts
+    Get(Box<GetArgs>),
     /// Show what runs recorded: as tables, JSON, JUnit XML, or a page with a timeline
     Report(crate::report::ReportArgs),
     /// Make a port here lead to a port behind a host
@@ -64,16 +70,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) hosts: HostArgs,
 
-    /// How many hosts work at once
-    #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
-    pub(crate) fanout: usize,
-
-    /// How long the command may take on each host, in seconds or H:M:S; 0 for ever
-    #[arg(short = 'u', long, value_name = "TIME", value_parser = time)]
-    pub(crate) command_timeout: Option<Duration>,
-
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
 
     /// Run it on each host through ssh, or here (exec)
     #[arg(short = 'R', long, value_enum, default_value_t = Worker::Ssh)]
@@ -83,33 +84,9 @@ pub(crate) struct RunArgs {
     #[arg(short = 'N', long)]
     pub(crate) no_label: bool,
 
-    /// Say nothing but what the hosts say
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-
-    /// Say more: starts, ends, settings; twice for debugging
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
-
-    /// Exit with the largest remote status
-    #[arg(short = 'S', long)]
-    pub(crate) max_status: bool,
-
     /// Gather: show identical output once, under the hosts it came from, at the end
     #[arg(short = 'b', long, conflicts_with = "json")]
     pub(crate) gather: bool,
-
-    /// Show one JSON object per event and line; see docs/json.md
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Show a table of figures at the end
-    #[arg(long)]
-    pub(crate) report: bool,
-
-    /// Show what would be run on each host, and run nothing
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) dry_run: bool,
 
     /// Write what each host says into NODE.out and NODE.err in this directory too
     #[arg(long, value_name = "DIR")]
@@ -132,19 +109,13 @@ impl Args {
     /// How much is to be said: -1 for `-q`, 0, 1 for `-v`…
     pub(crate) fn verbosity(&self) -> i16 {
         match &self.verb {
-            Verb::Run(run) => i16::from(run.verbose) - i16::from(run.quiet),
+            Verb::Run(run) => run.work.verbosity(),
+            Verb::Put(put) => put.transfer.work.verbosity(),
+            Verb::Get(get) => get.transfer.work.verbosity(),
             Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
             Verb::Serial(serial) => i16::from(serial.verbose) - i16::from(serial.quiet),
             Verb::Report(_) | Verb::Nodeset { .. } => 0,
         }
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least one host must be allowed to work".to_owned()),
-        Ok(number) => Ok(number),
-        Err(_) => Err("expected a number".to_owned()),
     }
 }
 

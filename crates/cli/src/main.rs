@@ -11,6 +11,8 @@ mod report;
 mod run;
 mod serial;
 mod show;
+mod transfer;
+mod work;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
     logging::start(args.verbosity());
     match args.verb {
         args::Verb::Run(typed) => run::run(&typed),
+        args::Verb::Put(typed) => transfer::put(&typed),
+        args::Verb::Get(typed) => transfer::get(&typed),
         args::Verb::Report(typed) => report::run(&typed),
         args::Verb::Forward(typed) => forward::run(&typed),
         args::Verb::Serial(typed) => serial::run(&typed),

@@ -24,17 +24,18 @@ use phalanx_action::fanout::Fanout;
 use phalanx_action::report::Calendar;
 use phalanx_process::Signal;
 use phalanx_process::drive::Drive;
-use phalanx_process::event::{Event, Kill, Request};
+use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
 
-pub(crate) use self::plan::Plan;
+pub(crate) use self::plan::{Plan, policy};
 pub(crate) use self::tally::Tally;
 pub(crate) use self::verdict::Verdict;
 use crate::args::RunArgs;
 use crate::exit;
-use crate::show::{Show, ShowError};
+use crate::show::{Show, ShowError, Wanted};
+use crate::work::WorkArgs;
 
 /// How often the status line is looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -51,14 +52,19 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
     if plan.hosts.is_empty() {
         return exit::nothing_to_do(&"no host that was asked for failed in the record: nothing is run again");
     }
-    if args.dry_run {
-        return crate::show::dry_run(&plan);
+    drive(&plan, &Wanted::from(args), &args.work)
+}
+
+/// Does what was planned, and shows it.
+pub(crate) fn drive(plan: &Plan, wanted: &Wanted<'_>, work: &WorkArgs) -> ExitCode {
+    if work.dry_run {
+        return crate::show::dry_run(plan);
     }
-    let show = match Show::new(args, &plan) {
+    let show = match Show::new(wanted, plan) {
         Ok(show) => show,
         Err(error) => return exit::usage(&error),
     };
-    match Run::new(&plan, show, args.max_status).and_then(Run::drive_to_the_end) {
+    match Run::new(plan, show, work.max_status).and_then(Run::drive_to_the_end) {
         Ok(status) => ExitCode::from(status),
         Err(error) => exit::internal(&format!("cannot go on: {error}")),
     }
@@ -129,7 +135,7 @@ impl<'a> Run<'a> {
                     // Nothing more at hand: let it be seen what has come so far, before waiting for more.
                     self.watch_output(Show::flush);
                     self.drive.set_reading(!self.show.is_congested());
-                    let deadline = self.show.has_status_line().then(|| Instant::now() + TICK);
+                    let deadline = self.show.needs_ticks().then(|| Instant::now() + TICK);
                     self.drive.next_event(deadline)?
                 }
             };
@@ -149,6 +155,8 @@ impl<'a> Run<'a> {
                 self.tally.started(host);
                 self.watch_output(|show| show.started(host, pid));
             }
+            // There the far end of a put says how it went.
+            Some(Event::Output { stream: Stream::Stdout, .. }) if self.plan.transfers().is_some() => {}
             Some(Event::Output { id, stream, bytes }) => {
                 let host = self.host(id);
                 self.watch_output(|show| show.output(host, stream, &bytes));
@@ -166,7 +174,7 @@ impl<'a> Run<'a> {
     }
 
     fn ended(&mut self, host: usize, finished: &Finished) {
-        let verdict = Verdict::of(finished, self.plan.ssh);
+        let verdict = self.plan.verdict(host, finished);
         let verdict = match self.show.close(host) {
             Ok(()) => verdict,
             // A process that went wrong by itself keeps its own fault.

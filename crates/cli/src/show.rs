@@ -9,12 +9,14 @@ mod files;
 mod gather;
 mod labels;
 mod partial;
+mod progress;
 mod record;
 mod screen;
 mod status;
 mod writer;
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use phalanx_action::report::{Layout, Report};
@@ -28,12 +30,14 @@ use self::events::Events;
 use self::files::Files;
 use self::gather::Gather;
 use self::labels::Labels;
+use self::progress::ProgressWatch;
 use self::record::{Record, RecordError};
 use self::screen::Screen;
 use self::status::StatusLine;
 use crate::args::RunArgs;
 use crate::exit;
 use crate::run::{Plan, Tally, Verdict};
+use crate::work::WorkArgs;
 
 /// Nothing can be shown any more.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,43 @@ enum Style {
     Gathered,
 }
 
+/// What a verb wants to be shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) label: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) gather: bool,
+    pub(crate) json: bool,
+    pub(crate) report: bool,
+    pub(crate) output_dir: Option<&'a Path>,
+    pub(crate) record: Option<&'a Path>,
+}
+
+impl From<&WorkArgs> for Wanted<'_> {
+    fn from(work: &WorkArgs) -> Self {
+        let (quiet, verbose) = (work.quiet, work.verbose > 0);
+        Self {
+            label: true,
+            quiet,
+            verbose,
+            gather: false,
+            json: work.json,
+            report: work.report,
+            output_dir: None,
+            record: None,
+        }
+    }
+}
+
+impl<'a> From<&'a RunArgs> for Wanted<'a> {
+    fn from(run: &'a RunArgs) -> Self {
+        let output_dir = run.output_dir.as_deref();
+        let record = run.record.as_deref();
+        Self { label: !run.no_label, gather: run.gather, output_dir, record, ..Self::from(&run.work) }
+    }
+}
+
 /// Everything a run shows, and where.
 pub(crate) struct Show<'a> {
     plan: &'a Plan,
@@ -77,6 +118,7 @@ pub(crate) struct Show<'a> {
     files: Option<Files>,
     record: Option<Record>,
     status: Option<StatusLine>,
+    progress: Option<ProgressWatch<'a>>,
     quiet: bool,
     verbose: bool,
     report: bool,
@@ -87,25 +129,39 @@ impl<'a> Show<'a> {
     ///
     /// # Errors
     /// When the output directory or the record cannot be written.
-    pub(crate) fn new(args: &RunArgs, plan: &'a Plan) -> Result<Self, BeginError> {
+    pub(crate) fn new(args: &Wanted<'_>, plan: &'a Plan) -> Result<Self, BeginError> {
         let screen = Screen::new().map_err(BeginError::Thread)?;
-        let files = args.output_dir.as_deref().map(Files::new).transpose();
+        let files = args.output_dir.map(Files::new).transpose();
         let files = files.map_err(|(directory, error)| BeginError::OutputDir { directory, error })?;
         // Last, so that what else is refused leaves no record behind.
-        let record = args.record.as_deref().map(|path| Record::begin(path, plan)).transpose()?;
-        let verbose = args.verbose > 0;
+        let record = args.record.map(|path| Record::begin(path, plan)).transpose()?;
+        let verbose = args.verbose;
         let style = match (args.json, args.gather) {
             (true, _) => Style::Json(Events::default()),
             (false, true) if !verbose => Style::Gathered,
-            (false, _) => Style::Labels(Labels::new(!args.no_label, screen.colours())),
+            (false, _) => Style::Labels(Labels::new(args.label, screen.colours())),
         };
         let status = (!args.quiet && screen.has_terminal()).then(StatusLine::new);
         let gather = args.gather.then(Gather::default);
-        Ok(Self { plan, screen, style, gather, files, record, status, quiet: args.quiet, verbose, report: args.report })
+        let progress = plan.transfers().map(ProgressWatch::new);
+        Ok(Self {
+            plan,
+            screen,
+            style,
+            progress,
+            gather,
+            files,
+            record,
+            status,
+            quiet: args.quiet,
+            verbose,
+            report: args.report,
+        })
     }
 
-    pub(crate) fn has_status_line(&self) -> bool {
-        self.status.is_some()
+    /// Whether it wants to look at the time although nothing happens.
+    pub(crate) fn needs_ticks(&self) -> bool {
+        self.status.is_some() || self.progress.is_some() && matches!(self.style, Style::Json(_))
     }
 
     /// Whether something could not be recorded.
@@ -137,7 +193,15 @@ impl<'a> Show<'a> {
     /// Looks at the status line.
     pub(crate) fn tick(&mut self, tally: &Tally) {
         if let Some(status) = &mut self.status {
-            status.update(tally, &mut self.screen);
+            let progress = || self.progress.as_mut().map(ProgressWatch::text);
+            status.update(tally, progress, &mut self.screen);
+        }
+        if let Style::Json(_) = &self.style
+            && let Some((progress, total)) = self.progress.as_mut().and_then(ProgressWatch::due)
+            && let Err(error) = self.screen.write_stdout(|out| Events::progress(progress, total, out))
+        {
+            // The next event finds the same, and ends the run.
+            log::debug!("{error}");
         }
     }
 
@@ -258,6 +322,12 @@ impl<'a> Show<'a> {
             Style::Json(events) => self.screen.write_stdout(|out| events.summary(self.plan, tally, status, out))?,
             Style::Labels(_) | Style::Gathered => self.tell_the_stopped(tally)?,
         }
+        if let Some(progress) = &mut self.progress
+            && self.verbose
+        {
+            let text = progress.text();
+            self.screen.message(&text)?;
+        }
         if self.report {
             self.show_report(tally)?;
         }
@@ -317,10 +387,11 @@ fn folded(plan: &Plan, hosts: impl ExactSizeIterator<Item = usize>, count: bool)
 pub(crate) fn dry_run(plan: &Plan) -> ExitCode {
     let recipe = plan.recipe();
     let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-    let written = plan.hosts.iter().enumerate().try_for_each(|(rank, host)| {
-        let spec = recipe.spec(host, rank);
-        writeln!(out, "{host}: {}", spec.launch.command)
-    });
+    let written = plan
+        .hosts
+        .iter()
+        .enumerate()
+        .try_for_each(|(rank, host)| writeln!(out, "{host}: {}", recipe.describe(host, rank)));
     match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             exit::internal(&format!("cannot write to stdout: {error}"))

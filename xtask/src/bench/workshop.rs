@@ -111,8 +111,8 @@ pub(super) struct Phalanx(PathBuf);
 impl Phalanx {
     /// `phalanx run` with `arguments`, its output unwanted.
     pub(super) fn run(&self, arguments: &[&str]) -> Command {
-        let mut phalanx = quiet(&self.0);
-        phalanx.arg("run").args(arguments);
+        let mut phalanx = self.verb(&["run"]);
+        phalanx.args(arguments);
         phalanx
     }
 

@@ -49,6 +49,19 @@ pub enum Event<'a> {
         #[serde(flatten)]
         data: Data<'a>,
     },
+    /// Files have got so far, of all hosts together.
+    Progress {
+        /// Bytes of them.
+        bytes: u64,
+        /// Files of which all bytes were transferred.
+        files: u64,
+        /// How many bytes there are, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_bytes: Option<u64>,
+        /// How many files there are, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_files: Option<u64>,
+    },
     /// It is over.
     Ended {
         /// The host.

@@ -4,18 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use phalanx_action::files::Transfers;
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_process::Spec;
 use phalanx_process::host::{Host, InvalidHost};
+use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Environment, Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
 use super::again::{self, AgainError};
-use super::local;
+use super::{Verdict, local};
 use crate::args::{RunArgs, Worker};
 use crate::connect::ConnectError;
 use crate::hosts::HostsError;
+use crate::work::WorkArgs;
 
 /// How long a process that was asked to end may take, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -67,6 +70,7 @@ pub(crate) struct Recipe {
 enum Way {
     Ssh(Box<ConnectionParams>),
     Exec { without_shell: bool },
+    Files(Transfers),
 }
 
 impl Plan {
@@ -90,7 +94,37 @@ impl Plan {
             // `user@host:port` says how to reach this one host.
             hosts.iter().try_for_each(|host| host.parse::<Host>().map(drop))?;
         }
-        Ok(Self { hosts: hosts.into(), command, fanout: args.fanout, ssh, recipe })
+        Ok(Self { hosts: hosts.into(), command, fanout: args.work.fanout, ssh, recipe })
+    }
+
+    /// The plan of a put or a get.
+    pub(crate) fn of_transfers(hosts: Vec<String>, transfers: Transfers, work: &WorkArgs) -> Self {
+        let command = transfers.name().to_owned();
+        let recipe = Recipe {
+            command: command.clone(),
+            policy: policy(work),
+            way: Way::Files(transfers),
+            environment: Arc::new(Environment::inherited()),
+            lists: Lists::default(),
+        };
+        Self { hosts: hosts.into(), command, fanout: work.fanout, ssh: true, recipe }
+    }
+
+    /// The files that travel, if it is files.
+    pub(crate) fn transfers(&self) -> Option<&Transfers> {
+        match &self.recipe.way {
+            Way::Files(transfers) => Some(transfers),
+            Way::Ssh(_) | Way::Exec { .. } => None,
+        }
+    }
+
+    /// What became of a host whose process has ended so.
+    pub(crate) fn verdict(&self, host: usize, finished: &Finished) -> Verdict {
+        let verdict = Verdict::of(finished, self.ssh);
+        match self.transfers() {
+            Some(transfers) => verdict.of_transfer(transfers.fault(host, finished)),
+            None => verdict,
+        }
     }
 
     /// How the process of a host is made; to be given to whoever starts them.
@@ -107,7 +141,7 @@ impl Recipe {
         };
         Ok(Self {
             command,
-            policy: policy(args),
+            policy: policy(&args.work),
             way,
             environment: Arc::new(Environment::inherited()),
             lists: Lists::default(),
@@ -118,25 +152,43 @@ impl Recipe {
     fn command(&self, host: &str, rank: usize) -> Result<String, SubstituteError> {
         let command = self.lists.substitute(&self.command, host, rank)?;
         Ok(match &self.way {
-            Way::Ssh(_) => command,
+            Way::Ssh(_) | Way::Files(_) => command,
             Way::Exec { .. } => local::substitute(&command, host, rank),
         })
     }
 
-    /// The process of one host.
+    /// The process of one host, which is to be started at once.
     pub(crate) fn spec(&self, host: &str, rank: usize) -> Spec {
+        let mut spec = match &self.way {
+            // It has a policy of its own.
+            Way::Files(transfers) => transfers.begin(rank),
+            Way::Ssh(_) | Way::Exec { .. } => self.command_spec(host, rank),
+        };
+        spec.launch.environment = Some(Arc::clone(&self.environment));
+        spec
+    }
+
+    /// What would be done for one host, for people.
+    pub(crate) fn describe(&self, host: &str, rank: usize) -> String {
+        match &self.way {
+            Way::Files(transfers) => transfers.describe(rank),
+            Way::Ssh(_) | Way::Exec { .. } => self.command_spec(host, rank).launch.command.to_string(),
+        }
+    }
+
+    fn command_spec(&self, host: &str, rank: usize) -> Spec {
         let command = self.command(host, rank).expect("the plan has tried it");
         let mut spec = match &self.way {
             Way::Ssh(params) => params.spec(host.parse::<Host>().expect("the plan has tried it"), &command),
             Way::Exec { without_shell } => local::spec(&command, *without_shell),
+            Way::Files(_) => unreachable!("files are no command"),
         };
         spec.policy = self.policy.clone();
-        spec.launch.environment = Some(Arc::clone(&self.environment));
         spec
     }
 }
 
-fn policy(args: &RunArgs) -> Policy {
+pub(crate) fn policy(args: &WorkArgs) -> Policy {
     Policy {
         timeout: args.command_timeout.filter(|timeout| !timeout.is_zero()),
         grace: Some(GRACE),

@@ -36,6 +36,8 @@ pub(crate) enum Verdict {
     },
     /// The local process could not be started.
     NotStartable(String),
+    /// Its files did not get where they should; nothing of them has its final name but what was complete.
+    NotTransferred(String),
     /// We ended it, since the run was stopped.
     Interrupted,
     /// The run was stopped before its turn.
@@ -87,6 +89,20 @@ impl Verdict {
         }
     }
 
+    /// The same of a transfer of files, with what was wrong with it apart from its process. What stopped it from outside
+    /// comes first.
+    pub(crate) fn of_transfer(self, fault: Option<String>) -> Self {
+        match (self, fault) {
+            (verdict @ (Self::Timeout { .. } | Self::Interrupted | Self::NotStarted | Self::Unreachable { .. }), _) => {
+                verdict
+            }
+            (_, Some(fault)) => Self::NotTransferred(fault),
+            (Self::Exit(127), None) => Self::NotTransferred("there is no sh on that host".to_owned()),
+            (Self::Exit(code), None) => Self::NotTransferred(format!("the far end exited with exit code {code}")),
+            (verdict, None) => verdict,
+        }
+    }
+
     pub(crate) fn is_ok(&self) -> bool {
         *self == Self::Ok
     }
@@ -101,6 +117,7 @@ impl Verdict {
             Self::Unreachable { .. } => "unreachable",
             Self::Lost { .. } => "lost",
             Self::NotStartable(_) => "not-startable",
+            Self::NotTransferred(_) => "not-transferred",
             Self::Interrupted => "interrupted",
             Self::NotStarted => "not-started",
             Self::OutputLost(_) => "output-lost",
@@ -124,6 +141,7 @@ impl Verdict {
             Self::Unreachable { reason, advice } => format!("not reached: {reason} ({advice})"),
             Self::Lost { reason, advice } => format!("connection lost: {reason} ({advice})"),
             Self::NotStartable(reason) => reason.clone(),
+            Self::NotTransferred(reason) => format!("not transferred: {reason}"),
             Self::Interrupted => "ended, since the run was stopped".to_owned(),
             Self::NotStarted => "not started, since the run was stopped".to_owned(),
             Self::OutputLost(reason) => format!("its output is lost: {reason}"),
@@ -134,6 +152,7 @@ impl Verdict {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Ok => exit::OK,
+            Self::NotTransferred(_) => exit::FAILED,
             Self::Exit(code) => u8::try_from(*code).unwrap_or(exit::UNREACHABLE),
             Self::Signal(Some(number)) => exit::of_signal(*number),
             Self::Signal(None)

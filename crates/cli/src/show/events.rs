@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::time::SystemTime;
 
+use phalanx_action::files::transfers::Progress;
 use phalanx_action::record::event::{Event, Hosts};
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;
@@ -39,6 +40,11 @@ impl Events {
             lines.for_each(|line| write(&Event::output(node, stream, line), to));
             Ok::<(), Infallible>(())
         });
+    }
+
+    pub(crate) fn progress(progress: Progress, total: Option<Progress>, to: &mut Vec<u8>) {
+        let (total_bytes, total_files) = (total.map(|total| total.bytes), total.map(|total| total.files));
+        write(&Event::Progress { bytes: progress.bytes, files: progress.files, total_bytes, total_files }, to);
     }
 
     pub(crate) fn ended(

@@ -25,14 +25,18 @@ impl StatusLine {
     }
 
     /// Draws the figures if it is time.
-    pub(crate) fn update(&mut self, tally: &Tally, screen: &mut Screen) {
+    pub(crate) fn update(&mut self, tally: &Tally, progress: impl FnOnce() -> Option<String>, screen: &mut Screen) {
         let now = Instant::now();
         let early = now.duration_since(self.began) < PATIENCE;
         if early || self.drawn.is_some_and(|drawn| now.duration_since(drawn) < CALM) {
             return;
         }
         self.drawn = Some(now);
-        screen.set_status(&text(tally, now.duration_since(self.began)));
+        let mut text = text(tally, now.duration_since(self.began));
+        if let Some(progress) = progress() {
+            text += &format!(", {progress}");
+        }
+        screen.set_status(&text);
     }
 }
 

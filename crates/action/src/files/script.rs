@@ -1,0 +1,105 @@
+//! The scripts for the far end, and how they get there.
+
+use std::fmt::Write as _;
+
+/// Their texts, readable; what travels is without comments and indentation.
+const PUT: &str = include_str!("put.sh");
+const GET: &str = include_str!("get.sh");
+
+/// What a script is told about a put.
+pub(super) struct PutScript<'a> {
+    pub(super) token: &'a str,
+    /// The destination is a directory that the sources go into, made if it is not there.
+    pub(super) into: bool,
+    pub(super) verify: bool,
+    pub(super) destination: &'a [u8],
+    /// The name of each source.
+    pub(super) names: Vec<&'a [u8]>,
+}
+
+impl PutScript<'_> {
+    pub(super) fn text(&self) -> Vec<u8> {
+        let mut text = format!("token={}\ninto={}\n", self.token, u8::from(self.into)).into_bytes();
+        text.extend_from_slice(format!("verify={}\n", u8::from(self.verify)).as_bytes());
+        text.extend_from_slice(b"destination=");
+        quote(self.destination, &mut text);
+        append_words(&self.names, &mut text);
+        text.extend_from_slice(squeezed(PUT).as_bytes());
+        text
+    }
+}
+
+/// What a script is told about a get.
+pub(super) struct GetScript<'a> {
+    pub(super) token: &'a str,
+    pub(super) verify: bool,
+    /// What is asked for.
+    pub(super) sources: Vec<&'a [u8]>,
+}
+
+impl GetScript<'_> {
+    pub(super) fn text(&self) -> Vec<u8> {
+        let mut text = format!("token={}\nverify={}", self.token, u8::from(self.verify)).into_bytes();
+        append_words(&self.sources, &mut text);
+        text.extend_from_slice(squeezed(GET).as_bytes());
+        text
+    }
+}
+
+/// The command that reads a script of so many bytes from its stdin, and not a byte more, and runs it. No login shell
+/// that is known takes it for anything else.
+pub(super) fn command(script: &[u8]) -> String {
+    format!("sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", script.len())
+}
+
+fn append_words(words: &[&[u8]], text: &mut Vec<u8>) {
+    text.extend_from_slice(b"\nset --");
+    for word in words {
+        text.push(b' ');
+        quote(word, text);
+    }
+    text.push(b'\n');
+}
+
+/// In single quotes everything but the quote itself is literal, in every POSIX shell.
+fn quote(word: &[u8], text: &mut Vec<u8>) {
+    text.push(b'\'');
+    for byte in word {
+        match byte {
+            b'\'' => text.extend_from_slice(b"'\\''"),
+            byte => text.push(*byte),
+        }
+    }
+    text.push(b'\'');
+}
+
+/// Every byte of it is a system call at the far end.
+fn squeezed(script: &str) -> String {
+    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.fold(String::with_capacity(script.len()), |mut text, line| {
+        writeln!(text, "{line}").expect("a string takes everything");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        let words: [&[u8]; 6] = [b"-rf", b"a b", b"it's", b"$(touch x)`y`", b"line\nbreak", b"\xff\\"];
+        let mut script = b"printf '%s\\0' \"$@\"".to_vec();
+        let mut text = Vec::new();
+        append_words(&words, &mut text);
+        text.append(&mut script);
+        let said = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&text))
+            .output()
+            .unwrap()
+            .stdout;
+        let expected: Vec<u8> = words.iter().flat_map(|word| [word, &b"\0"[..]].concat()).collect();
+        assert_eq!(said, expected);
+    }
+}

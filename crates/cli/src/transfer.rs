@@ -1,0 +1,136 @@
+//! `phalanx put` and `phalanx get`: what was typed becomes transfers, and those are driven as a run is.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use phalanx_action::files::get::GetError;
+use phalanx_action::files::put::PutError;
+use phalanx_action::files::{Get, Put, Transfers};
+use phalanx_process::host::{Host, InvalidHost};
+use phalanx_process::ssh::ConnectionParams;
+
+use crate::connect::{ConnectArgs, ConnectError};
+use crate::exit;
+use crate::hosts::{HostArgs, HostsError};
+use crate::run::{Plan, drive, policy};
+use crate::show::Wanted;
+use crate::work::WorkArgs;
+
+/// What `phalanx put --help` says below the options.
+const PUT_HELP: &str = "\
+Into DEST if it is a directory there, if it ends with a slash, or if there are several SRC or a pattern: a directory that \
+is not there is made. Otherwise DEST is the new name of SRC, and the directory it is in must be there. ~ and patterns in \
+SRC are those of this side, ~ in DEST is that of the host. {{{host}}} is the host, in both. Modes and times are kept.
+
+Nothing has its final name before all of it has come. The hosts need sh and tar, and sha256sum or shasum for --verify.
+
+Exit status: as of phalanx run; a source that is missing is wrong usage, and nothing is started.";
+
+/// What `phalanx get --help` says below the options.
+const GET_HELP: &str = "\
+Into DESTDIR/HOST/, which is made, so that no host overwrites what another has sent. With {{{host}}} in DESTDIR, to \
+exactly there: into it if it is a directory, if it ends with a slash, or if there are several SRC or a pattern; else that \
+is the new name of SRC. ~ and patterns in SRC are those of the host. Modes and times are kept.
+
+Nothing has its final name before all of it has come. The hosts need sh and tar, and sha256sum or shasum for --verify.
+
+Exit status: as of phalanx run.";
+
+/// What put and get have in common.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TransferArgs {
+    #[command(flatten)]
+    hosts: HostArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+
+    /// Compare SHA-256 checksums of both ends before anything gets its final name
+    #[arg(long)]
+    verify: bool,
+}
+
+/// What `phalanx put` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = PUT_HELP)]
+pub(crate) struct PutArgs {
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+
+    /// Files and directories here
+    #[arg(value_name = "SRC", required = true)]
+    sources: Vec<OsString>,
+
+    /// Where to, on each host; begins at the remote home
+    #[arg(value_name = "DEST")]
+    destination: OsString,
+}
+
+/// What `phalanx get` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = GET_HELP)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+
+    /// Files and directories on each host; begin at the remote home
+    #[arg(value_name = "SRC", required = true)]
+    sources: Vec<OsString>,
+
+    /// Where to, here
+    #[arg(value_name = "DESTDIR")]
+    destination: OsString,
+}
+
+/// What is wrong with what was typed.
+#[derive(Debug, thiserror::Error)]
+enum TransferError {
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    #[error(transparent)]
+    Host(#[from] InvalidHost),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Put(#[from] PutError),
+    #[error(transparent)]
+    Get(#[from] GetError),
+}
+
+/// `phalanx put`, from what was typed to the exit status.
+pub(crate) fn put(args: &PutArgs) -> ExitCode {
+    args.transfer.run(|hosts, params| {
+        let put = Put::new(&args.sources, &args.destination, hosts).params(params);
+        Ok(put.policy(policy(&args.transfer.work)).verify(args.transfer.verify).transfers()?)
+    })
+}
+
+/// `phalanx get`, from what was typed to the exit status.
+pub(crate) fn get(args: &GetArgs) -> ExitCode {
+    args.transfer.run(|hosts, params| {
+        let get = Get::new(&args.sources, &args.destination, hosts).params(params);
+        Ok(get.policy(policy(&args.transfer.work)).verify(args.transfer.verify).transfers()?)
+    })
+}
+
+impl TransferArgs {
+    fn run(&self, transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>) -> ExitCode {
+        match self.plan(transfers) {
+            Ok(plan) => drive(&plan, &Wanted::from(&self.work), &self.work),
+            Err(error) => exit::usage(&error),
+        }
+    }
+
+    fn plan(
+        &self,
+        transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
+    ) -> Result<Plan, TransferError> {
+        let names = self.hosts.hosts()?;
+        let hosts = names.iter().map(|name| name.parse()).collect::<Result<Vec<Host>, _>>()?;
+        let transfers = transfers(hosts, self.connect.params()?)?;
+        Ok(Plan::of_transfers(names, transfers, &self.work))
+    }
+}
