@@ -19,7 +19,7 @@ use std::fmt;
 /// The integer that stands for one index.
 pub(crate) type Key = i128;
 
-/// The most digits an index may have: the largest width whose keys fit in a [`Key`].
+/// The most digits an index may have: the largest width whose keys fit in the machine's 128 bits.
 pub const MAX_DIGITS: usize = 38;
 
 const POWERS: [Key; MAX_DIGITS + 1] = {
