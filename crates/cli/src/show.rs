@@ -266,7 +266,7 @@ impl<'a> Show<'a> {
         // Who was stopped with all the others is told of with all the others.
         let stopped = matches!(verdict, Verdict::Interrupted | Verdict::NotStarted);
         if outcome.leaked && !outcome.killed && !self.quiet && !matches!(self.style, Style::Json(_)) {
-            self.message(&format!("{name}: {}", leak(self.plan.ssh)))?;
+            self.message(&format!("{name}: it left something running that kept its output open; what that says later is lost"))?;
         }
         if live && !stopped && (!verdict.is_ok() || self.verbose) {
             return self.message(&format!("{name}: {}", verdict.sentence()));
@@ -359,15 +359,6 @@ impl<'a> Show<'a> {
         } else {
             self.screen.stdout(text.as_bytes())
         }
-    }
-}
-
-/// What a command left behind that kept its streams open.
-fn leak(ssh: bool) -> &'static str {
-    if ssh {
-        "its ssh left something running that keeps its output open; what that says later is lost"
-    } else {
-        "it left something running that kept its output open, which was killed; redirect the output of what is to go on"
     }
 }
 
