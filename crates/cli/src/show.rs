@@ -266,7 +266,9 @@ impl<'a> Show<'a> {
         // Who was stopped with all the others is told of with all the others.
         let stopped = matches!(verdict, Verdict::Interrupted | Verdict::NotStarted);
         if outcome.leaked && !outcome.killed && !self.quiet && !matches!(self.style, Style::Json(_)) {
-            self.message(&format!("{name}: it left something running that kept its output open; what that says later is lost"))?;
+            self.message(&format!(
+                "{name}: it left something running that kept its output open; what that says later is lost"
+            ))?;
         }
         if live && !stopped && (!verdict.is_ok() || self.verbose) {
             return self.message(&format!("{name}: {}", verdict.sentence()));
