@@ -38,6 +38,7 @@ pub const TESTS: &[Need] = &[
     need("setsid", "util-linux"),
     need("ps", "procps"),
     need("unshare", "util-linux"),
+    need("busybox", "busybox-static"),
     need("python3", "python3"),
     need(Browser::PROGRAM.0, Browser::PROGRAM.1),
 ];
