@@ -12,6 +12,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 /// All processes are ok.
 pub(crate) const OK: u8 = 0;
 /// Some process is not ok.
@@ -28,11 +30,18 @@ pub(crate) fn of_signal(number: i32) -> u8 {
     u8::try_from(128 + number).unwrap_or(UNREACHABLE)
 }
 
-/// What clap has to say: help and version are answers, all else is wrong usage.
+/// What clap has to say: help and version are answers, all else is wrong usage, said in one sentence.
 pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell when even this cannot be written.
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { USAGE } else { OK })
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Nobody is left to tell when even this cannot be written.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { USAGE } else { OK });
+    }
+    let text = error.to_string();
+    let said = text.split("\n\nUsage:").next().unwrap_or_default().split("\n\nFor more").next().unwrap_or_default();
+    let said = said.replace("\n\n", "; ");
+    let sentence = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    usage(&format!("{} (see --help)", sentence.strip_prefix("error: ").unwrap_or(&sentence)))
 }
 
 /// One sentence on stderr.
