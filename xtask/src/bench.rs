@@ -10,6 +10,7 @@ mod bytes;
 mod cold;
 mod connectors;
 mod contest;
+mod dry_run;
 mod expect;
 mod files;
 mod labels;
@@ -41,6 +42,7 @@ const ROWS: &[Row] = &[
     labels::ROW,
     cold::ROW,
     silent::ROW,
+    dry_run::ROW,
     nodeset::ROW,
     expect::SEARCH,
     expect::LINES,
