@@ -22,5 +22,6 @@ pub mod remote;
 pub mod report;
 pub mod substitute;
 pub mod sweep;
+pub mod taktuk;
 
 pub use action::Action;

@@ -1,0 +1,127 @@
+//! One command on many hosts, through taktuk.
+
+use phalanx_process::conductor::Conductor;
+use phalanx_process::host::Host;
+use phalanx_process::hosted::{Backend, Hosted};
+use phalanx_process::spec::{Command, Launch, Policy};
+use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::{Process, Spec};
+
+use super::backend::{Plan, Taktuk};
+use super::language::{self, Member};
+use super::{Reach, TaktukError, TaktukParams};
+use crate::action::Action;
+use crate::substitute::Lists;
+
+/// A command to be run on each of some hosts, which are reached as a tree. What is the same as with ssh, and what is
+/// not, is said in [`crate::taktuk`].
+///
+/// ```no_run
+/// use phalanx_action::taktuk::TaktukRemote;
+///
+/// let action = TaktukRemote::new("uptime", (1..=500).map(|n| format!("node{n}"))).build()?.run();
+/// for process in action.processes() {
+///     println!("{}: {}", process.host().unwrap_or_default(), String::from_utf8_lossy(&process.stdout()));
+/// }
+/// # Ok::<(), phalanx_action::taktuk::TaktukError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TaktukRemote {
+    command: String,
+    hosts: Vec<Host>,
+    params: ConnectionParams,
+    taktuk: TaktukParams,
+    policy: Policy,
+    lists: Lists,
+    name: Option<String>,
+}
+
+impl TaktukRemote {
+    /// `command` on every one of `hosts`, in that order; a host named twice runs it twice. In the command, `{{{host}}}`
+    /// is the host, see [`crate::substitute`]. Each user's shell interprets it.
+    #[must_use]
+    pub fn new(command: impl Into<String>, hosts: impl IntoIterator<Item = impl Into<Host>>) -> Self {
+        Self {
+            command: command.into(),
+            hosts: hosts.into_iter().map(Into::into).collect(),
+            params: ConnectionParams::default(),
+            taktuk: TaktukParams::default(),
+            policy: Policy::default(),
+            lists: Lists::default(),
+            name: None,
+        }
+    }
+
+    /// How to reach the hosts.
+    #[must_use]
+    pub fn params(mut self, params: ConnectionParams) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// How taktuk is called.
+    #[must_use]
+    pub fn taktuk(mut self, taktuk: TaktukParams) -> Self {
+        self.taktuk = taktuk;
+        self
+    }
+
+    /// How each process is treated.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The values of `{{name}}`.
+    #[must_use]
+    pub fn lists(mut self, lists: Lists) -> Self {
+        self.lists = lists;
+        self
+    }
+
+    /// What to call it in reports; the command if not given.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The action, run by the default conductor.
+    ///
+    /// # Errors
+    /// When taktuk cannot do it: hosts with different ports or key files, names it would take for something else, a
+    /// command that is too long; or when the command names a list that is not there.
+    pub fn build(self) -> Result<Action, TaktukError> {
+        self.build_on(Conductor::global())
+    }
+
+    /// The action, run by `conductor`.
+    ///
+    /// # Errors
+    /// As for [`TaktukRemote::build`].
+    pub fn build_on(self, conductor: &Conductor) -> Result<Action, TaktukError> {
+        let Reach { arguments, addresses } = Reach::new(&self.hosts, &self.params, &self.taktuk)?;
+        let mut commands = Vec::with_capacity(self.hosts.len());
+        let mut members = Vec::with_capacity(self.hosts.len());
+        for (index, (host, (address, user))) in self.hosts.iter().zip(addresses).enumerate() {
+            let command = self.lists.substitute(&self.command, host.address(), index)?;
+            members.push(Member { address, user, line: language::in_shell(&command)? });
+            commands.push(command);
+        }
+        let backend = Backend::attach(Taktuk::new(Plan { arguments, members, freight: None }), conductor);
+        let process = |(index, (host, command)): (usize, (&Host, String))| {
+            process(host, command, self.policy.clone(), backend.member(index), conductor)
+        };
+        let processes = self.hosts.iter().zip(commands).enumerate().map(process).collect();
+        // taktuk has a window of its own.
+        Ok(Action::new(self.name.unwrap_or(self.command), processes, 0, conductor))
+    }
+}
+
+/// The process of one host.
+pub(super) fn process(host: &Host, command: String, policy: Policy, hosted: Hosted, conductor: &Conductor) -> Process {
+    let name = Some(command.clone());
+    let launch = Launch { command: Command::Words(command), name, hosted: Some(hosted), ..Launch::default() };
+    Process::from_spec(Spec { launch, policy }, conductor).on_host(host.address())
+}
