@@ -27,10 +27,12 @@
 //!   `taktuk_options` of `["-s", "-d", "-1"]` we reach all of them ourselves.
 //!
 //! Modules in reading order: `language` is what taktuk is told, [`said`] what it says; `tree` makes one of the other, and
-//! all three are pure; `backend` joins them to an engine. [`remote`] is what one asks for.
+//! all three are pure; `backend` joins them to an engine. [`remote`], [`put`] and [`get`] are what one asks for.
 
 mod backend;
+pub mod get;
 mod language;
+pub mod put;
 pub mod remote;
 pub mod said;
 mod tree;
@@ -42,6 +44,8 @@ use phalanx_process::ssh::{Connection, ConnectionParams};
 
 use crate::substitute::SubstituteError;
 
+pub use get::TaktukGet;
+pub use put::TaktukPut;
 pub use remote::TaktukRemote;
 
 /// How taktuk is called. What is not set is as execo has it.

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use phalanx_action::Action;
+use phalanx_action::files::{Get, Put};
 use phalanx_action::remote::Remote;
 use phalanx_action::substitute::Lists;
-use phalanx_action::taktuk::{TaktukError, TaktukParams, TaktukRemote};
+use phalanx_action::taktuk::put::TaktukPutError;
+use phalanx_action::taktuk::{TaktukError, TaktukGet, TaktukParams, TaktukPut, TaktukRemote};
 use phalanx_process::event::{Grace, Kill};
 use phalanx_process::host::Host;
 use phalanx_process::spec::Policy;
@@ -77,7 +79,11 @@ fn the_results_are_those_of_ssh() {
         for (flat, tree) in flat.processes().iter().zip(tree.processes()) {
             assert!(tree.stdout() == flat.stdout(), "{command:?}: {tree:?}");
             // sshd calls the shell by its last name.
-            assert_eq!(text(tree.stderr()).replace("/bin/", ""), text(flat.stderr()).replace("/bin/", ""), "{command:?}");
+            assert_eq!(
+                text(tree.stderr()).replace("/bin/", ""),
+                text(flat.stderr()).replace("/bin/", ""),
+                "{command:?}"
+            );
             assert_eq!((tree.ok(), tree.host()), (flat.ok(), flat.host()), "{command:?}");
             if command.starts_with("kill") {
                 // ssh cannot tell; taktuk can.
@@ -279,4 +285,132 @@ fn what_taktuk_cannot_do_is_refused() {
     assert!(process.error().unwrap().reason.contains("cannot be written to"));
     let process = process.reset().pty().run();
     assert!(process.error().unwrap().reason.contains("no terminal"));
+}
+
+/// A tree with names, modes and contents of every kind.
+fn tree(directory: &std::path::Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let root = directory.join("a tree");
+    std::fs::create_dir_all(root.join("sub/-dir")).unwrap();
+    let mut noise = 12345_u32;
+    let bytes: Vec<u8> = (0..300_000)
+        .map(|_| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            noise.to_be_bytes()[0]
+        })
+        .collect();
+    std::fs::write(root.join("noise"), bytes).unwrap();
+    std::fs::write(root.join("it's [ ] $HOME; !"), "odd\n").unwrap();
+    std::fs::write(root.join("sub/-dir/line\nbreak"), "").unwrap();
+    std::fs::set_permissions(root.join("noise"), std::fs::Permissions::from_mode(0o750)).unwrap();
+    std::os::unix::fs::symlink("noise", root.join("sub/link")).unwrap();
+    root
+}
+
+/// Names, kinds, modes and contents of all that is in a directory.
+fn listing(directory: &std::path::Path) -> String {
+    let command =
+        "find . -printf '%P %y %m %l\\n' | sort; find . -type f | sort | tr '\\n' '\\0' | xargs -0 cat | sha256sum";
+    let process = Process::shell(command).with(|spec| spec.launch.directory = Some(directory.to_owned())).run();
+    text(process.stdout())
+}
+
+/// Item 123: the same as a put through ssh, with names, modes and links.
+#[test]
+fn a_put_is_like_one_through_ssh() {
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let source = tree(directory.path());
+    let (flat, taktuk) = (directory.path().join("flat"), directory.path().join("taktuk"));
+    let hosts = ["node1", "node2", "node3"];
+    let to = |root: &std::path::Path| format!("{}/{{{{{{host}}}}}}/", root.display());
+    let put = Put::new([&source], to(&flat), hosts).params(params(fleet)).verify(true).build().unwrap().run();
+    assert!(put.ok(), "{put:?}");
+    let put = TaktukPut::new([&source], to(&taktuk), hosts).params(params(fleet)).verify(true).build().unwrap().run();
+    assert!(put.finished_ok(), "{:?}", put.processes());
+    assert_eq!(listing(&taktuk), listing(&flat));
+    assert!(listing(&taktuk).contains("node3/a tree/sub/-dir"), "{}", listing(&taktuk));
+    // To a name that is taken by a directory: said, and nothing is left behind.
+    let to = format!("{}/node1/a tree/noise/x", taktuk.display());
+    let failed = TaktukPut::new([source.join("noise")], to, ["node1"]).params(params(fleet)).build().unwrap().run();
+    assert_eq!(failed.processes()[0].exit_code(), Some(1));
+    assert!(text(failed.processes()[0].stdout()).contains("there is no directory"), "{:?}", failed.processes());
+    assert!(TaktukPut::new([""; 0], "x", hosts).params(params(fleet)).build().unwrap().run().finished_ok());
+}
+
+/// What a host has not got whole, it has not got; and a host that is not there harms no other.
+#[test]
+fn a_put_that_is_cut_leaves_nothing() {
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    std::fs::write(source.join("good"), "good").unwrap();
+    // It shrinks before our eyes: what was announced cannot be sent.
+    let fifo = source.join("x");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let to = format!("{}/there/{{{{{{host}}}}}}/", directory.path().display());
+    let put = TaktukPut::new([&source], &to, ["node1", "node2"]).params(params(fleet)).build().unwrap().run();
+    for process in put.processes() {
+        assert!(!process.ok(), "{process:?}");
+        assert!(text(process.stderr()).contains("neither a file nor a directory"), "{process:?}");
+    }
+    for host in ["node1", "node2"] {
+        let left = std::fs::read_dir(directory.path().join("there").join(host)).unwrap().count();
+        assert_eq!(left, 0);
+    }
+    std::fs::remove_file(&fifo).unwrap();
+    let put = TaktukPut::new([&source], &to, ["node1", "refused1"]).params(params(fleet)).build().unwrap().run();
+    assert!(put.processes()[0].ok() && put.processes()[1].error().is_some(), "{:?}", put.processes());
+    let lists = {
+        let mut lists = Lists::default();
+        lists.insert("f", vec!["good".into(), "other".into()]).unwrap();
+        lists
+    };
+    std::fs::write(source.join("other"), "other").unwrap();
+    let different = TaktukPut::new([source.join("{{f}}")], &to, ["node1", "node2"]).lists(lists).build();
+    assert!(matches!(different, Err(TaktukPutError::Different { .. })), "{different:?}");
+}
+
+/// Item 126: the same as a get through ssh; hosts never overwrite one another's files.
+#[test]
+fn a_get_is_like_one_through_ssh() {
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let source = tree(directory.path());
+    let (flat, taktuk) = (directory.path().join("flat"), directory.path().join("taktuk"));
+    let hosts = ["node1", "node2"];
+    let get = Get::new([&source], &flat, hosts).params(params(fleet)).verify(true).build().unwrap().run();
+    assert!(get.ok(), "{get:?}");
+    let get = TaktukGet::new([&source], &taktuk, hosts).params(params(fleet)).verify(true).build().unwrap().run();
+    assert!(
+        get.finished_ok(),
+        "{:?}",
+        get.processes().iter().map(|process| text(process.stderr())).collect::<Vec<_>>()
+    );
+    assert_eq!(listing(&taktuk), listing(&flat));
+    assert!(listing(&taktuk).contains("node2/a tree/sub/-dir"), "{}", listing(&taktuk));
+    assert_eq!(get.processes()[0].stdout(), b"", "what was unpacked is not kept");
+    // What is not there, what is not reached; and a clash of names before anything starts.
+    let get = TaktukGet::new(["/no/such/file"], &taktuk, ["node1", "refused1"]).params(params(fleet)).build().unwrap();
+    let get = get.run();
+    assert!(!get.processes()[0].ok() && text(get.processes()[0].stderr()).contains("there is no `/no/such/file'"));
+    assert!(get.processes()[1].error().is_some());
+    assert!(TaktukGet::new(["x"], "{{{host}}}", ["a", "a"]).build().is_err());
+}
+
+/// A get whose files cannot be written here is not ok, although the hosts have done their part.
+#[test]
+fn a_get_that_cannot_be_placed_says_so_and_leaves_nothing() {
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let source = tree(directory.path());
+    std::fs::write(directory.path().join("node1"), "in the way").unwrap();
+    let get =
+        TaktukGet::new([&source], directory.path(), ["node1", "node2"]).params(params(fleet)).build().unwrap().run();
+    let (bad, good) = (&get.processes()[0], &get.processes()[1]);
+    assert!(good.ok() && !bad.ok(), "{:?}", get.processes());
+    assert!(text(bad.stderr()).contains("cannot make the directory"), "{bad:?}");
+    let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<BTreeSet<_>>(), ["a tree", "node1", "node2"].map(Into::into).into());
 }

@@ -132,6 +132,21 @@ impl Get {
     /// # Errors
     /// As for [`Get::build`].
     pub fn transfers(self) -> Result<Transfers, GetError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        Ok(Transfers::new(name, jobs, self.options))
+    }
+
+    fn name(&self) -> String {
+        format!("get to {}", self.destination.display())
+    }
+
+    /// The same in parts, for another way to transfer: what is to be done for every host, the name, and the options.
+    pub(crate) fn into_parts(self) -> Result<(Vec<(Host, Job)>, String, Options), GetError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        Ok((jobs, self.options.name.clone().unwrap_or(name), self.options))
+    }
+
+    fn jobs(&self) -> Result<Vec<(Host, Job)>, GetError> {
         let lists = &self.options.lists;
         let mut jobs = Vec::with_capacity(self.hosts.len());
         let mut taken: HashMap<PathBuf, &Host> = HashMap::new();
@@ -147,8 +162,7 @@ impl Get {
             }
             jobs.push((host.clone(), Job::Get { sources, into, destination }));
         }
-        let name = format!("get to {}", self.destination.display());
-        Ok(Transfers::new(name, jobs, self.options))
+        Ok(jobs)
     }
 
     /// Where the files of a host go, and whether that is a directory they go into.

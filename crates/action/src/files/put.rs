@@ -129,6 +129,21 @@ impl Put {
     /// # Errors
     /// As for [`Put::build`].
     pub fn transfers(self) -> Result<Transfers, PutError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        Ok(Transfers::new(name, jobs, self.options))
+    }
+
+    fn name(&self) -> String {
+        format!("put to {}", self.destination.display())
+    }
+
+    /// The same in parts, for another way to transfer: what is to be done for every host, the name, and the options.
+    pub(crate) fn into_parts(self) -> Result<(Vec<(Host, Job)>, String, Options), PutError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        Ok((jobs, self.options.name.clone().unwrap_or(name), self.options))
+    }
+
+    fn jobs(&self) -> Result<Vec<(Host, Job)>, PutError> {
         // Hosts whose sources are the same share what was found.
         let mut last: Option<(Vec<OsString>, Arc<[super::sources::Source]>)> = None;
         let mut jobs = Vec::with_capacity(self.hosts.len());
@@ -148,7 +163,6 @@ impl Put {
             last = Some((given, Arc::clone(&found)));
             jobs.push((host.clone(), Job::Put { sources: found, into, destination }));
         }
-        let name = format!("put to {}", self.destination.display());
-        Ok(Transfers::new(name, jobs, self.options))
+        Ok(jobs)
     }
 }

@@ -184,8 +184,10 @@ impl Taktuk {
             freight: self.plan.freight.as_deref(),
             seats: &mut self.seats,
             held: std::mem::take(&mut run.held),
+            said: None,
         };
         act(run, &mut passing);
+        passing.flush();
         run.held = passing.held;
         if run.tree.is_over() && run.farewell.is_none() && run.held.is_empty() {
             run.farewell = Some(context.timer(PATIENCE));
@@ -252,10 +254,30 @@ struct Passing<'a, 'b> {
     freight: Option<&'a dyn Freight>,
     seats: &'a mut HashMap<ProcessId, Seat>,
     held: Vec<(ProcessId, usize, ExitStatus)>,
+    /// What one of them said last, and goes on to say.
+    said: Option<(ProcessId, Stream, Vec<u8>)>,
 }
 
 impl Passing<'_, '_> {
+    /// taktuk speaks in lines, and even those come in pieces: what belongs together is passed on together.
     fn on(&mut self, id: ProcessId, input: Input<'_>) {
+        let Input::Bytes(stream, bytes) = input else {
+            self.flush();
+            return self.pass(id, input);
+        };
+        if !self.said.as_ref().is_some_and(|(whose, on, _)| (*whose, *on) == (id, stream)) {
+            self.flush();
+        }
+        self.said.get_or_insert_with(|| (id, stream, Vec::new())).2.extend_from_slice(bytes);
+    }
+
+    fn flush(&mut self) {
+        if let Some((id, stream, bytes)) = self.said.take() {
+            self.pass(id, Input::Bytes(stream, &bytes));
+        }
+    }
+
+    fn pass(&mut self, id: ProcessId, input: Input<'_>) {
         let member = self.seats.get(&id).map(|seat| seat.member);
         if let (Some(freight), Some(member)) = (self.freight, member) {
             match input {

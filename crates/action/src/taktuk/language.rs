@@ -127,12 +127,12 @@ pub(super) fn in_shell(command: &str) -> Result<String, TaktukError> {
     Ok(format!("exec \"${{SHELL:-/bin/sh}}\" -c {} </dev/null", encoded(command.as_bytes())?))
 }
 
-/// A line for `/bin/sh` that runs a script. Its stdin is what is [sent](input_file), or else these few words.
+/// A line for `/bin/sh` that runs a script. Its stdin is what is [sent](input_file), or else what another command says.
 pub(super) fn script(text: &[u8], stdin: Option<&str>) -> Result<String, TaktukError> {
     let script = encoded(text)?;
     Ok(match stdin {
         None => format!("exec sh -c {script}"),
-        Some(words) => format!("printf {words} | sh -c {script}"),
+        Some(command) => format!("{command} | sh -c {script}"),
     })
 }
 
