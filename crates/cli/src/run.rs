@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use phalanx_action::crew::{CallOff, Crew};
 use phalanx_action::fanout::Fanout;
-use phalanx_action::report::Calendar;
 use phalanx_process::Signal;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Kill, Request, Stream};

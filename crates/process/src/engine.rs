@@ -37,7 +37,7 @@ use crate::outcome::Blame;
 use crate::output::Captured;
 use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
-use crate::subscription::Feed;
+use crate::subscription::{Feed, Gauge};
 use crate::table::Table;
 use children::{Children, Hands};
 use devices::Devices;
@@ -81,6 +81,8 @@ pub(crate) enum Message {
     /// A handler is given a notice once it has heard all that was said before.
     Notify(HandlerId, Notice),
     Subscribe(Feed),
+    /// Somebody else's channel, which may become congested too.
+    Gauge(Gauge),
     Inspect {
         id: ProcessId,
         stream: Stream,
@@ -382,6 +384,7 @@ impl Engine {
                 Message::Disown(handler) => self.notices.push_back((handler, None)),
                 Message::Notify(handler, notice) => self.notify(handler, notice),
                 Message::Subscribe(feed) => self.hub.subscribe(feed),
+                Message::Gauge(gauge) => self.hub.gauge(gauge),
                 Message::Inspect { id, stream, reply } => {
                     // Nobody waits for it any more? Then it was not needed.
                     let _ = reply.send(self.table.captured(id, stream).cloned());

@@ -44,6 +44,7 @@ pub mod serial;
 mod slot;
 pub mod spec;
 pub mod ssh;
+pub mod stats;
 pub mod style;
 pub mod subscription;
 pub mod table;

@@ -106,13 +106,28 @@ impl fmt::Debug for Watch {
 }
 
 impl Watch {
+    /// The watch of a process that was started.
     pub(crate) fn new(conductor: &Conductor, watched: Watched) -> Self {
-        let mailbox = Mailbox::default();
         let id = watched.id;
-        let watcher = Watcher { watched, mailbox: Arc::clone(&mailbox), streams: Default::default(), seeded: false };
-        let handler = conductor.attach(watcher);
-        conductor.route(id, handler);
-        Self { conductor: conductor.clone(), handler, mailbox }
+        let watch = Self::attach(conductor, watched, false);
+        conductor.route(id, watch.handler);
+        watch
+    }
+
+    /// The watch of a process that is still to be started, with this [handler](Watch::handler) among others.
+    pub(crate) fn early(conductor: &Conductor, watched: Watched) -> Self {
+        Self::attach(conductor, watched, true)
+    }
+
+    /// `seeded` says that there is nothing to be looked at which was said before.
+    fn attach(conductor: &Conductor, watched: Watched, seeded: bool) -> Self {
+        let mailbox = Mailbox::default();
+        let watcher = Watcher { watched, mailbox: Arc::clone(&mailbox), streams: Default::default(), seeded };
+        Self { conductor: conductor.clone(), handler: conductor.attach(watcher), mailbox }
+    }
+
+    pub(crate) fn handler(&self) -> HandlerId {
+        self.handler
     }
 
     /// Asks; the promise is kept when it is waited for.
@@ -340,7 +355,9 @@ impl Handler for Watcher {
                 let answer = self.streams[*stream as usize].seeker.end(context, id);
                 self.go_on(context, *stream, answer);
             }
-            Notice::StreamEnded { .. } | Notice::Reset { .. } => {}
+            // It was called off before it was started. After its end this says nothing new.
+            Notice::Reset { .. } => self.each(context, |seeker, context, id| seeker.end(context, id)),
+            Notice::StreamEnded { .. } => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who waits, who runs, and what became of the others. Pure.
 
-use phalanx_action::report::{Calendar, Stats};
 use phalanx_process::outcome::Finished;
+use phalanx_process::stats::{Calendar, Stats};
 
 use super::Verdict;
 
@@ -36,8 +36,16 @@ impl Tally {
     /// A process may end without having started.
     pub(crate) fn ended(&mut self, host: usize, verdict: Verdict, finished: &Finished, calendar: &Calendar) {
         self.running -= usize::from(matches!(self.hosts[host], State::Running));
-        self.stats.absorb(&Stats::of_finished("", finished, calendar));
+        let start = finished.outcome.started_at.map(|at| calendar.date(at));
+        let end = Some(calendar.date(finished.outcome.ended_at));
+        self.stats.absorb(&Stats::of_finished("", finished, start, end));
         self.end(host, verdict);
+    }
+
+    /// An attempt has failed, and there will be another.
+    pub(crate) fn retries(&mut self, host: usize) {
+        self.running -= usize::from(matches!(self.hosts[host], State::Running));
+        self.hosts[host] = State::Waiting;
     }
 
     fn end(&mut self, host: usize, verdict: Verdict) {
