@@ -76,7 +76,7 @@ impl Stats {
     ) -> Self {
         let outcome = &finished.outcome;
         // One that was called off before its start has an outcome too.
-        let started = outcome.pid.is_some() || outcome.error.is_some();
+        let started = outcome.started_at.is_some() || outcome.error.is_some();
         let count = usize::from;
         Self {
             name: name.to_owned(),
