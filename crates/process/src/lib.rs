@@ -43,6 +43,7 @@ pub mod process;
 pub mod serial;
 mod slot;
 pub mod spec;
+mod spin;
 pub mod ssh;
 pub mod style;
 pub mod subscription;

@@ -116,7 +116,8 @@ struct StdinPipe {
     queue: VecDeque<Arc<[u8]>>,
     /// How much of the first of the queue has been written.
     written: usize,
-    registered: bool,
+    /// Whether readiness tells when it takes more.
+    watched: bool,
     close_when_empty: bool,
     /// Whether the last byte written left a line unfinished, which matters to a terminal.
     within_line: bool,
@@ -469,12 +470,7 @@ impl Children {
         let Some(live) = self.live.get_mut(&id) else { return false };
         let Some(stdin) = &mut live.stdin else { return false };
         let flushed = stdin.flush(live.master.as_ref());
-        // A terminal is watched in both directions from the start.
-        if matches!(flushed, Flushed::Blocked)
-            && let Ours::Pipe(fd) = &stdin.end
-            && !std::mem::replace(&mut stdin.registered, true)
-            && let Err(error) = hands.reactor.register(fd, key(id, Role::Stdin), Interest::Writable)
-        {
+        if let Err(error) = stdin.watch(id, &flushed, live.master.as_ref(), hands.reactor) {
             log::error!("cannot watch the stdin of {id}: {error}");
         }
         match flushed {
@@ -550,7 +546,7 @@ impl Live {
 impl StdinPipe {
     fn new(end: Ours) -> Self {
         let queue = VecDeque::new();
-        Self { end, queue, written: 0, registered: false, close_when_empty: false, within_line: false }
+        Self { end, queue, written: 0, watched: false, close_when_empty: false, within_line: false }
     }
 
     /// Asks for the end. A pipe is closed once everything is written; a terminal is written its end-of-file character,
@@ -566,6 +562,31 @@ impl StdinPipe {
             Some(Ok(Some(end))) => self.queue.push_back(vec![end; 1 + usize::from(within_line)].into()),
             Some(Err(error)) => log::warn!("cannot end the input of a terminal: {error}"),
             Some(Ok(None)) | None => {}
+        }
+    }
+
+    /// Watches it from when it takes no more. A terminal, only until everything is written: it becomes writable whenever
+    /// its program has read something, and a dialogue would be woken for that in every round.
+    fn watch(
+        &mut self,
+        id: ProcessId,
+        flushed: &Flushed,
+        master: Option<&OwnedFd>,
+        reactor: &Reactor,
+    ) -> io::Result<()> {
+        let watched = match (flushed, &self.end) {
+            (Flushed::Blocked, _) => true,
+            (Flushed::Drained { .. }, Ours::Terminal) => false,
+            _ => self.watched,
+        };
+        if std::mem::replace(&mut self.watched, watched) == watched {
+            return Ok(());
+        }
+        let fd = self.end.fd(master);
+        match self.end {
+            Ours::Pipe(_) => reactor.register(fd, key(id, Role::Stdin), Interest::Writable),
+            Ours::Terminal if watched => reactor.reregister(fd, key(id, Role::Terminal), Interest::Both),
+            Ours::Terminal => reactor.reregister(fd, key(id, Role::Terminal), Interest::Readable),
         }
     }
 
