@@ -82,6 +82,8 @@ pub(crate) struct Wishes {
     /// Faults of processes that the table has forgotten; they are entered into the event that is being told.
     pub(crate) blames: Vec<(ProcessId, Blame)>,
     pub(crate) farewells: Vec<HandlerId>,
+    /// Somebody on another thread was told what it waited for, and may ask for more at once.
+    pub(crate) answered: bool,
 }
 
 impl fmt::Debug for Context<'_> {

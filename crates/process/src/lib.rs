@@ -44,6 +44,7 @@ pub mod process;
 pub mod serial;
 mod slot;
 pub mod spec;
+mod spin;
 pub mod ssh;
 pub mod stats;
 pub mod style;

@@ -190,6 +190,11 @@ impl Hub {
         self.timers.next()
     }
 
+    /// Whether somebody on another thread was told what it waited for since this was last asked.
+    pub(super) fn take_answered(&mut self) -> bool {
+        std::mem::take(&mut self.wishes.answered)
+    }
+
     /// Runs one handler once; whether it is there and did not panic.
     fn tell(&mut self, id: HandlerId, tidings: Tidings<'_>, mut ground: Ground<'_>) -> bool {
         let Some(handler) = self.handlers.get_mut(&id) else { return false };
