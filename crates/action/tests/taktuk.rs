@@ -267,7 +267,7 @@ fn its_processes_are_like_any_other() {
     let action = action.wait();
     let expected = [(0, "one"), (0, "last"), (1, "two"), (1, "last"), (2, "one"), (2, "last")];
     assert_eq!(*heard.lock().unwrap(), expected.map(|(index, line)| (index, line.as_bytes().to_vec())).into());
-    assert_eq!(action.name(), "echo {{n}}; sleep 0.1; echo last");
+    assert_eq!(&*action.name(), "echo {{n}}; sleep 0.1; echo last");
     assert_eq!(action.processes()[1].name(), "echo two; sleep 0.1; echo last");
     let again = action.processes()[2].clone().reset().run();
     assert_eq!(text(again.stdout()), "one\nlast\n");
@@ -334,7 +334,7 @@ fn a_put_is_like_one_through_ssh() {
     let to = format!("{}/node1/a tree/noise/x", taktuk.display());
     let failed = TaktukPut::new([source.join("noise")], to, ["node1"]).params(params(fleet)).build().unwrap().run();
     assert_eq!(failed.processes()[0].exit_code(), Some(1));
-    assert!(text(failed.processes()[0].stdout()).contains("there is no directory"), "{:?}", failed.processes());
+    assert!(failed.fault(0).unwrap().contains("there is no directory"), "{:?}", failed.fault(0));
     assert!(TaktukPut::new([""; 0], "x", hosts).params(params(fleet)).build().unwrap().run().finished_ok());
 }
 
@@ -411,6 +411,7 @@ fn a_get_that_cannot_be_placed_says_so_and_leaves_nothing() {
     let (bad, good) = (&get.processes()[0], &get.processes()[1]);
     assert!(good.ok() && !bad.ok(), "{:?}", get.processes());
     assert!(text(bad.stderr()).contains("cannot make the directory"), "{bad:?}");
+    assert!(get.fault(0).unwrap().contains("cannot make the directory") && get.fault(1).is_none());
     let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.collect::<BTreeSet<_>>(), ["a tree", "node1", "node2"].map(Into::into).into());
 }

@@ -10,8 +10,9 @@ use phalanx_process::spec::Policy;
 use phalanx_process::ssh::ConnectionParams;
 
 use super::sources::expand_home;
-use super::transfers::{Job, Options, Transfers, goes_into, substitute};
+use super::transfers::{Job, Options, Parts, Transfers, goes_into, substitute};
 use crate::action::Action;
+use crate::rollout::Rollout;
 use crate::substitute::{Lists, SubstituteError};
 
 /// Files and directories to be copied from each of some hosts. The rules are in [`crate::files`].
@@ -93,7 +94,14 @@ impl Get {
     /// How many hosts work at once; zero for all.
     #[must_use]
     pub fn fanout(mut self, fanout: usize) -> Self {
-        self.options.fanout = Some(fanout);
+        self.options.rollout.fanout = fanout;
+        self
+    }
+
+    /// How hosts are started, and what failures lead to.
+    #[must_use]
+    pub fn rollout(mut self, rollout: Rollout) -> Self {
+        self.options.rollout = rollout;
         self
     }
 
@@ -140,10 +148,10 @@ impl Get {
         format!("get to {}", self.destination.display())
     }
 
-    /// The same in parts, for another way to transfer: what is to be done for every host, the name, and the options.
-    pub(crate) fn into_parts(self) -> Result<(Vec<(Host, Job)>, String, Options), GetError> {
+    /// The same in parts, for another way to transfer.
+    pub(crate) fn into_parts(self) -> Result<Parts, GetError> {
         let (jobs, name) = (self.jobs()?, self.name());
-        Ok((jobs, self.options.name.clone().unwrap_or(name), self.options))
+        Ok(Parts { jobs, name: self.options.name.clone().unwrap_or(name), options: self.options })
     }
 
     fn jobs(&self) -> Result<Vec<(Host, Job)>, GetError> {

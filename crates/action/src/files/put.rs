@@ -9,8 +9,9 @@ use phalanx_process::spec::Policy;
 use phalanx_process::ssh::ConnectionParams;
 
 use super::sources::{SourceError, find_sources};
-use super::transfers::{Job, Options, Transfers, goes_into, substitute};
+use super::transfers::{Job, Options, Parts, Transfers, goes_into, substitute};
 use crate::action::Action;
+use crate::rollout::Rollout;
 use crate::substitute::{Lists, SubstituteError};
 
 /// Files and directories to be copied to each of some hosts. The rules are in [`crate::files`].
@@ -90,7 +91,14 @@ impl Put {
     /// How many hosts work at once; zero for all.
     #[must_use]
     pub fn fanout(mut self, fanout: usize) -> Self {
-        self.options.fanout = Some(fanout);
+        self.options.rollout.fanout = fanout;
+        self
+    }
+
+    /// How hosts are started, and what failures lead to.
+    #[must_use]
+    pub fn rollout(mut self, rollout: Rollout) -> Self {
+        self.options.rollout = rollout;
         self
     }
 
@@ -137,10 +145,10 @@ impl Put {
         format!("put to {}", self.destination.display())
     }
 
-    /// The same in parts, for another way to transfer: what is to be done for every host, the name, and the options.
-    pub(crate) fn into_parts(self) -> Result<(Vec<(Host, Job)>, String, Options), PutError> {
+    /// The same in parts, for another way to transfer.
+    pub(crate) fn into_parts(self) -> Result<Parts, PutError> {
         let (jobs, name) = (self.jobs()?, self.name());
-        Ok((jobs, self.options.name.clone().unwrap_or(name), self.options))
+        Ok(Parts { jobs, name: self.options.name.clone().unwrap_or(name), options: self.options })
     }
 
     fn jobs(&self) -> Result<Vec<(Host, Job)>, PutError> {

@@ -265,7 +265,7 @@ impl Passing<'_, '_> {
             self.flush();
             return self.pass(id, input);
         };
-        if !self.said.as_ref().is_some_and(|(whose, on, _)| (*whose, *on) == (id, stream)) {
+        if self.said.as_ref().is_some_and(|(whose, on, _)| (*whose, *on) != (id, stream)) {
             self.flush();
         }
         self.said.get_or_insert_with(|| (id, stream, Vec::new())).2.extend_from_slice(bytes);

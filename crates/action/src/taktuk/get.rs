@@ -12,18 +12,20 @@ use std::thread;
 use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::hosted::Backend;
+use phalanx_process::outcome::Finished;
 use phalanx_process::spec::Policy;
 use phalanx_process::ssh::ConnectionParams;
 
 use super::backend::{Freight, Plan, Taktuk};
 use super::language::{self, Member};
-use super::remote::process;
+use super::remote::transfer;
 use super::{Reach, TaktukError, TaktukParams};
 use crate::action::Action;
 use crate::files::Get;
 use crate::files::get::GetError;
 use crate::files::script::GetScript;
-use crate::files::transfers::{Counters, Fault, Job, receive, token};
+use crate::files::transfers::{Counters, Fault, Job, Parts, receive, token};
+use crate::rollout::Rollout;
 use crate::substitute::Lists;
 
 /// Files and directories to be copied from each of some hosts. The rules are those of a [`Get`] ([`crate::files`]): no
@@ -95,6 +97,12 @@ impl TaktukGet {
         Self { get: self.get.named(name), ..self }
     }
 
+    /// How hosts are started, and what failures lead to. Its fan-out does not count: all take part at once.
+    #[must_use]
+    pub fn rollout(self, rollout: Rollout) -> Self {
+        Self { get: self.get.rollout(rollout), ..self }
+    }
+
     /// Whether SHA-256 checksums computed at the far end are compared, before anything gets its final name.
     #[must_use]
     pub fn verify(self, verify: bool) -> Self {
@@ -114,7 +122,7 @@ impl TaktukGet {
     /// # Errors
     /// As for [`TaktukGet::build`].
     pub fn build_on(self, conductor: &Conductor) -> Result<Action, TaktukGetError> {
-        let (jobs, name, options) = self.get.into_parts()?;
+        let Parts { jobs, name, options } = self.get.into_parts()?;
         let hosts: Vec<_> = jobs.iter().map(|(host, _)| host.clone()).collect();
         let Reach { arguments, addresses } = Reach::new(&hosts, &options.params, &self.taktuk)?;
         let (mut members, mut arrivals) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
@@ -139,10 +147,8 @@ impl TaktukGet {
         let (handler, caller) = (backend.handler(), conductor.clone());
         // It is set once, here.
         let _ = unpacking.call.set(Box::new(move || caller.call(handler)));
-        let process =
-            |(index, host)| process(host, name.clone(), options.policy.clone(), backend.member(index), conductor);
-        let processes = hosts.iter().enumerate().map(process).collect();
-        Ok(Action::new(name.clone(), processes, 0, conductor))
+        let fault = move |index, _: &Finished| unpacking.streams().get(&index)?.result.get()?.clone().err();
+        Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, conductor), fault))
     }
 }
 

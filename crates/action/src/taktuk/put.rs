@@ -16,7 +16,7 @@ use phalanx_process::ssh::ConnectionParams;
 
 use super::backend::{Freight, Plan, Taktuk};
 use super::language::{self, Member};
-use super::remote::process;
+use super::remote::transfer;
 use super::{Reach, TaktukError, TaktukParams};
 use crate::action::Action;
 use crate::files::Put;
@@ -24,7 +24,8 @@ use crate::files::pack::pack;
 use crate::files::put::PutError;
 use crate::files::script::PutScript;
 use crate::files::sources::Source;
-use crate::files::transfers::{Counters, Fault, Job, token};
+use crate::files::transfers::{Counters, Fault, Job, Parts, token};
+use crate::rollout::Rollout;
 use crate::substitute::Lists;
 
 /// What a TakTuk may keep in memory of what others have not taken yet. Without a limit it is the whole archive, for each
@@ -111,6 +112,12 @@ impl TaktukPut {
         Self { put: self.put.named(name), ..self }
     }
 
+    /// How hosts are started, and what failures lead to. Its fan-out does not count: all take part at once.
+    #[must_use]
+    pub fn rollout(self, rollout: Rollout) -> Self {
+        Self { put: self.put.rollout(rollout), ..self }
+    }
+
     /// Whether SHA-256 checksums are compared at the far end, before anything gets its final name.
     #[must_use]
     pub fn verify(self, verify: bool) -> Self {
@@ -131,7 +138,7 @@ impl TaktukPut {
     /// # Errors
     /// As for [`TaktukPut::build`].
     pub fn build_on(self, conductor: &Conductor) -> Result<Action, TaktukPutError> {
-        let (jobs, name, options) = self.put.into_parts()?;
+        let Parts { jobs, name, options } = self.put.into_parts()?;
         let hosts: Vec<_> = jobs.iter().map(|(host, _)| host.clone()).collect();
         let Reach { mut arguments, addresses } = Reach::new(&hosts, &options.params, &self.taktuk)?;
         arguments.splice(1..1, ["-u".into(), CACHE_LIMIT.into()]);
@@ -153,10 +160,13 @@ impl TaktukPut {
         let freight = Archive { sources, verify: options.verify, runs: Mutex::default() };
         let plan = Plan { arguments, members, freight: Some(Arc::new(freight)) };
         let backend = Backend::attach(Taktuk::new(plan), conductor);
-        let process =
-            |(index, host)| process(host, name.clone(), options.policy.clone(), backend.member(index), conductor);
-        let processes = hosts.iter().enumerate().map(process).collect();
-        Ok(Action::new(name.clone(), processes, 0, conductor))
+        Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, conductor), |_, finished| {
+            // What the far end says last is how it went.
+            let failed = finished.outcome.exit_code().is_some_and(|code| code != 0);
+            let said = finished.stdout.text();
+            let last = said.lines().map(str::trim_end).rfind(|line| !line.is_empty());
+            last.filter(|_| failed).map(str::to_owned)
+        }))
     }
 }
 

@@ -1,8 +1,11 @@
 //! One command on many hosts, through taktuk.
 
+use std::sync::Arc;
+
 use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::hosted::{Backend, Hosted};
+use phalanx_process::outcome::Finished;
 use phalanx_process::spec::{Command, Launch, Policy};
 use phalanx_process::ssh::ConnectionParams;
 use phalanx_process::{Process, Spec};
@@ -10,7 +13,8 @@ use phalanx_process::{Process, Spec};
 use super::backend::{Plan, Taktuk};
 use super::language::{self, Member};
 use super::{Reach, TaktukError, TaktukParams};
-use crate::action::Action;
+use crate::action::{Action, Preparation};
+use crate::rollout::Rollout;
 use crate::substitute::Lists;
 
 /// A command to be run on each of some hosts, which are reached as a tree. What is the same as with ssh, and what is
@@ -33,6 +37,7 @@ pub struct TaktukRemote {
     taktuk: TaktukParams,
     policy: Policy,
     lists: Lists,
+    rollout: Rollout,
     name: Option<String>,
 }
 
@@ -48,6 +53,7 @@ impl TaktukRemote {
             taktuk: TaktukParams::default(),
             policy: Policy::default(),
             lists: Lists::default(),
+            rollout: Rollout::with_fanout(0),
             name: None,
         }
     }
@@ -77,6 +83,14 @@ impl TaktukRemote {
     #[must_use]
     pub fn lists(mut self, lists: Lists) -> Self {
         self.lists = lists;
+        self
+    }
+
+    /// How hosts are started, and what failures lead to. All at once unless told otherwise, since those that start
+    /// together share one taktuk, which has a window for its connections; the fan-out bounds how many commands run.
+    #[must_use]
+    pub fn rollout(mut self, rollout: Rollout) -> Self {
+        self.rollout = rollout;
         self
     }
 
@@ -114,14 +128,52 @@ impl TaktukRemote {
             process(host, command, self.policy.clone(), backend.member(index), conductor)
         };
         let processes = self.hosts.iter().zip(commands).enumerate().map(process).collect();
-        // taktuk has a window of its own.
-        Ok(Action::new(self.name.unwrap_or(self.command), processes, 0, conductor))
+        Ok(Action::new(self.name.unwrap_or(self.command), processes, self.rollout, conductor))
     }
 }
 
 /// The process of one host.
-pub(super) fn process(host: &Host, command: String, policy: Policy, hosted: Hosted, conductor: &Conductor) -> Process {
+fn process(host: &Host, command: String, policy: Policy, hosted: Hosted, conductor: &Conductor) -> Process {
+    Process::from_spec(spec(command, policy, hosted), conductor).on_host(host.address())
+}
+
+fn spec(command: String, policy: Policy, hosted: Hosted) -> Spec {
     let name = Some(command.clone());
     let launch = Launch { command: Command::Words(command), name, hosted: Some(hosted), ..Launch::default() };
-    Process::from_spec(Spec { launch, policy }, conductor).on_host(host.address())
+    Spec { launch, policy }
+}
+
+/// The action of a transfer: a process for each host, all called as it is, and what was wrong with one that it does not
+/// know itself.
+pub(super) fn transfer(
+    (name, hosts): (String, &[Host]),
+    (policy, rollout): (Policy, Rollout),
+    (backend, conductor): (&Backend, &Conductor),
+    fault: impl Fn(usize, &Finished) -> Option<String> + Send + Sync + 'static,
+) -> Action {
+    let specs: Vec<_> =
+        (0..hosts.len()).map(|index| spec(name.clone(), policy.clone(), backend.member(index))).collect();
+    let process = |(spec, host): (&Spec, &Host)| Process::from_spec(spec.clone(), conductor).on_host(host.address());
+    let processes = specs.iter().zip(hosts).map(process).collect();
+    // What is sent to all is sent to all at once.
+    let rollout = Rollout { fanout: 0, ..rollout };
+    Action::prepared(name, processes, rollout, conductor, Arc::new(Transfer { specs, fault }))
+}
+
+struct Transfer<F> {
+    specs: Vec<Spec>,
+    fault: F,
+}
+
+impl<F: Fn(usize, &Finished) -> Option<String> + Send + Sync> Preparation for Transfer<F> {
+    fn prepare(&self, index: usize) -> Spec {
+        self.specs[index].clone()
+    }
+
+    /// The end of a process is told when all is in its place.
+    fn settle(&self) {}
+
+    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
+        (self.fault)(index, finished)
+    }
 }

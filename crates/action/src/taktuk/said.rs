@@ -210,6 +210,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// Arbitrary bytes never panic, and where they are cut does not matter.
         #[test]
         fn cuts_do_not_matter(text in proptest::collection::vec(prop_oneof![

@@ -204,7 +204,7 @@ impl Tree {
         let Some(member) = self.member(position) else { return };
         let id = member.id;
         match effect {
-            Effect::CallOff(_) if matches!(member.phase, Phase::Connecting | Phase::Connected) => {
+            Effect::CallOff(_) if member.is_awaited() => {
                 member.unwanted = true;
                 answer(id, Input::CalledOff);
             }
@@ -345,5 +345,214 @@ fn status(raw: i32) -> ExitStatus {
     match Signal::from_number(raw & 0x7f) {
         Some(signal) if raw & 0x7f != 0 => ExitStatus::Signaled { signal, core_dumped: raw & 0x80 != 0 },
         _ => ExitStatus::Exited(raw >> 8 & 0xff),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use phalanx_process::event::Reach;
+
+    /// A tree, and what was answered of its members, by position, in short words.
+    struct World {
+        tree: Tree,
+        ids: Vec<ProcessId>,
+        answers: Vec<String>,
+    }
+
+    impl World {
+        fn new(count: usize) -> Self {
+            let ids: Vec<_> = (0..count).map(|_| ProcessId::new()).collect();
+            let hosts = ids.iter().enumerate().map(|(index, id)| (*id, format!("n{}", index + 1)));
+            Self { tree: Tree::new(hosts), ids, answers: Vec::new() }
+        }
+
+        fn note(ids: &[ProcessId], answers: &mut Vec<String>, id: ProcessId, input: &Input<'_>) {
+            let position = ids.iter().position(|known| *known == id).unwrap() + 1;
+            answers.push(match input {
+                Input::Bytes(stream, bytes) => format!("{position} {stream:?} {}", bytes.escape_ascii()),
+                Input::SpawnFailed(error) => format!("{position} failed: {}", error.reason),
+                Input::Exited(status) => format!("{position} {status:?}"),
+                Input::Spawned { .. } => format!("{position} runs"),
+                Input::CalledOff => format!("{position} called off"),
+                Input::WriteFailed => format!("{position} write failed"),
+                Input::Eof(_) | Input::Diagnostics(_) => return,
+                other => panic!("{other:?}"),
+            });
+        }
+
+        /// What is answered to these lines.
+        fn hear(&mut self, lines: &str) -> Vec<String> {
+            let Self { tree, ids, answers } = self;
+            for line in lines.lines() {
+                tree.hear(&Said::parse(line.as_bytes()), &mut |id, input| Self::note(ids, answers, id, &input));
+            }
+            std::mem::take(answers)
+        }
+
+        fn effect(&mut self, position: usize, effect: impl FnOnce(ProcessId) -> Effect) -> Vec<String> {
+            let Self { tree, ids, answers } = self;
+            let effect = effect(ids[position - 1]);
+            tree.effect(&effect, &mut |id, input| Self::note(ids, answers, id, &input));
+            std::mem::take(answers)
+        }
+
+        fn signal(&mut self, position: usize, signal: Signal) {
+            self.effect(position, |id| Effect::Signal { id, signal, reach: Reach::Everything });
+        }
+
+        fn words(&mut self) -> String {
+            String::from_utf8(self.tree.take_signals()).unwrap()
+        }
+    }
+
+    #[test]
+    fn the_life_of_a_member() {
+        let mut world = World::new(1);
+        assert_eq!(world.hear("s 4 0 1 "), [""; 0]);
+        assert_eq!(world.hear("s 6 1 - "), ["1 runs"]);
+        assert_eq!(
+            world.hear("on 1 a b\no- 1 c\nen 1 "),
+            ["1 Stdout a b", "1 Stdout \\n", "1 Stdout c", "1 Stderr ", "1 Stderr \\n"]
+        );
+        assert_eq!(world.hear("x 1 768\ns 8 1 - \nx 1 0\non 1 late"), ["1 Exited(3)"]);
+        assert!(world.tree.is_over());
+    }
+
+    #[test]
+    fn a_connection_that_fails_has_the_last_complaint_as_its_reason() {
+        let mut world = World::new(2);
+        let said =
+            "c 1 Warning: Permanently added 'n1' to the list\nc 1 ssh: no route\nc 1 [ TAKTUK WARNING ]\ns 3 0 1 ";
+        assert_eq!(world.hear(said), ["1 failed: taktuk connection failed: cannot reach `n1`: ssh: no route"]);
+        assert_eq!(world.hear("s 3 1 2 "), ["2 failed: taktuk connection failed: cannot reach `n2`"]);
+    }
+
+    #[test]
+    fn a_lost_connection_takes_those_behind_it_along() {
+        let mut world = World::new(4);
+        world.hear("s 4 0 1 \ns 6 1 - \ns 4 1 2 \ns 6 2 - \ns 4 0 4 \ns 6 4 - ");
+        let answers = world.hear("s 5 0 1 n2:2 n3:3");
+        assert_eq!(answers.iter().filter(|answer| answer.ends_with("Lost")).count(), 2, "{answers:?}");
+        assert!(
+            answers.contains(&"3 failed: taktuk connection lost: `n3`, which is behind `n1`".to_owned()),
+            "{answers:?}"
+        );
+        assert!(!world.tree.is_over(), "the fourth goes on");
+    }
+
+    /// When all who were reached are ready, who was not reached never will be.
+    #[test]
+    fn who_is_given_up_without_a_word_is_noticed() {
+        let mut world = World::new(3);
+        world.hear("s 4 0 1 \ns 6 1 - \ns 4 1 2 \ns 6 2 - ");
+        assert_eq!(world.hear("s 0 0 - \ns 0 1 - "), [""; 0], "the second may still connect");
+        assert_eq!(world.hear("s 0 2 - "), ["3 failed: taktuk connection failed: it gave up connecting to `n3`"]);
+    }
+
+    #[test]
+    fn signals_are_gathered_and_sent_to_sets_or_to_all() {
+        let mut world = World::new(3);
+        world.hear("s 4 0 1 \ns 6 1 - \ns 4 0 2 \ns 6 2 - \ns 4 0 3 \ns 6 3 - \ns 0 0 - ");
+        world.signal(1, Signal::TERM);
+        world.signal(3, Signal::TERM);
+        assert!(!world.tree.signals_are_complete());
+        world.signal(1, Signal::KILL);
+        assert_eq!(world.words(), "broadcast kill target 1/3 15\nbroadcast kill target 1 9\n");
+        (1..=3).for_each(|position| world.signal(position, Signal::TERM));
+        assert!(world.tree.signals_are_complete());
+        assert_eq!(world.words(), "broadcast kill 15\n");
+        assert_eq!(world.words(), "");
+    }
+
+    #[test]
+    fn nobody_waits_for_connections_that_nobody_wants() {
+        let mut world = World::new(2);
+        world.hear("s 4 0 1 \ns 6 1 - ");
+        world.signal(1, Signal::TERM);
+        assert_eq!(world.words(), "broadcast kill 15\n", "the second is still wanted");
+        assert_eq!(world.effect(2, Effect::CallOff), ["2 called off"]);
+        world.signal(1, Signal::KILL);
+        assert_eq!(world.words(), "network cancel\nbroadcast kill 9\n");
+        // It comes all the same: then it must go.
+        assert_eq!(world.hear("s 4 0 2 \ns 6 2 - \non 2 x"), [""; 0]);
+        assert_eq!(world.words(), "broadcast kill target 2 9\n");
+        assert_eq!(world.hear("x 2 9\nx 1 9"), ["1 Signaled { signal: Signal(9), core_dumped: false }"]);
+        assert_eq!(world.tree.farewell(), b"quit\n");
+    }
+
+    #[test]
+    fn a_taktuk_that_ends_too_early_ends_all() {
+        let mut world = World::new(3);
+        world.hear("s 4 0 1 \ns 6 1 - \nx 1 0\ns 4 0 2 \ns 6 2 - ");
+        let World { tree, ids, answers } = &mut world;
+        tree.taktuk_ended("died", &mut |id, input| World::note(ids, answers, id, &input));
+        assert_eq!(
+            answers[..],
+            [
+                "2 Stderr taktuk connection lost: `n2`, since taktuk itself died\\n",
+                "2 Lost",
+                "3 failed: taktuk connection failed: `n3`, since taktuk itself died",
+            ]
+        );
+        assert!(tree.is_over());
+    }
+
+    #[test]
+    fn a_status_of_wait_is_taken_apart() {
+        let signaled = |signal, core_dumped| ExitStatus::Signaled { signal, core_dumped };
+        for (raw, expected) in [
+            (0, ExitStatus::Exited(0)),
+            (768, ExitStatus::Exited(3)),
+            (0xff00, ExitStatus::Exited(255)),
+            (15, signaled(Signal::TERM, false)),
+            (0x8b, signaled(Signal::from_number(11).unwrap(), true)),
+        ] {
+            assert_eq!(status(raw), expected);
+        }
+        // What no system says harms nobody.
+        for raw in [-1, i32::MIN, i32::MAX, 0x7f] {
+            let _ = status(raw);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever taktuk says, in whatever order: each member begins at most once and ends at most once, says nothing
+        /// outside of that, and all are over when taktuk is.
+        #[test]
+        fn any_story_has_one_end_for_each(lines in proptest::collection::vec(
+            (0..9_u32, 0..5_u32, 0..5_u32, "[soxec][n-]?", "( n[1-4]:[1-4]){0,2}"), 0..60),
+            offs in proptest::collection::vec(1..4_usize, 0..4)) {
+            let mut world = World::new(3);
+            let mut told = Vec::new();
+            for (number, (code, position, peer, kind, given)) in lines.into_iter().enumerate() {
+                if kind == "s" {
+                    told.extend(world.hear(&format!("s {code} {position} {peer}{given}")));
+                    told.extend(world.hear(&format!("s {code} {peer} -")));
+                } else {
+                    told.extend(world.hear(&format!("{kind} {position} {code}")));
+                }
+                if let Some(&off) = offs.get(number) {
+                    told.extend(world.effect(off, Effect::CallOff));
+                }
+            }
+            let World { tree, ids, answers } = &mut world;
+            tree.taktuk_ended("ended", &mut |id, input| World::note(ids, answers, id, &input));
+            told.append(answers);
+            for position in 1..=3 {
+                let mine: Vec<_> = told.iter().filter_map(|answer| answer.strip_prefix(&format!("{position} "))).collect();
+                let is_end = |answer: &&&str| !answer.starts_with("Std") && **answer != "runs";
+                prop_assert_eq!(mine.iter().filter(is_end).count(), 1, "{:?}", mine);
+                prop_assert!(mine.last().is_some_and(|last| is_end(&last)), "{:?}", mine);
+                if mine.len() > 1 {
+                    prop_assert_eq!(mine[0], "runs", "{:?}", mine);
+                    prop_assert!(mine[1..].iter().all(|answer| *answer != "runs"), "{:?}", mine);
+                }
+            }
+        }
     }
 }
