@@ -10,6 +10,7 @@
 //! Whatever decides is pure (`fanout`, `substitute`, `report`, `record`): no clock, no process, no thread.
 
 pub mod action;
+pub mod configuration;
 pub mod crew;
 pub mod document;
 pub mod factory;
