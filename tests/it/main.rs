@@ -2,6 +2,7 @@
 
 mod cable;
 mod children;
+mod config;
 mod documents;
 mod fleet;
 mod forward;

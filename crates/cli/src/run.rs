@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use phalanx_action::configuration::Configuration;
 use phalanx_action::crew::{CallOff, Crew};
 use phalanx_action::fanout::Fanout;
 use phalanx_action::report::Calendar;
@@ -29,7 +30,7 @@ use phalanx_process::handler::Context;
 use phalanx_process::id::{ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
 
-pub(crate) use self::plan::{Plan, policy};
+pub(crate) use self::plan::Plan;
 pub(crate) use self::tally::Tally;
 pub(crate) use self::verdict::Verdict;
 use crate::args::RunArgs;
@@ -44,15 +45,15 @@ const TICK: Duration = Duration::from_millis(200);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// `phalanx run`, from what was typed to the exit status.
-pub(crate) fn run(args: &RunArgs) -> ExitCode {
-    let plan = match Plan::new(args) {
+pub(crate) fn run(args: &RunArgs, configuration: &Configuration) -> ExitCode {
+    let plan = match Plan::new(args, configuration) {
         Ok(plan) => plan,
         Err(error) => return exit::usage(&error),
     };
     if plan.hosts.is_empty() {
         return exit::nothing_to_do(&"no host that was asked for failed in the record: nothing is run again");
     }
-    drive(&plan, &Wanted::from(args), &args.work)
+    drive(&plan, &Wanted::of_run(args, configuration), &args.work)
 }
 
 /// Does what was planned, and shows it.

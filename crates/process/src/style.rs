@@ -27,6 +27,10 @@ pub enum Role {
     ReportError,
     /// A command.
     Command,
+    /// The host before a line of its stdout.
+    StdoutLabel,
+    /// The host before a line of its stderr.
+    StderrLabel,
     /// A host.
     Host,
     /// For the program's own use, first.
@@ -53,7 +57,7 @@ pub enum When {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::LogHeader,
         Self::Object,
         Self::Emphasis,
@@ -61,6 +65,8 @@ impl Role {
         Self::ReportError,
         Self::Command,
         Self::Host,
+        Self::StdoutLabel,
+        Self::StderrLabel,
         Self::User1,
         Self::User2,
         Self::User3,
@@ -81,6 +87,8 @@ impl Role {
             Self::ReportWarning => "report_warning",
             Self::ReportError => "report_error",
             Self::Command => "command",
+            Self::StdoutLabel => "stdout_label",
+            Self::StderrLabel => "stderr_label",
             Self::Host => "host",
             Self::User1 => "user1",
             Self::User2 => "user2",
@@ -102,6 +110,9 @@ impl Role {
             Self::Object | Self::Command => colour(AnsiColor::Blue).bold(),
             Self::Emphasis => colour(AnsiColor::Magenta).bold(),
             Self::Host => colour(AnsiColor::Magenta),
+            // As clush has them.
+            Self::StdoutLabel => colour(AnsiColor::BrightBlue),
+            Self::StderrLabel => colour(AnsiColor::BrightRed),
             Self::ReportWarning | Self::Level(Level::Warn) => colour(AnsiColor::Yellow).bold(),
             Self::ReportError | Self::Level(Level::Error) => colour(AnsiColor::Red).bold(),
             Self::User1 => colour(AnsiColor::Green),

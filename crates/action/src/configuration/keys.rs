@@ -392,17 +392,15 @@ pub static KEYS: &[Key] = &[
         ..KEY
     },
     style!(Role::LogHeader, "styles.log_header", "What stands before a message of the log."),
-    style!(
-        Role::Level(log::Level::Error),
-        "styles.error",
-        "The level of an error in the log; the label of a host's stderr."
-    ),
+    style!(Role::Level(log::Level::Error), "styles.error", "The level of an error in the log."),
     style!(Role::Level(log::Level::Warn), "styles.warn", "The level of a warning in the log."),
     style!(Role::Level(log::Level::Info), "styles.info", "The level of a notice in the log."),
     style!(Role::Level(log::Level::Debug), "styles.debug", "The level of a message for debugging."),
     style!(Role::Level(log::Level::Trace), "styles.trace", "The level of a message for tracing."),
-    style!(Role::Host, "styles.host", "A host; the label of its stdout."),
-    style!(Role::Command, "styles.command", "A command."),
+    style!(Role::StdoutLabel, "styles.stdout_label", "The host before a line of its stdout."),
+    style!(Role::StderrLabel, "styles.stderr_label", "The host before a line of its stderr."),
+    style!(Role::Host, "styles.host", "A host, where a program shows one."),
+    style!(Role::Command, "styles.command", "A command, where a program shows one."),
     style!(Role::Object, "styles.object", "A description of an object."),
     style!(Role::Emphasis, "styles.emphasis", "What is to be noticed."),
     style!(Role::ReportWarning, "styles.report_warning", "A part of a report that is worth a look."),

@@ -277,6 +277,11 @@ impl Reader<'_> {
             let mut scratch = Loaded::new(None);
             let into = if chosen == Some(preset) { &mut *loaded } else { &mut scratch };
             into.preset = Some(preset.to_owned());
+            table.refuse(
+                "preset",
+                "a preset puts no other one in force",
+                "write the name of one of them at the top of the file",
+            );
             self.read_layer(table, into, &|place| Origin::Preset(preset.to_owned(), name.to_owned(), place));
         }
         if let (None, Some(chosen)) = (&loaded.preset, chosen)

@@ -212,7 +212,10 @@ fn what_is_no_key_is_answered() {
             "presets.lab = 5",
             "1:15: key `presets.lab`: it must be a table, not the integer 5; write [presets.lab] above its keys",
         ),
-        ("[presets.a]\npreset = 'b'", "2:1: key `presets.a.preset`: it is not known"),
+        (
+            "[presets.a]\npreset = 'b'",
+            "2:1: key `presets.a.preset`: a preset puts no other one in force; write the name of one of them at the top of the file",
+        ),
         ("user = 'a'\nuser = 'b'", "2:1: key `user`: it is there a second time; leave one of them"),
         // execo's own names, and the keys that are not needed (items 181 and 183).
         (

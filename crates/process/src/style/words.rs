@@ -28,12 +28,38 @@ pub fn parse(text: &str) -> Result<Style, InvalidStyle> {
     if !text.is_ascii() {
         return Err(invalid(text.to_owned(), "is no style"));
     }
-    anstyle_git::parse(text).map_err(|error| match error {
+    let style = anstyle_git::parse(&with_numbers(text)).map_err(|error| match error {
         anstyle_git::Error::ExtraColor { word, .. } => invalid(word, "is one colour too many"),
         anstyle_git::Error::UnknownWord { word, .. } => invalid(word, "is no colour and no attribute"),
         other => invalid(other.to_string(), "is no style"),
-    })
+    })?;
+    let plain = |colour: Option<Color>| match colour {
+        Some(Color::Ansi256(index)) => Some(index.into_ansi().map_or(Color::Ansi256(index), Color::Ansi)),
+        other => other,
+    };
+    Ok(style.fg_color(plain(style.get_fg_color())).bg_color(plain(style.get_bg_color())))
 }
+
+/// The bright colours by their numbers: git has words for them, anstyle-git 1.1 has not.
+fn with_numbers(text: &str) -> String {
+    let number = |word: &str| {
+        let bright = BRIGHT.iter().position(|colour| word.strip_prefix("bright") == Some(name(*colour)));
+        bright.map_or_else(|| word.to_owned(), |index| (index + 8).to_string())
+    };
+    text.split_whitespace().map(number).collect::<Vec<_>>().join(" ")
+}
+
+/// In the order of their numbers, from 8.
+const BRIGHT: [AnsiColor; 8] = [
+    AnsiColor::BrightBlack,
+    AnsiColor::BrightRed,
+    AnsiColor::BrightGreen,
+    AnsiColor::BrightYellow,
+    AnsiColor::BrightBlue,
+    AnsiColor::BrightMagenta,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightWhite,
+];
 
 /// A style in the words that [`parse`] understands.
 #[must_use]
@@ -63,8 +89,7 @@ const EFFECTS: [(Effects, &str); 7] = [
 
 fn colour(colour: Color) -> String {
     match colour {
-        // git's words for these came later than anstyle-git; their numbers are as old as colours.
-        Color::Ansi(colour) if colour.is_bright() => Ansi256Color::from_ansi(colour).index().to_string(),
+        Color::Ansi(colour) if colour.is_bright() => format!("bright{}", name(colour)),
         Color::Ansi(colour) => name(colour).to_owned(),
         Color::Ansi256(Ansi256Color(index)) => index.to_string(),
         Color::Rgb(colour) => format!("#{:02x}{:02x}{:02x}", colour.r(), colour.g(), colour.b()),
@@ -93,15 +118,20 @@ mod tests {
     /// Item 185.
     #[test]
     fn styles_are_understood_in_words_and_written_in_them() {
-        for text in
-            ["", "red", "black white", "normal cyan", "12 bold dim italic ul blink reverse strike", "#01ff00 200"]
-        {
+        for text in [
+            "",
+            "red",
+            "black white",
+            "normal cyan",
+            "brightblue bold dim italic ul blink reverse strike",
+            "#01ff00 200",
+        ] {
             assert_eq!(words(parse(text).unwrap()), text);
         }
         for role in Role::ALL {
             assert_eq!(parse(&words(role.style())), Ok(role.style()), "{role:?}");
         }
-        assert_eq!(words(AnsiColor::BrightBlue.on_default()), "12");
+        assert_eq!(parse("12 2"), parse("brightblue green"));
         for (text, expected) in [
             ("rouge", "\"rouge\" is no colour and no attribute"),
             ("red blue green", "\"green\" is one colour too many"),
