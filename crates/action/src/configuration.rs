@@ -53,9 +53,9 @@ use phalanx_process::spec::Policy;
 use phalanx_process::ssh::{ConnectionParams, set_defaults};
 use phalanx_process::style::{Role, Styles, When};
 
-use crate::action::DEFAULT_FANOUT;
 use crate::document::Mistakes;
 use crate::factory::{GetTool, PutTool, RemoteTool};
+use crate::rollout::DEFAULT_FANOUT;
 
 pub use loader::{BUILT_IN_PRESETS, LoadError, Loaded, Loader, Origin};
 pub use rewrite::Rewrite;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use phalanx_action::configuration::Configuration;
+use phalanx_action::rollout::{Halt, Retries, Rollout};
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Faults, Leftovers, Policy};
@@ -24,6 +25,18 @@ pub(crate) struct WorkArgs {
     /// Values for {{NAME}} in the command or the paths, one for each host in turn; may be repeated
     #[arg(long = "set", value_name = "NAME=A,B,C", value_parser = named_list)]
     lists: Vec<(String, Vec<String>)>,
+
+    /// Try a host that failed again, so often, after pauses of 1 s, 2 s, 4 s… up to a minute
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+
+    /// Work in batches of N hosts, each after the one before has ended: sizes such as 1,10,100, the last one repeats
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = at_least_one)]
+    pub(crate) batch: Vec<usize>,
+
+    /// Start no host more once one has failed for good, or N; those that work go on to their end
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = at_least_one)]
+    pub(crate) fail_fast: Option<usize>,
 
     /// Say nothing but what the hosts say
     #[arg(short, long, conflicts_with = "verbose")]
@@ -60,9 +73,14 @@ const LEAK_TIMEOUT: Duration = Duration::from_secs(1);
 const KEPT_OF_STDERR: usize = 4096;
 
 impl WorkArgs {
-    /// How many hosts work at once.
-    pub(crate) fn fanout(&self, configuration: &Configuration) -> usize {
-        self.fanout.unwrap_or(configuration.fanout)
+    /// How hosts are started, and what failures lead to.
+    pub(crate) fn rollout(&self, configuration: &Configuration) -> Rollout {
+        Rollout {
+            fanout: self.fanout.unwrap_or(configuration.fanout),
+            batches: self.batch.clone(),
+            retries: Retries { count: self.retries, ..Retries::default() },
+            halt: self.fail_fast.map(Halt::after),
+        }
     }
 
     /// How every process is treated.

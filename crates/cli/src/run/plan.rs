@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use phalanx_action::configuration::Configuration;
 use phalanx_action::files::Transfers;
+use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_process::Spec;
 use phalanx_process::host::{Host, InvalidHost};
@@ -41,7 +42,7 @@ pub(crate) enum PlanError {
 pub(crate) struct Plan {
     pub(crate) hosts: Arc<[String]>,
     pub(crate) command: String,
-    pub(crate) fanout: usize,
+    pub(crate) rollout: Rollout,
     pub(crate) ssh: bool,
     recipe: Recipe,
 }
@@ -84,8 +85,7 @@ impl Plan {
             // `user@host:port` says how to reach this one host.
             hosts.iter().try_for_each(|host| host.parse::<Host>().map(drop))?;
         }
-        let fanout = args.work.fanout(configuration);
-        Ok(Self { hosts: hosts.into(), command, fanout, ssh, recipe })
+        Ok(Self { hosts: hosts.into(), command, rollout: args.work.rollout(configuration), ssh, recipe })
     }
 
     /// The plan of a put or a get.
@@ -103,7 +103,7 @@ impl Plan {
             environment: Arc::new(Environment::inherited()),
             lists: Lists::default(),
         };
-        Self { hosts: hosts.into(), command, fanout: work.fanout(configuration), ssh: true, recipe }
+        Self { hosts: hosts.into(), command, rollout: work.rollout(configuration), ssh: true, recipe }
     }
 
     /// The files that travel, if it is files.
