@@ -1,5 +1,6 @@
 //! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
 
+mod actions;
 mod cable;
 mod children;
 mod config;
