@@ -31,7 +31,7 @@ use std::time::Instant;
 use phalanx_core::Signal;
 
 use crate::engine::{Engine, EngineOptions, Message};
-use crate::event::{Event, Request};
+use crate::event::{Event, Notice, Request};
 use crate::handler::Handler;
 use crate::id::{HandlerId, ProcessId};
 use crate::spec::Spec;
@@ -93,6 +93,11 @@ impl Drive {
         let id = HandlerId::new();
         self.engine.attach(id, Box::new(handler));
         id
+    }
+
+    /// Calls for a handler, as [`Conductor::call`](crate::conductor::Conductor::call) does.
+    pub fn call(&mut self, handler: HandlerId) {
+        self.engine.notify(handler, Notice::Called);
     }
 
     /// From now on these signals to this program are events, and do nothing else.

@@ -41,7 +41,7 @@ use crate::output::Captured;
 use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
 use crate::spin::{SPIN, Spin, look_again};
-use crate::subscription::Feed;
+use crate::subscription::{Feed, Gauge};
 use crate::table::Table;
 use children::Children;
 use devices::Devices;
@@ -99,6 +99,8 @@ pub(crate) enum Message {
     /// A handler is given a notice once it has heard all that was said before.
     Notify(HandlerId, Notice),
     Subscribe(Feed),
+    /// Somebody else's channel, which may become congested too.
+    Gauge(Gauge),
     Inspect {
         id: ProcessId,
         stream: Stream,
@@ -460,6 +462,7 @@ impl Engine {
                 Message::Disown(handler) => self.disown(handler),
                 Message::Notify(handler, notice) => self.notify(handler, notice),
                 Message::Subscribe(feed) => self.hub.subscribe(feed),
+                Message::Gauge(gauge) => self.hub.gauge(gauge),
                 Message::Inspect { id, stream, reply } => {
                     // Nobody waits for it any more? Then it was not needed.
                     let _ = reply.send(self.table.captured(id, stream).cloned());

@@ -109,6 +109,12 @@ impl Context<'_> {
         self.start(id, spec);
     }
 
+    /// From now on this handler hears the events of that process too.
+    pub(crate) fn hear(&mut self, id: ProcessId) -> ProcessId {
+        self.wishes.routes.push((id, self.me));
+        id
+    }
+
     /// Asks something of a process. One that is unknown or has ended is not an error: late is normal.
     pub fn request(&mut self, id: ProcessId, request: Request) {
         if !self.table.contains(id) {
@@ -168,6 +174,12 @@ impl Context<'_> {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The name of this handler, by which others [call](crate::conductor::Conductor::call) for it.
+    #[must_use]
+    pub fn handler(&self) -> HandlerId {
+        self.me
     }
 
     /// Lets go of this handler: it will hear nothing more.

@@ -46,6 +46,7 @@ mod slot;
 pub mod spec;
 mod spin;
 pub mod ssh;
+pub mod stats;
 pub mod style;
 pub mod subscription;
 pub mod table;

@@ -133,12 +133,27 @@ impl fmt::Debug for Watch {
 }
 
 impl Watch {
+    /// The watch of a process that was started.
     pub(crate) fn new(conductor: &Conductor, watched: Watched) -> Self {
-        let mailbox = Mailbox::default();
         let id = watched.id;
-        let handler = conductor.attach(Watcher::new(watched, mailbox.clone()));
-        conductor.route(id, handler);
+        let watch = Self::attach(conductor, watched, Watcher::new);
+        conductor.route(id, watch.handler);
+        watch
+    }
+
+    /// The watch of a process that is still to be started, with this [handler](Watch::handler) among others.
+    pub(crate) fn early(conductor: &Conductor, watched: Watched) -> Self {
+        Self::attach(conductor, watched, Watcher::early)
+    }
+
+    fn attach(conductor: &Conductor, watched: Watched, make: fn(Watched, Mailbox) -> Watcher) -> Self {
+        let mailbox = Mailbox::default();
+        let handler = conductor.attach(make(watched, mailbox.clone()));
         Self { conductor: conductor.clone(), handler, mailbox }
+    }
+
+    pub(crate) fn handler(&self) -> HandlerId {
+        self.handler
     }
 
     /// Asks; the promise is kept when it is waited for.
@@ -238,6 +253,11 @@ impl Watcher {
     /// It begins when it is called for the first time.
     pub(crate) fn new(watched: Watched, mailbox: Mailbox) -> Self {
         Self { watched, mailbox, streams: Default::default(), seeded: false }
+    }
+
+    /// It begins before its process does, so that nothing was said before.
+    fn early(watched: Watched, mailbox: Mailbox) -> Self {
+        Self { seeded: true, ..Self::new(watched, mailbox) }
     }
 
     /// What was said before anybody expected something.
@@ -375,7 +395,9 @@ impl Handler for Watcher {
                 let answer = self.streams[*stream as usize].seeker.end(context, id);
                 self.go_on(context, *stream, answer);
             }
-            Notice::StreamEnded { .. } | Notice::Reset { .. } => {}
+            // It was called off before it was started. After its end this says nothing new.
+            Notice::Reset { .. } => self.each(context, |seeker, context, id| seeker.end(context, id)),
+            Notice::StreamEnded { .. } => {}
         }
     }
 }
