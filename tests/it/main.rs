@@ -1,7 +1,9 @@
 //! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
 
+mod actions;
 mod cable;
 mod children;
+mod config;
 mod documents;
 mod fleet;
 mod forward;

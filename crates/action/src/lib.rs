@@ -10,6 +10,7 @@
 //! Whatever decides is pure (`rollout`, `substitute`, `report`, `record`): no clock, no process, no thread.
 
 pub mod action;
+pub mod configuration;
 pub mod crew;
 pub mod document;
 pub mod factory;
@@ -23,5 +24,6 @@ pub mod rollout;
 pub mod substitute;
 pub mod sweep;
 pub mod taktuk;
+mod terms;
 
 pub use action::Action;

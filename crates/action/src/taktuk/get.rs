@@ -13,8 +13,6 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::hosted::Backend;
 use phalanx_process::outcome::Finished;
-use phalanx_process::spec::Policy;
-use phalanx_process::ssh::ConnectionParams;
 
 use super::backend::{Freight, Plan, Taktuk};
 use super::language::{self, Member};
@@ -25,14 +23,13 @@ use crate::files::Get;
 use crate::files::get::GetError;
 use crate::files::script::GetScript;
 use crate::files::transfers::{Counters, Fault, Job, Parts, receive, token};
-use crate::rollout::Rollout;
-use crate::substitute::Lists;
+use crate::terms::set_terms;
 
 /// Files and directories to be copied from each of some hosts. The rules are those of a [`Get`] ([`crate::files`]): no
 /// host overwrites what another has sent, and nothing appears under its final name before all of it has come.
 ///
 /// What hosts send comes through taktuk as their stdout, and taktuk looks at every line of it: for large files, ssh is
-/// faster. (taktuk's own `get` would write to the final name, and does not say when it has; it is not used.)
+/// faster. (taktuk's own `get` would write to the final name, and does not say when it has; it is not used.) All hosts take part at once, whatever the fan-out.
 #[derive(Debug, Clone)]
 pub struct TaktukGet {
     get: Get,
@@ -49,6 +46,8 @@ pub enum TaktukGetError {
     #[error(transparent)]
     Taktuk(#[from] TaktukError),
 }
+
+set_terms!(TaktukGet, get.terms);
 
 impl From<Get> for TaktukGet {
     fn from(get: Get) -> Self {
@@ -67,40 +66,10 @@ impl TaktukGet {
         Get::new(sources, destination, hosts).into()
     }
 
-    /// How to reach the hosts.
-    #[must_use]
-    pub fn params(self, params: ConnectionParams) -> Self {
-        Self { get: self.get.params(params), ..self }
-    }
-
     /// How taktuk is called.
     #[must_use]
     pub fn taktuk(self, taktuk: TaktukParams) -> Self {
         Self { taktuk, ..self }
-    }
-
-    /// How each process is treated.
-    #[must_use]
-    pub fn policy(self, policy: Policy) -> Self {
-        Self { get: self.get.policy(policy), ..self }
-    }
-
-    /// The values of `{{name}}`.
-    #[must_use]
-    pub fn lists(self, lists: Lists) -> Self {
-        Self { get: self.get.lists(lists), ..self }
-    }
-
-    /// What to call it in reports.
-    #[must_use]
-    pub fn named(self, name: impl Into<String>) -> Self {
-        Self { get: self.get.named(name), ..self }
-    }
-
-    /// How hosts are started, and what failures lead to. Its fan-out does not count: all take part at once.
-    #[must_use]
-    pub fn rollout(self, rollout: Rollout) -> Self {
-        Self { get: self.get.rollout(rollout), ..self }
     }
 
     /// Whether SHA-256 checksums computed at the far end are compared, before anything gets its final name.
@@ -122,33 +91,29 @@ impl TaktukGet {
     /// # Errors
     /// As for [`TaktukGet::build`].
     pub fn build_on(self, conductor: &Conductor) -> Result<Action, TaktukGetError> {
-        let Parts { jobs, name, options } = self.get.into_parts()?;
+        let Parts { jobs, name, terms, verify } = self.get.into_parts()?;
         let hosts: Vec<_> = jobs.iter().map(|(host, _)| host.clone()).collect();
-        let Reach { arguments, addresses } = Reach::new(&hosts, &options.params, &self.taktuk)?;
+        let Reach { arguments, addresses } = Reach::new(&hosts, &terms.params, &self.taktuk)?;
         let (mut members, mut arrivals) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
         for ((_, job), (address, user)) in jobs.into_iter().zip(addresses) {
             let Job::Get { sources, into, destination } = job else { unreachable!("the jobs of a get are gets") };
             let token = token();
             let sources = sources.iter().map(|source| source.as_bytes()).collect();
-            let script = GetScript { token: &token, verify: options.verify, sources }.text();
+            let script = GetScript { token: &token, verify, sources }.text();
             // The far end waits for a word that all is well here. We say it beforehand, and judge ourselves.
             let line = language::script(&script, Some("echo ok"))?;
             members.push(Member { address, user, line });
             arrivals.push(Arrival { token, into, destination });
         }
-        let unpacking = Arc::new(Unpacking {
-            arrivals: arrivals.into(),
-            verify: options.verify,
-            streams: Mutex::default(),
-            call: OnceLock::new(),
-        });
+        let unpacking =
+            Arc::new(Unpacking { arrivals: arrivals.into(), verify, streams: Mutex::default(), call: OnceLock::new() });
         let plan = Plan { arguments, members, freight: Some(Arc::new(Shared(Arc::clone(&unpacking)))) };
         let backend = Backend::attach(Taktuk::new(plan), conductor);
         let (handler, caller) = (backend.handler(), conductor.clone());
         // It is set once, here.
         let _ = unpacking.call.set(Box::new(move || caller.call(handler)));
         let fault = move |index, _: &Finished| unpacking.streams().get(&index)?.result.get()?.clone().err();
-        Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, conductor), fault))
+        Ok(transfer((name, &hosts), (terms.policy, terms.rollout), (&backend, conductor), fault))
     }
 }
 

@@ -11,8 +11,6 @@ use std::thread;
 use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::hosted::Backend;
-use phalanx_process::spec::Policy;
-use phalanx_process::ssh::ConnectionParams;
 
 use super::backend::{Freight, Plan, Taktuk};
 use super::language::{self, Member};
@@ -25,8 +23,7 @@ use crate::files::put::PutError;
 use crate::files::script::PutScript;
 use crate::files::sources::Source;
 use crate::files::transfers::{Counters, Fault, Job, Parts, token};
-use crate::rollout::Rollout;
-use crate::substitute::Lists;
+use crate::terms::set_terms;
 
 /// What a TakTuk may keep in memory of what others have not taken yet. Without a limit it is the whole archive, for each
 /// host that it has connected to itself.
@@ -37,7 +34,7 @@ const CACHE_LIMIT: &str = "67108864";
 ///
 /// The archive is the same for all hosts and travels from one to the other, so sources cannot have substitutions that
 /// make them different; the destination can. (taktuk's own `put` would write to the final name, and take `$` in it
-/// for a variable; it is not used.)
+/// for a variable; it is not used.) All hosts take part at once, whatever the fan-out.
 #[derive(Debug, Clone)]
 pub struct TaktukPut {
     put: Put,
@@ -65,6 +62,8 @@ pub enum TaktukPutError {
     },
 }
 
+set_terms!(TaktukPut, put.terms);
+
 impl From<Put> for TaktukPut {
     fn from(put: Put) -> Self {
         Self { put, taktuk: TaktukParams::default() }
@@ -82,40 +81,10 @@ impl TaktukPut {
         Put::new(sources, destination, hosts).into()
     }
 
-    /// How to reach the hosts.
-    #[must_use]
-    pub fn params(self, params: ConnectionParams) -> Self {
-        Self { put: self.put.params(params), ..self }
-    }
-
     /// How taktuk is called.
     #[must_use]
     pub fn taktuk(self, taktuk: TaktukParams) -> Self {
         Self { taktuk, ..self }
-    }
-
-    /// How each process is treated.
-    #[must_use]
-    pub fn policy(self, policy: Policy) -> Self {
-        Self { put: self.put.policy(policy), ..self }
-    }
-
-    /// The values of `{{name}}`.
-    #[must_use]
-    pub fn lists(self, lists: Lists) -> Self {
-        Self { put: self.put.lists(lists), ..self }
-    }
-
-    /// What to call it in reports.
-    #[must_use]
-    pub fn named(self, name: impl Into<String>) -> Self {
-        Self { put: self.put.named(name), ..self }
-    }
-
-    /// How hosts are started, and what failures lead to. Its fan-out does not count: all take part at once.
-    #[must_use]
-    pub fn rollout(self, rollout: Rollout) -> Self {
-        Self { put: self.put.rollout(rollout), ..self }
     }
 
     /// Whether SHA-256 checksums are compared at the far end, before anything gets its final name.
@@ -138,9 +107,9 @@ impl TaktukPut {
     /// # Errors
     /// As for [`TaktukPut::build`].
     pub fn build_on(self, conductor: &Conductor) -> Result<Action, TaktukPutError> {
-        let Parts { jobs, name, options } = self.put.into_parts()?;
+        let Parts { jobs, name, terms, verify } = self.put.into_parts()?;
         let hosts: Vec<_> = jobs.iter().map(|(host, _)| host.clone()).collect();
-        let Reach { mut arguments, addresses } = Reach::new(&hosts, &options.params, &self.taktuk)?;
+        let Reach { mut arguments, addresses } = Reach::new(&hosts, &terms.params, &self.taktuk)?;
         arguments.splice(1..1, ["-u".into(), CACHE_LIMIT.into()]);
         let mut all: Option<(&Host, &Arc<[Source]>)> = None;
         let mut members = Vec::with_capacity(jobs.len());
@@ -153,14 +122,14 @@ impl TaktukPut {
             }
             let names = sources.iter().map(|source| source.name.as_bytes()).collect();
             let destination = destination.as_bytes();
-            let script = PutScript { token: &token(), into: *into, verify: options.verify, destination, names };
+            let script = PutScript { token: &token(), into: *into, verify, destination, names };
             members.push(Member { address, user, line: language::script(&script.text(), None)? });
         }
         let sources = all.map_or_else(|| Arc::from([]), |(_, sources)| Arc::clone(sources));
-        let freight = Archive { sources, verify: options.verify, runs: Mutex::default() };
+        let freight = Archive { sources, verify, runs: Mutex::default() };
         let plan = Plan { arguments, members, freight: Some(Arc::new(freight)) };
         let backend = Backend::attach(Taktuk::new(plan), conductor);
-        Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, conductor), |_, finished| {
+        Ok(transfer((name, &hosts), (terms.policy, terms.rollout), (&backend, conductor), |_, finished| {
             // What the far end says last is how it went.
             let failed = finished.outcome.exit_code().is_some_and(|code| code != 0);
             let said = finished.stdout.text();

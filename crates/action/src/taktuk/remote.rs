@@ -7,7 +7,6 @@ use phalanx_process::host::Host;
 use phalanx_process::hosted::{Backend, Hosted};
 use phalanx_process::outcome::Finished;
 use phalanx_process::spec::{Command, Launch, Policy};
-use phalanx_process::ssh::ConnectionParams;
 use phalanx_process::{Process, Spec};
 
 use super::backend::{Plan, Taktuk};
@@ -15,10 +14,11 @@ use super::language::{self, Member};
 use super::{Reach, TaktukError, TaktukParams};
 use crate::action::{Action, Preparation};
 use crate::rollout::Rollout;
-use crate::substitute::Lists;
+use crate::terms::{Terms, set_terms};
 
 /// A command to be run on each of some hosts, which are reached as a tree. What is the same as with ssh, and what is
-/// not, is said in [`crate::taktuk`].
+/// not, is said in [`crate::taktuk`]. All start at once unless told otherwise, since those that start together share one
+/// taktuk, which has a window for its connections.
 ///
 /// ```no_run
 /// use phalanx_action::taktuk::TaktukRemote;
@@ -33,13 +33,11 @@ use crate::substitute::Lists;
 pub struct TaktukRemote {
     command: String,
     hosts: Vec<Host>,
-    params: ConnectionParams,
+    terms: Terms,
     taktuk: TaktukParams,
-    policy: Policy,
-    lists: Lists,
-    rollout: Rollout,
-    name: Option<String>,
 }
+
+set_terms!(TaktukRemote);
 
 impl TaktukRemote {
     /// `command` on every one of `hosts`, in that order; a host named twice runs it twice. In the command, `{{{host}}}`
@@ -49,55 +47,15 @@ impl TaktukRemote {
         Self {
             command: command.into(),
             hosts: hosts.into_iter().map(Into::into).collect(),
-            params: ConnectionParams::default(),
+            terms: Terms { rollout: Rollout::with_fanout(0), ..Terms::default() },
             taktuk: TaktukParams::default(),
-            policy: Policy::default(),
-            lists: Lists::default(),
-            rollout: Rollout::with_fanout(0),
-            name: None,
         }
-    }
-
-    /// How to reach the hosts.
-    #[must_use]
-    pub fn params(mut self, params: ConnectionParams) -> Self {
-        self.params = params;
-        self
     }
 
     /// How taktuk is called.
     #[must_use]
     pub fn taktuk(mut self, taktuk: TaktukParams) -> Self {
         self.taktuk = taktuk;
-        self
-    }
-
-    /// How each process is treated.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// The values of `{{name}}`.
-    #[must_use]
-    pub fn lists(mut self, lists: Lists) -> Self {
-        self.lists = lists;
-        self
-    }
-
-    /// How hosts are started, and what failures lead to. All at once unless told otherwise, since those that start
-    /// together share one taktuk, which has a window for its connections; the fan-out bounds how many commands run.
-    #[must_use]
-    pub fn rollout(mut self, rollout: Rollout) -> Self {
-        self.rollout = rollout;
-        self
-    }
-
-    /// What to call it in reports; the command if not given.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
         self
     }
 
@@ -115,20 +73,20 @@ impl TaktukRemote {
     /// # Errors
     /// As for [`TaktukRemote::build`].
     pub fn build_on(self, conductor: &Conductor) -> Result<Action, TaktukError> {
-        let Reach { arguments, addresses } = Reach::new(&self.hosts, &self.params, &self.taktuk)?;
+        let Reach { arguments, addresses } = Reach::new(&self.hosts, &self.terms.params, &self.taktuk)?;
         let mut commands = Vec::with_capacity(self.hosts.len());
         let mut members = Vec::with_capacity(self.hosts.len());
         for (index, (host, (address, user))) in self.hosts.iter().zip(addresses).enumerate() {
-            let command = self.lists.substitute(&self.command, host.address(), index)?;
+            let command = self.terms.lists.substitute(&self.command, host.address(), index)?;
             members.push(Member { address, user, line: language::in_shell(&command)? });
             commands.push(command);
         }
         let backend = Backend::attach(Taktuk::new(Plan { arguments, members, freight: None }), conductor);
         let process = |(index, (host, command)): (usize, (&Host, String))| {
-            process(host, command, self.policy.clone(), backend.member(index), conductor)
+            process(host, command, self.terms.policy.clone(), backend.member(index), conductor)
         };
         let processes = self.hosts.iter().zip(commands).enumerate().map(process).collect();
-        Ok(Action::new(self.name.unwrap_or(self.command), processes, self.rollout, conductor))
+        Ok(Action::new(self.terms.name.unwrap_or(self.command), processes, self.terms.rollout, conductor))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `taktuk` says, line by line, as our [templates](super::language) write it. Pure.
+//! What `taktuk` says, line by line, as our templates (in `language`) write it. Pure.
 //!
 //! ```text
 //!  on 12 text…        a piece of stdout of the command at position 12, with the end of its line
