@@ -488,3 +488,15 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     assert_eq!((place.read("tiny/file"), place.names("tiny/node1")), (b"old".to_vec(), Vec::new()));
     assert_eq!(place.names("tiny"), ["file", "node1"]);
 }
+
+#[test]
+fn paths_have_the_values_of_lists() {
+    let put = Phalanx::verb("put", &["--dry-run", "-w", "n[1-3]", "--set", "d=x,y", "/etc/hostname", "/tmp/{{d}}/"]);
+    let said = put.output().stdout();
+    for (host, directory) in [("n1", "x"), ("n2", "y"), ("n3", "x")] {
+        assert!(said.contains(&format!("{host}: put `/etc/hostname` into `/tmp/{directory}/`")), "{said}");
+    }
+    let get = Phalanx::verb("get", &["-w", "n", "--set", "d=x", "/tmp/{{e}}", "here"]).output();
+    assert!(get.stderr().contains("`{{e}}` names no list; known are d"), "{}", get.stderr());
+    assert_eq!(get.status(), Some(2));
+}
