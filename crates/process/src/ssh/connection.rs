@@ -31,6 +31,7 @@ pub struct Connection {
     pub check_host_keys: Option<CheckHostKeys>,
     pub connect_timeout: Option<Duration>,
     pub remote_tty: bool,
+    pub pty: bool,
 }
 
 /// An argv of ssh.
