@@ -8,7 +8,9 @@ use phalanx_action::document::{Document, Item, Mistakes, Table};
 pub(crate) fn any_bytes(bytes: &[u8]) {
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
     let check = |mistakes: &Mistakes| {
-        assert!(!mistakes.list().is_empty() && !mistakes.to_string().contains('\0'));
+        assert!(
+            !mistakes.list().is_empty() && mistakes.to_string().chars().all(|char| char == '\n' || !char.is_control())
+        );
         for place in mistakes.list().iter().filter_map(|mistake| mistake.place) {
             assert!((1..=lines).contains(&place.line) && (1..=bytes.len() + 1).contains(&place.column), "{mistakes}");
         }
