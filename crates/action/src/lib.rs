@@ -23,5 +23,6 @@ pub mod report;
 pub mod rollout;
 pub mod substitute;
 pub mod sweep;
+mod terms;
 
 pub use action::Action;

@@ -525,7 +525,7 @@ fn a_scope_takes_its_process_along() {
     assert!(panicked.is_err() && process.wait().killed());
 }
 
-/// Items 20, 32, 33, 35, 43, 65, 67, 72, A20: names, figures, and what is shown.
+/// Items 20, 32, 33, 35, 43, 65, 67, 72, A20: names, figures, and what is shown. Item 164 too.
 #[test]
 fn it_can_be_named_counted_and_shown() {
     let process = Process::shell("echo out; exit 3").named("the third").on_host("n1").run();

@@ -20,32 +20,20 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
-use phalanx_process::spec::{Command, Launch, Output, Policy, Stdin};
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::spec::{Command, Launch, Output, Stdin};
 use phalanx_process::{Process, Spec};
 
 use super::script::{self, GetScript, PutScript};
 use super::sources::{self, Source};
 use super::{pack, place, unpack};
 use crate::action::{Action, Preparation};
-use crate::rollout::Rollout;
 use crate::substitute::{Lists, SubstituteError};
+use crate::terms::Terms;
 
 /// How much of what the far end of a put says is kept: its last line says how it went.
 const KEPT_OF_STDOUT: usize = 4096;
 /// How long a thread may take to notice that its ssh has ended, and to remove what it has made.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What is common to every put and get.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Options {
-    pub(super) params: ConnectionParams,
-    pub(super) policy: Policy,
-    pub(super) lists: Lists,
-    pub(super) verify: bool,
-    pub(super) rollout: Rollout,
-    pub(super) name: Option<String>,
-}
 
 /// A put or a get for each of some hosts, ready to begin. Cloning gives another handle to the same.
 #[derive(Clone)]
@@ -55,9 +43,7 @@ pub struct Transfers {
 
 struct Inner {
     name: String,
-    rollout: Rollout,
-    params: ConnectionParams,
-    policy: Policy,
+    terms: Terms,
     verify: bool,
     members: Vec<Arc<Member>>,
     counters: Arc<Counters>,
@@ -131,14 +117,12 @@ impl fmt::Debug for Transfers {
 }
 
 impl Transfers {
-    pub(super) fn new(name: String, jobs: Vec<(Host, Job)>, options: Options) -> Self {
+    pub(super) fn new(name: String, jobs: Vec<(Host, Job)>, terms: Terms, verify: bool) -> Self {
         let member = |(host, job)| Member { host, job, state: Mutex::default(), changed: Condvar::new() };
         let inner = Inner {
-            name: options.name.unwrap_or(name),
-            rollout: options.rollout,
-            params: options.params,
-            policy: options.policy,
-            verify: options.verify,
+            name: terms.name.clone().unwrap_or(name),
+            terms,
+            verify,
             members: jobs.into_iter().map(member).map(Arc::new).collect(),
             counters: Arc::default(),
         };
@@ -155,7 +139,7 @@ impl Transfers {
             let fault = format!("cannot begin the transfer: {error}");
             member.end(member.begin(), Err(Fault::Here(fault.clone())));
             let launch = Launch { command: Command::Arguments(Vec::new()), name: Some(fault), ..Launch::default() };
-            Spec { launch, policy: self.inner.policy.clone() }
+            Spec { launch, policy: self.inner.terms.policy.clone() }
         })
     }
 
@@ -173,8 +157,8 @@ impl Transfers {
                 GetScript { token: &token, verify: inner.verify, sources }.text()
             }
         };
-        let mut spec = inner.params.spec(&member.host, &script::command(&text));
-        spec.policy = inner.policy.clone();
+        let mut spec = inner.terms.params.spec(&member.host, &script::command(&text));
+        spec.policy = inner.terms.policy.clone();
         spec.launch.name = Some(inner.name.clone());
         let (stdin, feed) = io::pipe()?;
         spec.launch.stdin = Stdin::Descriptor(Arc::new(stdin.into()));
@@ -269,11 +253,11 @@ impl Transfers {
     pub fn into_action(self, conductor: &Conductor) -> Action {
         let process = |member: &Arc<Member>| {
             let launch = Launch { name: Some(self.inner.name.clone()), ..Launch::default() };
-            let spec = Spec { launch, policy: self.inner.policy.clone() };
+            let spec = Spec { launch, policy: self.inner.terms.policy.clone() };
             Process::from_spec(spec, conductor).on_host(member.host.address())
         };
         let processes = self.inner.members.iter().map(process).collect();
-        let (name, rollout) = (self.inner.name.clone(), self.inner.rollout.clone());
+        let (name, rollout) = (self.inner.name.clone(), self.inner.terms.rollout.clone());
         Action::prepared(name, processes, rollout, conductor, Arc::new(self))
     }
 }

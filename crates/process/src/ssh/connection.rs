@@ -252,6 +252,7 @@ mod tests {
         }
     }
 
+    /// Item 194 among others.
     #[test]
     fn every_parameter_has_its_words() {
         let default = ConnectionParams::default;
