@@ -106,6 +106,9 @@ pub enum TaktukError {
         /// Another.
         second: String,
     },
+    /// The description of an action has something that taktuk has not.
+    #[error("taktuk cannot do that: {0}")]
+    Unsupported(&'static str),
     /// A command has a NUL byte.
     #[error("the command has a NUL byte, which no command can have")]
     Nul,

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use phalanx_action::Action;
+use phalanx_action::factory::{
+    ActionFactory, FactoryError, GetTool, PutTool, RemoteTool, default_factory, set_default_factory,
+};
 use phalanx_action::files::{Get, Put};
 use phalanx_action::remote::Remote;
 use phalanx_action::substitute::Lists;
@@ -414,4 +417,43 @@ fn a_get_that_cannot_be_placed_says_so_and_leaves_nothing() {
     assert!(get.fault(0).unwrap().contains("cannot make the directory") && get.fault(1).is_none());
     let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.collect::<BTreeSet<_>>(), ["a tree", "node1", "node2"].map(Into::into).into());
+}
+
+/// Items 137 to 144 and 187: what was chosen is what is used, and what a tool cannot do is said.
+#[test]
+fn a_factory_makes_actions_with_the_tools_that_were_chosen() {
+    let plain = ActionFactory::default();
+    assert_eq!((plain.remote, plain.put, plain.get), (RemoteTool::Ssh, PutTool::Scp, GetTool::Scp));
+    assert_eq!(*default_factory(), plain);
+    let taktuk =
+        ActionFactory { remote: RemoteTool::Taktuk, put: PutTool::Taktuk, get: GetTool::Taktuk, ..plain.clone() };
+    set_default_factory(taktuk.clone());
+    assert_eq!(*default_factory(), taktuk);
+    set_default_factory(plain.clone());
+    let refused = taktuk.build_remote(Remote::new("cat", ["a"]).stdin(phalanx_process::spec::Stdin::Pipe));
+    assert!(matches!(refused, Err(FactoryError::Taktuk(TaktukError::Unsupported(_)))), "{refused:?}");
+    let refused = taktuk.build_remote(Remote::new("ls", ["a"]).stdout_file("{{{host}}}.out")).unwrap_err();
+    assert!(refused.to_string().contains("a handler can copy it"), "{refused}");
+    let chain = ActionFactory { put: PutTool::Chain, ..plain.clone() }.build_put(Put::new(["/etc/passwd"], "x", ["a"]));
+    assert!(matches!(chain, Err(FactoryError::Chain)));
+
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let source = tree(directory.path());
+    for (name, factory) in [("plain", &plain), ("taktuk", &taktuk)] {
+        let hosts = ["node1", "node2"];
+        // Whose child it is tells the tool: taktuk's are those of Perl.
+        let parent = Remote::new("ps -o comm= -p $PPID", hosts).params(params(fleet));
+        let action = factory.build_remote(parent).unwrap().run();
+        assert!(action.ok());
+        let parents: Vec<_> = action.processes().iter().map(|process| text(process.stdout())).collect();
+        assert!(parents.iter().all(|parent| parent.starts_with("sshd") == (name == "plain")), "{parents:?}");
+        let to = format!("{}/{name}/{{{{{{host}}}}}}/", directory.path().display());
+        let put = factory.build_put(Put::new([&source], &to, hosts).params(params(fleet))).unwrap().run();
+        assert!(put.finished_ok(), "{put:?}");
+        let back = directory.path().join(format!("{name} back"));
+        let get = factory.build_get(Get::new([&source], &back, hosts).params(params(fleet))).unwrap().run();
+        assert!(get.finished_ok(), "{get:?}");
+        assert_eq!(listing(&back), listing(&directory.path().join(name)));
+    }
 }
