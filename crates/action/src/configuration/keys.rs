@@ -369,6 +369,17 @@ pub static KEYS: &[Key] = &[
         ..KEY
     },
     Key {
+        name: "connection.pty",
+        item: "206",
+        kind: Kind::Boolean,
+        effect: "Whether the program that connects gets a terminal here, as one that runs ssh through sudo needs.",
+        unset: "false",
+        example: "true",
+        read: |given, to| set(&mut to.connection.pty, given.item.boolean().map(Some)),
+        show: |of| of.connection.pty.and_then(flag),
+        ..KEY
+    },
+    Key {
         name: "connection.forwarding_timeout",
         item: "205",
         kind: Kind::Duration,

@@ -132,6 +132,13 @@ fn rows() -> Vec<Row> {
         ),
         ("connection.connect_timeout", "20", "20", "'5s'", duration),
         ("connection.remote_tty", "true", "true", "1", "it must be a boolean, not the integer 1; write true or false"),
+        (
+            "connection.pty",
+            "true",
+            "true",
+            "'yes'",
+            "it must be a boolean, not the string \"yes\"; write true or false",
+        ),
         ("connection.forwarding_timeout", "60", "60", "'5s'", duration),
         (
             "connection.host_rewrite",
