@@ -9,6 +9,7 @@ mod documents;
 mod fleet;
 mod forward;
 mod logging;
+mod manual;
 mod phalanx;
 mod put_get;
 mod record;

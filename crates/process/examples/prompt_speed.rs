@@ -173,7 +173,7 @@ fn search(file: &str) -> Said {
     let found = process.expect(Needle::regex(r"([a-z]+)@([a-z]+):[^ ]*[$#] "))?;
     let rate = bytes as f64 / begin.elapsed().as_secs_f64() / 1e6;
     process.kill();
-    if found.position().end as u64 != bytes + 16 || found.group_text(1).as_deref() != Some("root") {
+    if found.position().end != bytes + 16 || found.group_text(1).as_deref() != Some("root") {
         return Err(format!("found at {:?}", found.position()).into());
     }
     Ok(format!("{rate:.0} MB/s"))

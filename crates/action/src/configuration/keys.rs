@@ -372,7 +372,7 @@ pub static KEYS: &[Key] = &[
         name: "connection.pty",
         item: "206",
         kind: Kind::Boolean,
-        effect: "Whether the program that connects gets a terminal here, as one that runs ssh through sudo needs.",
+        effect: "Whether the program that connects gets a terminal of its own here, for one that runs ssh through sudo.",
         unset: "false",
         example: "true",
         read: |given, to| set(&mut to.connection.pty, given.item.boolean().map(Some)),
