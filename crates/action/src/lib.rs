@@ -23,6 +23,7 @@ pub mod report;
 pub mod rollout;
 pub mod substitute;
 pub mod sweep;
+pub mod taktuk;
 mod terms;
 
 pub use action::Action;

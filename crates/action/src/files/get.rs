@@ -8,7 +8,7 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 
 use super::sources::expand_home;
-use super::transfers::{Job, Transfers, goes_into, substitute};
+use super::transfers::{Job, Parts, Transfers, goes_into, substitute};
 use crate::action::Action;
 use crate::substitute::SubstituteError;
 use crate::terms::{Terms, set_terms};
@@ -28,7 +28,7 @@ pub struct Get {
     sources: Vec<OsString>,
     destination: OsString,
     hosts: Vec<Host>,
-    terms: Terms,
+    pub(crate) terms: Terms,
     verify: bool,
 }
 
@@ -100,6 +100,22 @@ impl Get {
     /// # Errors
     /// As for [`Get::build`].
     pub fn transfers(self) -> Result<Transfers, GetError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        Ok(Transfers::new(name, jobs, self.terms, self.verify))
+    }
+
+    fn name(&self) -> String {
+        format!("get to {}", self.destination.display())
+    }
+
+    /// The same in parts, for another way to transfer.
+    pub(crate) fn into_parts(self) -> Result<Parts, GetError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        let name = self.terms.name.clone().unwrap_or(name);
+        Ok(Parts { jobs, name, terms: self.terms, verify: self.verify })
+    }
+
+    fn jobs(&self) -> Result<Vec<(Host, Job)>, GetError> {
         let lists = &self.terms.lists;
         let mut jobs = Vec::with_capacity(self.hosts.len());
         let mut taken: HashMap<PathBuf, &Host> = HashMap::new();
@@ -115,8 +131,7 @@ impl Get {
             }
             jobs.push((host.clone(), Job::Get { sources, into, destination }));
         }
-        let name = format!("get to {}", self.destination.display());
-        Ok(Transfers::new(name, jobs, self.terms, self.verify))
+        Ok(jobs)
     }
 
     /// Where the files of a host go, and whether that is a directory they go into.

@@ -7,7 +7,7 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 
 use super::sources::{SourceError, find_sources};
-use super::transfers::{Job, Transfers, goes_into, substitute};
+use super::transfers::{Job, Parts, Transfers, goes_into, substitute};
 use crate::action::Action;
 use crate::substitute::SubstituteError;
 use crate::terms::{Terms, set_terms};
@@ -35,7 +35,7 @@ pub struct Put {
     sources: Vec<OsString>,
     destination: OsString,
     hosts: Vec<Host>,
-    terms: Terms,
+    pub(crate) terms: Terms,
     verify: bool,
 }
 
@@ -97,6 +97,22 @@ impl Put {
     /// # Errors
     /// As for [`Put::build`].
     pub fn transfers(self) -> Result<Transfers, PutError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        Ok(Transfers::new(name, jobs, self.terms, self.verify))
+    }
+
+    fn name(&self) -> String {
+        format!("put to {}", self.destination.display())
+    }
+
+    /// The same in parts, for another way to transfer.
+    pub(crate) fn into_parts(self) -> Result<Parts, PutError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        let name = self.terms.name.clone().unwrap_or(name);
+        Ok(Parts { jobs, name, terms: self.terms, verify: self.verify })
+    }
+
+    fn jobs(&self) -> Result<Vec<(Host, Job)>, PutError> {
         // Hosts whose sources are the same share what was found.
         let mut last: Option<(Vec<OsString>, Arc<[super::sources::Source]>)> = None;
         let mut jobs = Vec::with_capacity(self.hosts.len());
@@ -116,7 +132,6 @@ impl Put {
             last = Some((given, Arc::clone(&found)));
             jobs.push((host.clone(), Job::Put { sources: found, into, destination }));
         }
-        let name = format!("put to {}", self.destination.display());
-        Ok(Transfers::new(name, jobs, self.terms, self.verify))
+        Ok(jobs)
     }
 }

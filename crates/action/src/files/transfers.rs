@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, PipeReader, PipeWriter, Write as _};
+use std::io::{self, PipeReader, PipeWriter, Read, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -68,14 +68,23 @@ struct State {
 
 /// What is to be done.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(crate) enum Job {
     Put { sources: Arc<[Source]>, into: bool, destination: OsString },
     Get { sources: Vec<OsString>, into: bool, destination: PathBuf },
 }
 
+/// All that a put or a get has decided.
+pub(crate) struct Parts {
+    /// What is to be done for every host.
+    pub(crate) jobs: Vec<(Host, Job)>,
+    pub(crate) name: String,
+    pub(crate) terms: Terms,
+    pub(crate) verify: bool,
+}
+
 /// Why the thread of a transfer gave up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Its ssh ended too early, and knows why.
     Cut,
     /// Something here.
@@ -86,17 +95,17 @@ pub(super) enum Fault {
 
 /// How much has been transferred, by all hosts together.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     bytes: AtomicU64,
     files: AtomicU64,
 }
 
 impl Counters {
-    pub(super) fn add_bytes(&self, count: usize) {
+    pub(crate) fn add_bytes(&self, count: usize) {
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn add_file(&self) {
+    pub(crate) fn add_file(&self) {
         self.files.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -342,20 +351,31 @@ impl Work {
     fn get(&self, mut feed: PipeWriter, drain: PipeReader) -> Result<(), Fault> {
         let Job::Get { into, destination, .. } = &self.member.job else { unreachable!("the job is a get") };
         feed.write_all(&self.text).map_err(|_| Fault::Cut)?;
-        let stream = unpack::await_stream(drain, &self.token)?;
-        if let Some(failure) = stream.failure() {
-            return Err(failure);
-        }
-        let directory = landing(destination, *into).map_err(Fault::Here)?;
-        let temporary = Temporary::new(directory, &self.token)?;
-        let names = stream.unpack(self.inner.verify, &temporary.0, &self.inner.counters)?;
-        for name in names {
-            let target = if *into { destination.join(&name) } else { destination.clone() };
-            place::place(&temporary.0.join(&name), &target).map_err(Fault::Here)?;
-        }
-        drop(temporary);
+        receive(drain, &self.token, self.inner.verify, (destination, *into), &self.inner.counters)?;
         feed.write_all(b"ok\n").map_err(|_| Fault::Cut)
     }
+}
+
+/// Unpacks what the script of a get sends, and moves it to where it belongs when all of it has come: a path, and whether
+/// that is a directory they go into.
+pub(crate) fn receive(
+    from: impl Read,
+    token: &str,
+    verify: bool,
+    (destination, into): (&Path, bool),
+    counters: &Counters,
+) -> Result<(), Fault> {
+    let stream = unpack::await_stream(from, token)?;
+    if let Some(failure) = stream.failure() {
+        return Err(failure);
+    }
+    let directory = landing(destination, into).map_err(Fault::Here)?;
+    let temporary = Temporary::new(directory, token)?;
+    for name in stream.unpack(verify, &temporary.0, counters)? {
+        let target = if into { destination.join(&name) } else { destination.to_owned() };
+        place::place(&temporary.0.join(&name), &target).map_err(Fault::Here)?;
+    }
+    Ok(())
 }
 
 /// The directory that files come into, made if it may be.
@@ -414,7 +434,7 @@ fn size_of_tree(path: &Path, follow: bool) -> Progress {
 }
 
 /// Names a private directory. It need not be a secret, since a directory that is there already is refused.
-fn token() -> String {
+pub(crate) fn token() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
