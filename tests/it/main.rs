@@ -3,6 +3,7 @@
 mod actions;
 mod cable;
 mod children;
+mod clock;
 mod config;
 mod documents;
 mod fleet;
