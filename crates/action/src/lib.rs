@@ -9,6 +9,7 @@
 //! Whatever decides is pure (`fanout`, `substitute`, `report`, `record`): no clock, no process, no thread.
 
 pub mod action;
+pub mod chain;
 pub mod crew;
 pub mod fanout;
 pub mod files;
