@@ -19,6 +19,7 @@ mod devices;
 mod ends;
 mod hub;
 mod hunt;
+mod keys;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -30,7 +31,7 @@ use phalanx_core::inbox::{Inbox, Sender};
 use phalanx_core::signal::SignalWatch;
 use phalanx_core::{Reactor, Readiness, Signal};
 
-use crate::event::{Effect, Event, Notice, Request, Stream};
+use crate::event::{Effect, Event, Input, Notice, Request, Stream};
 use crate::handler::Handler;
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::Blame;
@@ -39,7 +40,7 @@ use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
 use crate::subscription::Feed;
 use crate::table::Table;
-use children::{Children, Hands};
+use children::Children;
 use devices::Devices;
 use hub::{Ground, Hub};
 
@@ -57,6 +58,19 @@ const FIRST_PROCESS_KEY: u64 = 8;
 const BUDGET: Duration = Duration::from_millis(5);
 /// Handlers that take longer over one event are named in the log.
 const LONG: Duration = Duration::from_millis(100);
+
+/// What effects are performed with: the reactor, the table, and the time.
+struct Hands<'a> {
+    reactor: &'a Reactor,
+    table: &'a mut Table,
+    now: Instant,
+}
+
+impl Hands<'_> {
+    fn input(&mut self, id: ProcessId, input: Input<'_>) {
+        self.table.handle_input(id, self.now, input);
+    }
+}
 
 /// What other threads ask of an engine.
 pub(crate) enum Message {

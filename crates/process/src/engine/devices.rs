@@ -20,7 +20,8 @@ use phalanx_core::serial::Serial;
 use phalanx_core::terminal::DeviceError;
 use phalanx_core::{ExitStatus, Interest, Readiness, Signal};
 
-use super::children::{Hands, Role, from_key, key};
+use super::Hands;
+use super::keys::{Role, from_key, key};
 use crate::event::{Effect, Input, NO_PROCESS, Stream};
 use crate::id::ProcessId;
 use crate::outcome::StartError;
