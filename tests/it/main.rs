@@ -1,6 +1,7 @@
 //! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
 
 mod cable;
+mod chain;
 mod children;
 mod documents;
 mod fleet;

@@ -22,12 +22,12 @@ use std::time::{Duration, Instant};
 use phalanx_action::crew::{CallOff, Crew};
 use phalanx_action::fanout::Fanout;
 use phalanx_action::report::Calendar;
-use phalanx_process::Signal;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
+use phalanx_process::{Signal, Spec};
 
 pub(crate) use self::plan::{Plan, policy};
 pub(crate) use self::tally::Tally;
@@ -107,11 +107,21 @@ impl<'a> Run<'a> {
         let ids = ProcessId::block(plan.hosts.len());
         let (call_off, over) = (CallOff::default(), Arc::new(AtomicBool::new(false)));
         let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
-        let start = move |context: &mut Context<'_>, member: usize| {
-            context.start(ids.at(member), recipe.spec(&hosts[member], member));
-        };
-        let fanout = Fanout::new(plan.hosts.len(), plan.fanout);
-        drive.attach(Crew::new(fanout, call_off.clone(), start, move || told.store(true, Ordering::SeqCst)));
+        let all_over = move || told.store(true, Ordering::SeqCst);
+        if let Some(broadcast) = plan.chain() {
+            let start = move |context: &mut Context<'_>, member: usize, mut spec: Spec| {
+                recipe.adorn(&mut spec);
+                context.start(ids.at(member), spec);
+                Some(ids.at(member))
+            };
+            drive.attach(broadcast.handler(call_off.clone(), start, all_over)?);
+        } else {
+            let start = move |context: &mut Context<'_>, member: usize| {
+                context.start(ids.at(member), recipe.spec(&hosts[member], member));
+            };
+            let fanout = Fanout::new(plan.hosts.len(), plan.fanout);
+            drive.attach(Crew::new(fanout, call_off.clone(), start, all_over));
+        }
         Ok(Self {
             plan,
             drive,
@@ -156,7 +166,7 @@ impl<'a> Run<'a> {
                 self.watch_output(|show| show.started(host, pid));
             }
             // There the far end of a put says how it went.
-            Some(Event::Output { stream: Stream::Stdout, .. }) if self.plan.transfers().is_some() => {}
+            Some(Event::Output { stream: Stream::Stdout, .. }) if self.plan.is_files() => {}
             Some(Event::Output { id, stream, bytes }) => {
                 let host = self.host(id);
                 self.watch_output(|show| show.output(host, stream, &bytes));

@@ -2,13 +2,17 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use phalanx_action::chain::put::ChainError;
+use phalanx_action::chain::{ChainParams, ChainPut, Skips};
 use phalanx_action::files::get::GetError;
 use phalanx_action::files::put::PutError;
 use phalanx_action::files::{Get, Put, Transfers};
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::ssh::ConnectionParams;
 
+use crate::args::time;
 use crate::connect::{ConnectArgs, ConnectError};
 use crate::exit;
 use crate::hosts::{HostArgs, HostsError};
@@ -67,6 +71,51 @@ pub(crate) struct PutArgs {
     /// Where to, on each host; begins at the remote home
     #[arg(value_name = "DEST")]
     destination: OsString,
+
+    #[command(flatten)]
+    chain: ChainArgs,
+}
+
+/// How files are passed from host to host.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Chain")]
+struct ChainArgs {
+    /// Let each host pass the files on to the next, over plain TCP, always comparing checksums
+    #[arg(long, conflicts_with = "verify")]
+    chain: bool,
+
+    /// How many hosts in succession may be skipped: a number, or a part of all from 0.0 to 1.0
+    #[arg(long, value_name = "HOSTS", default_value = "10", requires = "chain")]
+    chain_retry: Skips,
+
+    /// The address by which hosts reach a host, {{{host}}} being its own, as in {{{host}}}-ib0
+    #[arg(long, value_name = "ADDRESS", requires = "chain")]
+    chain_address: Option<String>,
+
+    /// The port on which hosts listen, rather than a free one of each
+    #[arg(long, value_name = "PORT", requires = "chain", value_parser = clap::value_parser!(u16).range(1..))]
+    chain_port: Option<u16>,
+
+    /// The netcat of the hosts, rather than the first that is found
+    #[arg(long, value_name = "PROGRAM", requires = "chain")]
+    netcat: Option<String>,
+
+    /// How long a host may say or get nothing before it is fed anew or skipped, in seconds or H:M:S
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30", requires = "chain")]
+    chain_timeout: Duration,
+}
+
+impl ChainArgs {
+    fn params(&self) -> ChainParams {
+        ChainParams {
+            netcat: self.netcat.clone(),
+            chain_retry: self.chain_retry,
+            address: self.chain_address.clone(),
+            port: self.chain_port,
+            server_timeout: self.chain_timeout,
+            ..ChainParams::default()
+        }
+    }
 }
 
 /// What `phalanx get` takes.
@@ -98,14 +147,27 @@ enum TransferError {
     Put(#[from] PutError),
     #[error(transparent)]
     Get(#[from] GetError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
 }
 
 /// `phalanx put`, from what was typed to the exit status.
 pub(crate) fn put(args: &PutArgs) -> ExitCode {
+    if args.chain.chain {
+        return args.transfer.drive(chain(args));
+    }
     args.transfer.run(|hosts, params| {
         let put = Put::new(&args.sources, &args.destination, hosts).params(params);
         Ok(put.policy(policy(&args.transfer.work)).verify(args.transfer.verify).transfers()?)
     })
+}
+
+fn chain(args: &PutArgs) -> Result<Plan, TransferError> {
+    let (names, hosts, params) = args.transfer.hosts()?;
+    let work = &args.transfer.work;
+    let put = ChainPut::new(&args.sources, &args.destination, hosts).params(params).chain(args.chain.params());
+    let broadcast = put.policy(policy(work)).fanout(work.fanout).broadcast()?;
+    Ok(Plan::of_chain(names, broadcast, work))
 }
 
 /// `phalanx get`, from what was typed to the exit status.
@@ -118,7 +180,11 @@ pub(crate) fn get(args: &GetArgs) -> ExitCode {
 
 impl TransferArgs {
     fn run(&self, transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>) -> ExitCode {
-        match self.plan(transfers) {
+        self.drive(self.plan(transfers))
+    }
+
+    fn drive(&self, plan: Result<Plan, TransferError>) -> ExitCode {
+        match plan {
             Ok(plan) => drive(&plan, &Wanted::from(&self.work), &self.work),
             Err(error) => exit::usage(&error),
         }
@@ -128,9 +194,14 @@ impl TransferArgs {
         &self,
         transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
     ) -> Result<Plan, TransferError> {
+        let (names, hosts, params) = self.hosts()?;
+        Ok(Plan::of_transfers(names, transfers(hosts, params)?, &self.work))
+    }
+
+    /// The hosts, by their names and taken apart, and how to reach them.
+    fn hosts(&self) -> Result<(Vec<String>, Vec<Host>, ConnectionParams), TransferError> {
         let names = self.hosts.hosts()?;
         let hosts = names.iter().map(|name| name.parse()).collect::<Result<Vec<Host>, _>>()?;
-        let transfers = transfers(hosts, self.connect.params()?)?;
-        Ok(Plan::of_transfers(names, transfers, &self.work))
+        Ok((names, hosts, self.connect.params()?))
     }
 }

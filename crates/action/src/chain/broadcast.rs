@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use phalanx_process::Spec;
@@ -51,6 +51,7 @@ struct Inner {
     /// Why hosts were given up.
     faults: Mutex<Vec<Option<String>>>,
     progress: Mutex<(u64, usize)>,
+    size: OnceLock<Progress>,
 }
 
 /// What is to be done.
@@ -86,7 +87,7 @@ impl fmt::Debug for Broadcast {
 impl Broadcast {
     pub(super) fn new(task: Task) -> Self {
         let faults = Mutex::new(vec![None; task.members.len()]);
-        Self { inner: Arc::new(Inner { task, faults, progress: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { task, faults, progress: Mutex::default(), size: OnceLock::new() }) }
     }
 
     /// How many hosts there are.
@@ -123,7 +124,7 @@ impl Broadcast {
         S: FnMut(&mut Context<'_>, usize, Spec) -> Option<ProcessId> + Send,
         O: FnOnce() + Send,
     {
-        let Inner { task, faults, progress } = &*self.inner;
+        let Inner { task, faults, progress, .. } = &*self.inner;
         lock(faults).fill(None);
         *lock(progress) = (0, 0);
         let settings = Settings {
@@ -175,7 +176,8 @@ impl Broadcast {
     }
 
     fn size(&self) -> Progress {
-        self.inner.task.sources.iter().map(|source| size_of_tree(&source.path, true)).sum()
+        let look = || self.inner.task.sources.iter().map(|source| size_of_tree(&source.path, true)).sum();
+        *self.inner.size.get_or_init(look)
     }
 
     /// What is done for the host at `index`, in words.
@@ -192,8 +194,7 @@ impl Broadcast {
     fn spec(&self, index: usize, mark: &str, token: &str) -> (Spec, Arc<[u8]>) {
         let task = &self.inner.task;
         let Member { host, into, destination, .. } = &task.members[index];
-        let far =
-            Far { mark, token, params: &task.chain, into: *into, destination, sources: &task.sources };
+        let far = Far { mark, token, params: &task.chain, into: *into, destination, sources: &task.sources };
         let (command, text) = far.text();
         let mut spec = task.params.spec(host, &command);
         spec.policy = task.policy.clone();
@@ -311,6 +312,7 @@ where
     }
 
     fn heard(&mut self, context: &mut Context<'_>, host: usize, bytes: &[u8]) {
+        self.collect(context);
         let mark = &self.mark;
         let lines = self.lines[host].feed(bytes);
         let reports: Vec<_> = lines.filter_map(|line| words::report(host, mark, line.bytes)).collect();
@@ -325,11 +327,8 @@ where
         self.report(context, Report::Ended { host });
     }
 
-    fn look_around(&mut self, context: &mut Context<'_>) {
-        if self.call_off.is_called_off() {
-            self.feeds.clear();
-            self.report(context, Report::CalledOff);
-        }
+    /// Hears how feeding from here went. Before any word of a host, which may be about that.
+    fn collect(&mut self, context: &mut Context<'_>) {
         let outcomes: Vec<_> = self.feeds.iter().filter_map(|(id, feed)| Some((*id, feed.outcome()?))).collect();
         for (attempt, outcome) in outcomes {
             self.feeds.remove(&attempt);
@@ -340,6 +339,14 @@ where
             };
             self.report(context, report);
         }
+    }
+
+    fn look_around(&mut self, context: &mut Context<'_>) {
+        if self.call_off.is_called_off() {
+            self.feeds.clear();
+            self.report(context, Report::CalledOff);
+        }
+        self.collect(context);
         self.report(context, Report::Tick);
         *lock(&self.broadcast.inner.progress) = self.plan.progress();
         let now = self.time;

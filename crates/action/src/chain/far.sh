@@ -19,9 +19,11 @@
 #                     placed LENGTH SUM            failed WHY
 trap '' PIPE
 start=$PWD
+# Where the near end listens. What lives long must not hold it open: the connection would not end before it.
+exec 3>&1
 
 say() {
-    printf '%s %s\n' "$mark" "$*" 2>/dev/null
+    printf '%s %s\n' "$mark" "$*" >&3 2>/dev/null
 }
 
 # In a job in the background this ends that job and stops the others; the near end is told, and ends the rest.
@@ -74,24 +76,27 @@ find_netcat() {
         done
     fi
     command -v "${netcat%% *}" >/dev/null || fail "there is no \`${netcat%% *}' on that host, and a chain needs a netcat: install netcat-traditional, netcat-openbsd or ncat, or name the program"
+    # To look a number up in DNS takes long where that does not answer.
     silent=
+    number=-n
     case $($netcat -h </dev/null 2>&1) in
     *"not found"*) fail "there is no netcat on that host: install netcat-traditional, netcat-openbsd or ncat" ;;
     *OpenBSD* | *"[-46"*)
-        listen="-d -v -l"
+        listen="-n -d -v -l"
         connect="-N -w $client_timeout"
         ;;
     *Ncat*)
-        listen="--recv-only -v -l"
+        listen="-n --recv-only -v -l"
         connect="--send-only -w $client_timeout"
         ;;
     *BusyBox*)
         listen="-l -p"
         connect="-w $client_timeout"
         silent=1
+        number=
         ;;
     *)
-        listen="-v -l -p"
+        listen="-n -v -l -p"
         connect="-q 0 -w $client_timeout"
         ;;
     esac
@@ -127,7 +132,7 @@ listen() {
         [ $tries -le 20 ] || fail "it cannot listen: $(head -n 1 listener.log)"
         choose_port
         : >listener.log
-        $netcat $listen "$chosen" <&8 2>listener.log &
+        $netcat $listen "$chosen" <&8 2>listener.log 3>&- &
         echo $! >listener.pid
         # Whoever cleans up takes that file away first.
         [ -e alive ] || kill -9 $!
@@ -190,7 +195,10 @@ forward() {
         follow "$4" "sending.$1"
     } | {
         exec 7<&0
-        $netcat $connect "$2" "$3" <&7 >/dev/null 2>"sender.$1.log" &
+        case $2 in
+        *[!0-9.]*) number= ;;
+        esac
+        $netcat $number $connect "$2" "$3" <&7 >/dev/null 2>"sender.$1.log" 3>&- &
         echo $! >"sender.$1.pid"
         [ -e "sending.$1" ] || kill -9 $!
         # Nobody else may read from that pipe, or its writer would not notice that netcat has ended.
@@ -231,7 +239,7 @@ finish() {
     read -r total rest <total
     [ "$total" = "$wanted" ] || fail "its checksum differs from ours: what has come is not what was sent, or a source was changed meanwhile"
     mkdir unpacked
-    tar -xopf stream -C unpacked >/dev/null 2>unpacker.log &
+    tar -xopf stream -C unpacked >/dev/null 2>unpacker.log 3>&- &
     echo $! >unpacker.pid
     wait $!
     status=$?
@@ -246,7 +254,7 @@ finish() {
 
 # Tells every second how much has come, and cleans up when the shell has been killed.
 watch() {
-    while sleep 1 >/dev/null 2>&1; do
+    while sleep 1 >/dev/null 2>&1 3>&-; do
         kill -0 $$ 2>/dev/null || break
         measure
         say "have $have"

@@ -56,11 +56,15 @@ impl Feed {
         let state = Arc::new(Mutex::new(State::Connecting));
         let (shared, name) = (Arc::clone(&state), format!("chain {}", errand.address));
         let run = move || {
-            let outcome = errand.run(&shared);
-            let mut state = lock(&shared);
-            if !matches!(*state, State::Stopped) {
-                *state = State::Over(Some(outcome));
+            let (outcome, stream) = errand.run(&shared);
+            {
+                let mut state = lock(&shared);
+                if !matches!(*state, State::Stopped) {
+                    *state = State::Over(Some(outcome));
+                }
             }
+            // Not before: the host says at once that the stream has ended, and then it must be known here why.
+            drop(stream);
         };
         if let Err(error) = thread::Builder::new().name(name).spawn(run) {
             *lock(&state) = State::Over(Some(Outcome::NotFed(format!("there is no thread left for it here: {error}"))));
@@ -87,28 +91,28 @@ impl Drop for Feed {
 }
 
 impl Errand {
-    fn run(&self, state: &Mutex<State>) -> Outcome {
+    fn run(&self, state: &Mutex<State>) -> (Outcome, Option<TcpStream>) {
         let not_fed = |error: io::Error| Outcome::NotFed(format!("from here, {}:{}: {error}", self.address, self.port));
-        let stream = match self.connect() {
-            Ok(stream) => stream,
-            Err(error) => return not_fed(error),
+        let (stream, copy) = match self.connect().and_then(|stream| Ok((stream.try_clone()?, stream))) {
+            Ok(both) => both,
+            Err(error) => return (not_fed(error), None),
         };
         {
             let mut state = lock(state);
-            let connecting = matches!(*state, State::Connecting);
-            let Some(copy) = stream.try_clone().ok().filter(|_| connecting) else {
-                return Outcome::NotFed("it was called off".to_owned());
-            };
+            if !matches!(*state, State::Connecting) {
+                return (Outcome::NotFed("it was called off".to_owned()), None);
+            }
             *state = State::Connected(copy);
         }
-        match self.send(&stream) {
+        let outcome = match self.send(&stream) {
             Ok(total) if total.length < self.offset => {
                 Outcome::SourceFailed("a source became shorter while it was sent".to_owned())
             }
             Ok(total) => Outcome::Sent(total),
             Err(Fault::Cut) => not_fed(io::ErrorKind::ConnectionAborted.into()),
             Err(Fault::Here(why) | Fault::There(why)) => Outcome::SourceFailed(why),
-        }
+        };
+        (outcome, Some(stream))
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
@@ -126,7 +130,6 @@ impl Errand {
         stream.write_all(greeting(&self.token, self.offset).as_bytes()).map_err(|_| Fault::Cut)?;
         let mut sieve = Sieve { out: stream, skip: self.offset, length: 0, sum: Sha256::new() };
         pack::pack(&self.sources, false, &mut sieve, &Counters::default())?;
-        stream.shutdown(Shutdown::Write).map_err(|_| Fault::Cut)?;
         Ok(Total { length: sieve.length, sum: sieve.sum.finalize().into() })
     }
 }

@@ -482,7 +482,8 @@ impl Plan {
 
     fn start(&mut self, now: Duration) {
         let starting = |member: &Member| matches!(member.phase, Phase::Starting { .. });
-        let mut room = self.settings.fanout.saturating_sub(self.members.iter().filter(|member| starting(member)).count());
+        let mut room =
+            self.settings.fanout.saturating_sub(self.members.iter().filter(|member| starting(member)).count());
         for (host, member) in self.members.iter_mut().enumerate() {
             if room > 0 && member.phase == Phase::Waiting {
                 room -= 1;

@@ -210,7 +210,8 @@ impl ChainPut {
         // Nothing to be put is put at once, as execo has it.
         let hosts: &[Host] = if self.sources.is_empty() { &[] } else { &self.hosts };
         let sources = find_sources(&self.sources).map_err(PutError::from)?;
-        let members = hosts.iter().enumerate().map(|(index, host)| self.member(index, host)).collect::<Result<_, _>>()?;
+        let members =
+            hosts.iter().enumerate().map(|(index, host)| self.member(index, host)).collect::<Result<_, _>>()?;
         let name = format!("chain to {}", self.destination.display());
         Ok(Broadcast::new(Task {
             name: self.name.unwrap_or(name),
@@ -231,7 +232,9 @@ impl ChainPut {
             Some(pattern) => self.lists.substitute(pattern, &address, index)?,
             None => address,
         };
-        if address.is_empty() || address.starts_with('-') || address.contains(|c: char| c.is_whitespace() || c.is_control())
+        if address.is_empty()
+            || address.starts_with('-')
+            || address.contains(|c: char| c.is_whitespace() || c.is_control())
         {
             return Err(ChainError::Address { host: host.to_string(), address });
         }
@@ -255,7 +258,8 @@ mod tests {
     /// C3, item 203.
     #[test]
     fn hosts_to_skip_are_a_number_or_a_ratio() {
-        let table = [("10", 8, 10), ("0", 8, 0), ("1.0", 8, 8), ("0.5", 8, 4), ("0.3", 8, 2), ("0.0", 8, 0), ("1", 8, 1)];
+        let table =
+            [("10", 8, 10), ("0", 8, 0), ("1.0", 8, 8), ("0.5", 8, 4), ("0.3", 8, 2), ("0.0", 8, 0), ("1", 8, 1)];
         for (text, hosts, expected) in table {
             assert_eq!(text.parse::<Skips>().unwrap().of(hosts), expected, "{text}");
         }

@@ -11,9 +11,7 @@ pub(super) fn report(host: usize, mark: &str, line: &[u8]) -> Option<Report> {
     let (word, rest) = said.split_once(' ').unwrap_or((said, ""));
     let numbers: Vec<u64> = rest.split(' ').map_while(|word| word.parse().ok()).collect();
     Some(match (word, &numbers[..]) {
-        ("listening", &[round, port, have]) => {
-            Report::Listening { host, round, port: u16::try_from(port).ok()?, have }
-        }
+        ("listening", &[round, port, have]) => Report::Listening { host, round, port: u16::try_from(port).ok()?, have },
         ("taking", &[round]) => Report::Taking { host, round },
         ("have", &[have]) => Report::Have { host, have },
         // One that ended well is told by whoever was fed.
@@ -86,7 +84,10 @@ mod tests {
             ("m taking 2", Some(Report::Taking { host: 3, round: 2 })),
             ("m have 5\r", Some(Report::Have { host: 3, have: 5 })),
             ("m over 4 0 ", None),
-            ("m over 4 1 ", Some(Report::NotFed { attempt: 4, why: "its predecessor says: netcat exited with 1".into() })),
+            (
+                "m over 4 1 ",
+                Some(Report::NotFed { attempt: 4, why: "its predecessor says: netcat exited with 1".into() }),
+            ),
             ("m over 4 1 no 7", Some(Report::NotFed { attempt: 4, why: "its predecessor says: no 7".into() })),
             ("m complete", Some(Report::Complete { host: 3 })),
             (&placed, Some(Report::Placed { host: 3, total })),
