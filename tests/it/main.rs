@@ -14,6 +14,7 @@ mod record_page;
 mod record_report;
 mod run;
 mod run_hosts;
+mod run_rollout;
 mod run_ssh;
 mod run_stop;
 mod serial;

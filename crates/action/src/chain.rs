@@ -35,7 +35,7 @@
 //!
 //! Modules in reading order: [`put`] is what one asks for; `plan` decides who feeds whom; `words` is what is said between
 //! here and a host; `far.sh` is what runs there; `feed` feeds a host from here; [`broadcast`] joins all that to an
-//! engine.
+//! engine, and `work` makes it an action.
 
 pub mod broadcast;
 mod feed;
@@ -43,6 +43,7 @@ mod plan;
 pub mod put;
 mod script;
 mod words;
+mod work;
 
 pub use broadcast::Broadcast;
 pub use put::{ChainParams, ChainPut, Skips};

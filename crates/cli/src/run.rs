@@ -13,23 +13,25 @@ mod plan;
 mod tally;
 mod verdict;
 
+use std::collections::HashMap;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use phalanx_action::crew::{CallOff, Crew};
-use phalanx_action::fanout::Fanout;
-use phalanx_action::report::Calendar;
+use phalanx_action::chain::broadcast::Recall;
+use phalanx_action::crew::{Crew, Foreman, Reins};
+use phalanx_action::rollout::Retry;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;
-use phalanx_process::id::{ProcessId, ProcessIds};
+use phalanx_process::id::{HandlerId, ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
+use phalanx_process::stats::Calendar;
 use phalanx_process::{Signal, Spec};
 
-pub(crate) use self::plan::{Plan, policy};
+pub(crate) use self::plan::{Plan, Recipe, policy};
 pub(crate) use self::tally::Tally;
 pub(crate) use self::verdict::Verdict;
 use crate::args::RunArgs;
@@ -74,14 +76,77 @@ pub(crate) fn drive(plan: &Plan, wanted: &Wanted<'_>, work: &WorkArgs) -> ExitCo
 struct Run<'a> {
     plan: &'a Plan,
     drive: Drive,
+    /// A name for each attempt of each host: all first attempts, then all second ones…
     ids: ProcessIds,
-    call_off: CallOff,
+    hold: Hold,
+    handler: HandlerId,
+    retries: Retries,
     over: Arc<AtomicBool>,
     stop: Stop,
     tally: Tally,
     show: Show<'a>,
     calendar: Calendar,
     max_status: bool,
+}
+
+/// The failed attempts that are followed by another, until their ends have been shown.
+type Retries = Arc<Mutex<HashMap<ProcessId, Retry>>>;
+
+/// By what those who start the processes are held.
+enum Hold {
+    Crew(Reins),
+    Chain(Recall),
+}
+
+impl Hold {
+    fn call_off(&self) {
+        match self {
+            Self::Crew(reins) => reins.call_off(),
+            Self::Chain(recall) => recall.call_off(),
+        }
+    }
+}
+
+/// Starts the processes of a run.
+struct Starter {
+    ids: ProcessIds,
+    recipe: Recipe,
+    hosts: Arc<[String]>,
+    retries: Retries,
+    over: Arc<AtomicBool>,
+}
+
+impl Starter {
+    fn id(&self, host: usize, attempt: u32) -> ProcessId {
+        self.ids.at((attempt as usize - 1) * self.hosts.len() + host)
+    }
+}
+
+impl Starter {
+    /// Starts a process that is described already, for the first and only time.
+    fn start_spec(&self, context: &mut Context<'_>, host: usize, mut spec: Spec) -> ProcessId {
+        self.recipe.adorn(&mut spec);
+        let id = self.id(host, 1);
+        context.start(id, spec);
+        id
+    }
+}
+
+impl Foreman for Starter {
+    fn start(&mut self, context: &mut Context<'_>, host: usize, attempt: u32) -> Option<ProcessId> {
+        let id = self.id(host, attempt);
+        context.start(id, self.recipe.spec(&self.hosts[host], host));
+        Some(id)
+    }
+
+    fn will_retry(&mut self, host: usize, retry: Retry) {
+        let id = self.id(host, retry.failed);
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(id, retry);
+    }
+
+    fn over(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
 }
 
 /// How far a run has been stopped.
@@ -104,29 +169,33 @@ impl<'a> Run<'a> {
         // XFSZ only so that a limit on the size of files is an error of the write, not our death.
         drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP, Signal::XFSZ])?;
         show.on_progress(drive.waker());
-        let ids = ProcessId::block(plan.hosts.len());
-        let (call_off, over) = (CallOff::default(), Arc::new(AtomicBool::new(false)));
+        let attempts = 1 + plan.rollout.retries.count as usize;
+        let ids = ProcessId::block(plan.hosts.len() * attempts);
+        let reins = Reins::new(plan.hosts.len(), plan.rollout.clone());
+        let retries = Retries::default();
+        let over = Arc::new(AtomicBool::new(false));
         let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
-        let all_over = move || told.store(true, Ordering::SeqCst);
-        if let Some(broadcast) = plan.chain() {
-            let start = move |context: &mut Context<'_>, member: usize, mut spec: Spec| {
-                recipe.adorn(&mut spec);
-                context.start(ids.at(member), spec);
-                Some(ids.at(member))
-            };
-            drive.attach(broadcast.handler(call_off.clone(), start, all_over)?);
-        } else {
-            let start = move |context: &mut Context<'_>, member: usize| {
-                context.start(ids.at(member), recipe.spec(&hosts[member], member));
-            };
-            let fanout = Fanout::new(plan.hosts.len(), plan.fanout);
-            drive.attach(Crew::new(fanout, call_off.clone(), start, all_over));
-        }
+        let all_over = Arc::clone(&over);
+        let starter = Starter { ids, recipe, hosts, retries: Arc::clone(&retries), over: told };
+        let (hold, handler) = match plan.chain() {
+            None => (Hold::Crew(reins.clone()), drive.attach(Crew::new(reins, starter))),
+            Some(broadcast) => {
+                let recall = Recall::default();
+                let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
+                    Some(starter.start_spec(context, host, spec))
+                };
+                let all_over = move || all_over.store(true, Ordering::SeqCst);
+                let steering = broadcast.handler(recall.clone(), start, all_over);
+                (Hold::Chain(recall), drive.attach(steering))
+            }
+        };
         Ok(Self {
             plan,
             drive,
             ids,
-            call_off,
+            hold,
+            handler,
+            retries,
             over,
             stop: Stop::No,
             tally: Tally::new(plan.hosts.len()),
@@ -171,7 +240,7 @@ impl<'a> Run<'a> {
                 let host = self.host(id);
                 self.watch_output(|show| show.output(host, stream, &bytes));
             }
-            Some(Event::Ended { id, finished }) => self.ended(self.host(id), &finished),
+            Some(Event::Ended { id, finished }) => self.ended(id, finished),
             Some(Event::Signal(Signal::XFSZ)) => {}
             Some(Event::Signal(signal)) => self.stop_by(signal),
             Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. } | Event::Woken) => {}
@@ -180,11 +249,26 @@ impl<'a> Run<'a> {
     }
 
     fn host(&self, id: ProcessId) -> usize {
-        self.ids.index(id).expect("this run started all its processes")
+        self.ids.index(id).expect("this run started all its processes") % self.plan.hosts.len()
     }
 
-    fn ended(&mut self, host: usize, finished: &Finished) {
-        let verdict = self.plan.verdict(host, finished);
+    fn ended(&mut self, id: ProcessId, finished: Arc<Finished>) {
+        let host = self.host(id);
+        let verdict = self.plan.verdict(host, &finished);
+        // The crew has heard of the end before, and has decided.
+        let retry = self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        match retry {
+            None => self.conclude_host(host, verdict, &finished),
+            Some(retry) => {
+                let shown = self.show.retry(host, &verdict, retry);
+                self.tally.pauses(host, verdict, finished);
+                self.note_output(shown);
+            }
+        }
+    }
+
+    /// No attempt will follow.
+    fn conclude_host(&mut self, host: usize, verdict: Verdict, finished: &Finished) {
         let verdict = match self.show.close(host) {
             Ok(()) => verdict,
             // A process that went wrong by itself keeps its own fault.
@@ -202,7 +286,7 @@ impl<'a> Run<'a> {
 
     /// Once politely, then at once.
     fn stop_by(&mut self, signal: Signal) {
-        self.call_off.call_off();
+        self.call_off();
         // Not the tally's: a process may run whose start has not been told yet.
         let mut running: Vec<_> = self.drive.processes().map(|id| self.host(id)).collect();
         running.sort_unstable();
@@ -220,6 +304,12 @@ impl<'a> Run<'a> {
             }
             Stop::OutputClosed | Stop::OutputFailed => self.stop,
         };
+    }
+
+    /// Starts nobody more; pauses end too.
+    fn call_off(&mut self) {
+        self.hold.call_off();
+        self.drive.call(self.handler);
     }
 
     fn kill_all(&mut self, kill: Kill) {
@@ -246,13 +336,16 @@ impl<'a> Run<'a> {
                     log::error!("{error}; the run is stopped");
                     Stop::OutputFailed
                 };
-                self.call_off.call_off();
+                self.call_off();
                 self.kill_all(Kill::NOW);
             }
         }
     }
 
     fn conclude(mut self) -> io::Result<u8> {
+        for (host, verdict, finished) in self.tally.take_pausing() {
+            self.conclude_host(host, verdict, &finished);
+        }
         self.tally.call_off_the_rest();
         // The status tells whether what was said so far could be recorded.
         self.watch_output(Show::flush);

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use phalanx_action::report::{Layout, Report};
+use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
 use phalanx_process::date::Zone;
@@ -244,6 +245,32 @@ impl<'a> Show<'a> {
     /// What could not be written into them.
     pub(crate) fn close(&mut self, host: usize) -> Result<(), String> {
         self.files.as_mut().map_or(Ok(()), |files| files.close(&self.plan.hosts[host]))
+    }
+
+    /// An attempt has failed, and there will be another. What was said stays, but for what is gathered.
+    pub(crate) fn retry(&mut self, host: usize, verdict: &Verdict, retry: Retry) -> Result<(), ShowError> {
+        let name = &self.plan.hosts[host];
+        if let Some(gather) = &mut self.gather {
+            gather.forget(host);
+        }
+        if let Some(record) = &mut self.record {
+            record.retry(host, name, verdict, retry);
+        }
+        match &mut self.style {
+            Style::Json(events) => {
+                return self.screen.write_stdout(|out| events.retry(host, name, verdict, retry, out));
+            }
+            Style::Labels(labels) => labels.end(host, name, &mut self.screen)?,
+            Style::Gathered => {}
+        }
+        if self.quiet {
+            return Ok(());
+        }
+        let Retry { failed, attempts, pause } = retry;
+        let sentence = verdict.sentence();
+        self.message(&format!(
+            "{name}: {sentence}; that was attempt {failed} of {attempts}, the next is in {pause:.0?}"
+        ))
     }
 
     pub(crate) fn ended(&mut self, host: usize, tally: &Tally, outcome: &Outcome) -> Result<(), ShowError> {

@@ -81,7 +81,7 @@ pub(crate) struct PutArgs {
 #[command(next_help_heading = "Chain")]
 struct ChainArgs {
     /// Let each host pass the files on to the next, over plain TCP, always comparing checksums
-    #[arg(long, conflicts_with = "verify")]
+    #[arg(long, conflicts_with_all = ["verify", "retries", "batch", "fail_fast"])]
     chain: bool,
 
     /// How many hosts in succession may be skipped: a number, or a part of all from 0.0 to 1.0

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use phalanx_action::rollout::{Halt, Retries, Rollout};
+
 use crate::args::time;
 
 /// How work is done and shown, as typed.
@@ -14,6 +16,18 @@ pub(crate) struct WorkArgs {
     /// How long the work may take on each host, in seconds or H:M:S; 0 for ever
     #[arg(short = 'u', long, value_name = "TIME", value_parser = time)]
     pub(crate) command_timeout: Option<Duration>,
+
+    /// Try a host that failed again, so often, after pauses of 1 s, 2 s, 4 s… up to a minute
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+
+    /// Work in batches of N hosts, each after the one before has ended: sizes such as 1,10,100, the last one repeats
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = at_least_one)]
+    pub(crate) batch: Vec<usize>,
+
+    /// Start no host more once one has failed for good, or N; those that work go on to their end
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = at_least_one)]
+    pub(crate) fail_fast: Option<usize>,
 
     /// Say nothing but what the hosts say
     #[arg(short, long, conflicts_with = "verbose")]
@@ -41,6 +55,16 @@ pub(crate) struct WorkArgs {
 }
 
 impl WorkArgs {
+    /// How hosts are started, and what failures lead to.
+    pub(crate) fn rollout(&self) -> Rollout {
+        Rollout {
+            fanout: self.fanout,
+            batches: self.batch.clone(),
+            retries: Retries { count: self.retries, ..Retries::default() },
+            halt: self.fail_fast.map(Halt::after),
+        }
+    }
+
     /// How much is to be said: -1 for `-q`, 0, 1 for `-v`…
     pub(crate) fn verbosity(&self) -> i16 {
         i16::from(self.verbose) - i16::from(self.quiet)

@@ -17,6 +17,7 @@
 mod children;
 mod devices;
 mod ends;
+mod hosting;
 mod hub;
 mod hunt;
 mod keys;
@@ -33,15 +34,18 @@ use phalanx_core::{Reactor, Readiness, Signal};
 
 use crate::event::{Effect, Event, Input, Notice, Request, Stream};
 use crate::handler::Handler;
+use crate::hosted::ABANDON_AFTER;
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::Blame;
 use crate::output::Captured;
 use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
-use crate::subscription::Feed;
+use crate::spin::{SPIN, Spin, look_again};
+use crate::subscription::{Feed, Gauge};
 use crate::table::Table;
 use children::Children;
 use devices::Devices;
+pub(crate) use hosting::Hosting;
 use hub::{Ground, Hub};
 
 /// How the processes that have not ended are started.
@@ -95,6 +99,8 @@ pub(crate) enum Message {
     /// A handler is given a notice once it has heard all that was said before.
     Notify(HandlerId, Notice),
     Subscribe(Feed),
+    /// Somebody else's channel, which may become congested too.
+    Gauge(Gauge),
     Inspect {
         id: ProcessId,
         stream: Stream,
@@ -122,8 +128,10 @@ pub(crate) struct Engine {
     launches: Launches,
     children: Children,
     devices: Devices,
+    hosting: Hosting,
     hub: Hub,
     ready: Vec<Readiness>,
+    spin: Spin,
     pending_signals: Vec<Signal>,
     /// Somebody nudged us since the last turn.
     woken: bool,
@@ -152,12 +160,14 @@ impl Engine {
             inbox: Inbox::new(&reactor, INBOX_KEY)?,
             children: Children::new(&reactor, options.sigchld.then_some(SIGCHLD_KEY))?,
             devices: Devices::default(),
+            hosting: Hosting::default(),
             reactor,
             signals: None,
             table: Table::default(),
             launches: Launches::default(),
             hub: Hub::default(),
             ready: Vec::new(),
+            spin: Spin::default(),
             pending_signals: Vec::new(),
             woken: false,
             reading: true,
@@ -194,7 +204,10 @@ impl Engine {
     }
 
     pub(crate) fn insert(&mut self, id: ProcessId, spec: Spec, slot: Option<Arc<Slot>>, handlers: &[HandlerId]) {
-        enter(&mut self.table, &mut self.launches, id, spec, Instant::now());
+        let backend = enter(&mut self.table, &mut self.launches, id, spec, Instant::now());
+        if let Some(backend) = backend {
+            self.hub.route(id, backend);
+        }
         for &handler in handlers {
             self.hub.route(id, handler);
         }
@@ -264,6 +277,7 @@ impl Engine {
                 self.deliver(event, now, seen);
             }
             if self.give_notice(now) {
+                settled = Settled::Something;
                 continue;
             }
             let (hub, ground) = self.hub_and_ground(now);
@@ -307,6 +321,15 @@ impl Engine {
         }
     }
 
+    /// Nobody outside has a use for this handler any more.
+    pub(crate) fn disown(&mut self, handler: HandlerId) {
+        self.notices.push_back((handler, None));
+    }
+
+    pub(crate) fn launch(&self, id: ProcessId) -> Option<&Launch> {
+        self.launches.get(&id).map(Arc::as_ref)
+    }
+
     pub(crate) fn notify(&mut self, handler: HandlerId, notice: Notice) {
         self.notices.push_back((handler, Some(notice)));
     }
@@ -336,8 +359,15 @@ impl Engine {
     fn perform(&mut self, effect: Effect, now: Instant) {
         let launch = match &effect {
             Effect::Spawn(id) => self.launches.get(id).cloned(),
+            Effect::Write(..) => {
+                self.spin.asked();
+                None
+            }
             _ => None,
         };
+        if let Some(backend) = self.hosting.performer(&effect, launch.as_deref()) {
+            return self.have_performed(backend, &effect, launch.as_deref(), now);
+        }
         let hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
         if self.devices.concerns(&effect, launch.as_deref()) {
             self.devices.perform(effect, launch.as_deref(), hands);
@@ -346,13 +376,25 @@ impl Engine {
         }
     }
 
+    /// Has a backend perform the effect. One that cannot fails the process: every effect is answered.
+    fn have_performed(&mut self, backend: HandlerId, effect: &Effect, launch: Option<&Launch>, now: Instant) {
+        let id = effect.process();
+        if let Err(error) = self.hosting.note(effect, backend, launch) {
+            return self.table.handle_input(id, now, Input::SpawnFailed(error));
+        }
+        let (hub, ground) = self.hub_and_ground(now);
+        if !hub.perform(backend, effect, ground) {
+            self.hosting.fail(id, hosting::GONE, &mut self.table, now);
+        }
+    }
+
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         // The table hears of no time later than the last look at what is ready. Otherwise a controller that was
         // suspended would take every process that ended meanwhile for one that ran too long.
         let before = Instant::now();
-        self.ready.clear();
-        self.ready.extend(self.reactor.wait(timeout)?);
+        self.look(before, timeout)?;
         let now = Instant::now();
+        self.spin.waited(now.saturating_duration_since(before));
         for ready in std::mem::take(&mut self.ready) {
             match ready.key {
                 INBOX_KEY => self.read_inbox(),
@@ -370,6 +412,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Waits until something is ready: for a moment by looking again and again, if that pays, then by sleeping.
+    fn look(&mut self, began: Instant, timeout: Option<Duration>) -> io::Result<()> {
+        self.ready.clear();
+        if self.hub.take_answered() {
+            self.spin.asked();
+        }
+        if self.spin.pays() && timeout.is_none_or(|timeout| timeout > SPIN) {
+            let Self { reactor, ready, .. } = self;
+            let look = || match reactor.wait(Some(Duration::ZERO)) {
+                Err(error) => Some(Err(error)),
+                Ok(now) => {
+                    ready.extend(now);
+                    (!ready.is_empty()).then_some(Ok(()))
+                }
+            };
+            if let Some(found) = look_again(began, look) {
+                return found;
+            }
+        }
+        self.ready.extend(self.reactor.wait(timeout)?);
+        Ok(())
+    }
+
     fn handle_readiness(&mut self, ready: Readiness, now: Instant) {
         let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
         if ready.key == SIGCHLD_KEY {
@@ -382,6 +447,7 @@ impl Engine {
     }
 
     fn read_inbox(&mut self) {
+        self.spin.asked();
         for message in self.inbox.take() {
             match message {
                 Message::Insert { id, spec, slot, handlers } => self.insert(id, *spec, slot, &handlers),
@@ -393,9 +459,10 @@ impl Engine {
                 Message::Write { slot, .. } => slot.blame(Blame::WriteError),
                 Message::Attach(id, handler) => self.attach(id, handler),
                 Message::Route(id, handler) => self.route(id, handler),
-                Message::Disown(handler) => self.notices.push_back((handler, None)),
+                Message::Disown(handler) => self.disown(handler),
                 Message::Notify(handler, notice) => self.notify(handler, notice),
                 Message::Subscribe(feed) => self.hub.subscribe(feed),
+                Message::Gauge(gauge) => self.hub.gauge(gauge),
                 Message::Inspect { id, stream, reply } => {
                     // Nobody waits for it any more? Then it was not needed.
                     let _ = reply.send(self.table.captured(id, stream).cloned());
@@ -407,19 +474,32 @@ impl Engine {
     }
 
     fn hub_and_ground(&mut self, now: Instant) -> (&mut Hub, Ground<'_>) {
-        (&mut self.hub, Ground { table: &mut self.table, launches: &mut self.launches, now })
+        let ground = Ground { table: &mut self.table, launches: &mut self.launches, hosting: &mut self.hosting, now };
+        (&mut self.hub, ground)
     }
 }
 
-/// Enters a process, not yet started. Data for its stdin is kept by the table until it runs.
-pub(crate) fn enter(table: &mut Table, launches: &mut Launches, id: ProcessId, spec: Spec, now: Instant) {
-    let Spec { launch, policy } = spec;
+/// Enters a process, not yet started. Data for its stdin is kept by the table until it runs. Returns its backend, if it
+/// has one, which is to hear its events and so to live as long as it.
+pub(crate) fn enter(
+    table: &mut Table,
+    launches: &mut Launches,
+    id: ProcessId,
+    spec: Spec,
+    now: Instant,
+) -> Option<HandlerId> {
+    let Spec { launch, mut policy } = spec;
+    let backend = launch.hosted.as_ref().map(|hosted| hosted.backend.handler());
+    if backend.is_some() {
+        policy.abandon.get_or_insert(ABANDON_AFTER);
+    }
     table.insert(id, policy);
     if let Stdin::Data(bytes) = &launch.stdin {
         table.handle_request(id, now, Request::Write(Arc::clone(bytes)));
         table.handle_request(id, now, Request::CloseStdin);
     }
     launches.insert(id, launch.into());
+    backend
 }
 
 /// An end that is not ok is worth a warning, unless its policy says otherwise; any end is worth a debug line.

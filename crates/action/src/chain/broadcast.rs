@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use phalanx_process::Spec;
-use phalanx_process::event::{Event, Request, Stream};
+use phalanx_process::event::{Event, Kill, Notice, Request, Stream};
 use phalanx_process::handler::{Context, Handler};
 use phalanx_process::host::Host;
 use phalanx_process::id::{ProcessId, TimerId};
@@ -24,7 +24,6 @@ use super::plan::{Feeder, Order, Plan, Report, Settings};
 use super::put::ChainParams;
 use super::script::Far;
 use super::words;
-use crate::crew::CallOff;
 use crate::files::sources::Source;
 use crate::files::transfers::{Progress, size_of_tree};
 
@@ -52,6 +51,32 @@ struct Inner {
     faults: Mutex<Vec<Option<String>>>,
     progress: Mutex<(u64, usize)>,
     size: OnceLock<Progress>,
+}
+
+/// Holds a chain from outside, on whatever thread. Cloning gives another hold on the same chain.
+///
+/// It takes effect within a moment, at once if the handler is
+/// [called](phalanx_process::conductor::Conductor::call) for.
+#[derive(Debug, Clone, Default)]
+pub struct Recall(Arc<Mutex<Recalled>>);
+
+#[derive(Debug, Default)]
+struct Recalled {
+    called_off: bool,
+    /// How those that run are to be ended, if they are.
+    kill: Option<Kill>,
+}
+
+impl Recall {
+    /// Nobody more is started, and nobody is fed from here; who runs is not ended by that.
+    pub fn call_off(&self) {
+        lock(&self.0).called_off = true;
+    }
+
+    /// Nobody more is started, and who runs is ended.
+    pub fn kill(&self, kill: Kill) {
+        *lock(&self.0) = Recalled { called_off: true, kill: Some(kill) };
+    }
 }
 
 /// What is to be done.
@@ -117,9 +142,9 @@ impl Broadcast {
     /// The handler that does it, to be attached to an engine. It calls `start` to have the process of the host at an
     /// index started through the context, and `over`, once, when all processes have ended and none will be started.
     ///
-    /// # Errors
-    /// When the system has no random numbers.
-    pub fn handler<S, O>(&self, call_off: CallOff, start: S, over: O) -> io::Result<Steering<S, O>>
+    /// # Panics
+    /// When the system has no random numbers, as a `HashMap` does.
+    pub fn handler<S, O>(&self, recall: Recall, start: S, over: O) -> Steering<S, O>
     where
         S: FnMut(&mut Context<'_>, usize, Spec) -> Option<ProcessId> + Send,
         O: FnOnce() + Send,
@@ -135,14 +160,14 @@ impl Broadcast {
             server_timeout: task.chain.server_timeout,
             fanout: task.fanout,
         };
-        Ok(Steering {
+        Steering {
             broadcast: self.clone(),
-            mark: secret()?,
-            token: secret()?,
+            mark: secret(),
+            token: secret(),
             plan: Plan::new(self.len(), settings),
             time: Duration::ZERO,
             seen: None,
-            call_off,
+            recall,
             start,
             over: Some(over),
             ids: vec![None; self.len()],
@@ -151,7 +176,7 @@ impl Broadcast {
             feeds: HashMap::new(),
             given_up: Vec::new(),
             tick: None,
-        })
+        }
     }
 
     /// What was wrong with the host at `index`, whose process has ended so, if it is not its connection or its process
@@ -191,15 +216,19 @@ impl Broadcast {
         format!("put {} {place} `{}`, {way}, to {address}", sources.join(" "), destination.display())
     }
 
+    /// How the process of a host is treated.
+    pub(super) fn policy(&self) -> Policy {
+        let policy = self.inner.task.policy.clone();
+        Policy { listened: true, capture_stdout: Capture::Last(KEPT_OF_STDOUT), ..policy }
+    }
+
     fn spec(&self, index: usize, mark: &str, token: &str) -> (Spec, Arc<[u8]>) {
         let task = &self.inner.task;
         let Member { host, into, destination, .. } = &task.members[index];
         let far = Far { mark, token, params: &task.chain, into: *into, destination, sources: &task.sources };
         let (command, text) = far.text();
         let mut spec = task.params.spec(host, &command);
-        spec.policy = task.policy.clone();
-        spec.policy.listened = true;
-        spec.policy.capture_stdout = Capture::Last(KEPT_OF_STDOUT);
+        spec.policy = self.policy();
         spec.launch.name = Some(task.name.clone());
         spec.launch.stdin = Stdin::Pipe;
         (spec, text.into())
@@ -207,10 +236,11 @@ impl Broadcast {
 }
 
 /// 128 bits that nobody can guess.
-fn secret() -> io::Result<String> {
+fn secret() -> String {
     let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(words::hexadecimal(&bytes))
+    let filled = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    filled.expect("every system that we run on has /dev/urandom");
+    words::hexadecimal(&bytes)
 }
 
 /// Steers a chain: made by [`Broadcast::handler`].
@@ -222,7 +252,7 @@ pub struct Steering<S, O> {
     /// The time of the plan, and when it was looked at last.
     time: Duration,
     seen: Option<Instant>,
-    call_off: CallOff,
+    recall: Recall,
     start: S,
     over: Option<O>,
     ids: Vec<Option<ProcessId>>,
@@ -341,11 +371,22 @@ where
         }
     }
 
-    fn look_around(&mut self, context: &mut Context<'_>) {
-        if self.call_off.is_called_off() {
+    fn obey(&mut self, context: &mut Context<'_>) {
+        let (called_off, kill) = {
+            let mut recalled = lock(&self.recall.0);
+            (recalled.called_off, recalled.kill.take())
+        };
+        if called_off {
             self.feeds.clear();
             self.report(context, Report::CalledOff);
         }
+        if let Some(kill) = kill {
+            self.ids.iter().flatten().for_each(|id| context.request(*id, Request::Kill(kill)));
+        }
+    }
+
+    fn look_around(&mut self, context: &mut Context<'_>) {
+        self.obey(context);
         self.collect(context);
         self.report(context, Report::Tick);
         *lock(&self.broadcast.inner.progress) = self.plan.progress();
@@ -398,6 +439,12 @@ where
                 }
             }
             _ => {}
+        }
+    }
+
+    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
+        if *notice == Notice::Called {
+            self.obey(context);
         }
     }
 }

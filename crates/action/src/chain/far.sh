@@ -9,7 +9,7 @@
 #   stream       what has come
 #   complete     that is all of it
 #   sending.N    the Nth attempt to pass it on goes on
-#   *.pid        whom to kill
+#   *.pid        whom to kill, or 0
 #
 # It hears on stdin:  connect N ADDRESS PORT OFFSET    pass the stream on, from that byte on; instead of before
 #                     again ROUND                      give up that round, and listen again
@@ -37,10 +37,15 @@ pause() {
     sleep 0.1 2>/dev/null || sleep 1
 }
 
+# Writes the id of a process, or 0, into the file $1. Over what is there, so that it can be done on a full disk.
+note() {
+    echo "$2          " 1<>"$1"
+}
+
 # Kills the process whose id is in the file $1.
 end() {
-    if [ -f "$1" ] && read -r pid <"$1"; then
-        rm -f "$1"
+    if [ -f "$1" ] && read -r pid <"$1" && [ "$pid" -ne 0 ]; then
+        note "$1" 0
         kill -9 "$pid" 2>/dev/null
     fi
 }
@@ -51,7 +56,7 @@ cleanup() {
     cd "$temporary" 2>/dev/null || return 0
     rm -f alive sending.*
     # It has ended.
-    [ ! -e placed ] || rm -f finisher.pid
+    [ ! -e placed ] || note finisher.pid 0
     for job in *.pid; do
         end "$job"
     done
@@ -133,13 +138,13 @@ listen() {
         choose_port
         : >listener.log
         $netcat $listen "$chosen" <&8 2>listener.log 3>&- &
-        echo $! >listener.pid
-        # Whoever cleans up takes that file away first.
+        note listener.pid $!
+        # Whoever cleans up takes `alive` away first, and then kills.
         [ -e alive ] || kill -9 $!
         if is_listening; then
             say "listening $round $chosen $have"
             wait $!
-            rm -f listener.pid
+            note listener.pid 0
             return
         fi
         wait $! 2>/dev/null
@@ -199,7 +204,7 @@ forward() {
         *[!0-9.]*) number= ;;
         esac
         $netcat $number $connect "$2" "$3" <&7 >/dev/null 2>"sender.$1.log" 3>&- &
-        echo $! >"sender.$1.pid"
+        note "sender.$1.pid" $!
         [ -e "sending.$1" ] || kill -9 $!
         # Nobody else may read from that pipe, or its writer would not notice that netcat has ended.
         exec 7<&- </dev/null
@@ -239,13 +244,15 @@ finish() {
     read -r total rest <total
     [ "$total" = "$wanted" ] || fail "its checksum differs from ours: what has come is not what was sent, or a source was changed meanwhile"
     mkdir unpacked
-    tar -xopf stream -C unpacked >/dev/null 2>unpacker.log 3>&- &
-    echo $! >unpacker.pid
-    wait $!
+    why=$(
+        tar -xopf stream -C unpacked 2>&1 >/dev/null 3>&- &
+        note unpacker.pid $!
+        wait $!
+    )
     status=$?
-    rm -f unpacker.pid
+    note unpacker.pid 0
     [ -e alive ] || exit 1
-    [ $status -eq 0 ] || fail_to_unpack "$(cat unpacker.log)"
+    [ $status -eq 0 ] || fail_to_unpack "$why"
     [ -f unpacked/end ] || fail "the stream has no end"
     place_all "$temporary/unpacked" "$@"
     : >placed
@@ -259,7 +266,7 @@ watch() {
         measure
         say "have $have"
     done
-    rm -f watch.pid
+    note watch.pid 0
     cleanup
 }
 
@@ -278,12 +285,16 @@ esac
 why=$(mkdir -m 700 "$directory.phalanx-chain-$mark" 2>&1) || fail "cannot write into \`$directory': ${why##*: }"
 temporary=$directory.phalanx-chain-$mark
 cd "$temporary" || fail "cannot enter $temporary"
-: >alive && : >stream || fail "cannot write into \`$directory'"
+for job in listener watch finisher unpacker; do
+    note $job.pid 0 || fail "cannot write into \`$directory'"
+done
+# As long as a checksum is.
+printf '%80s\n' '' >total.new && : >alive && : >stream || fail "cannot write into \`$directory'"
 # A shell says on stderr that somebody was killed.
 watch 2>/dev/null &
-echo $! >watch.pid
+note watch.pid $!
 receive 2>/dev/null &
-{ follow 0 alive | $sum >total.new && [ -e complete ] && mv total.new total; } 2>/dev/null &
+{ follow 0 alive | $sum 1<>total.new && [ -e complete ] && mv total.new total; } 2>/dev/null &
 
 while read -r what one two three four; do
     case $what in
@@ -298,7 +309,7 @@ while read -r what one two three four; do
         ;;
     end)
         finish "$one" "$two" "$@" 2>/dev/null &
-        echo $! >finisher.pid
+        note finisher.pid $!
         ;;
     release)
         [ ! -e placed ] || exit 0

@@ -4,14 +4,17 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::spec::Policy;
 use phalanx_process::ssh::ConnectionParams;
 
 use super::broadcast::{Broadcast, Member, Task};
+use crate::action::Action;
 use crate::files::put::PutError;
 use crate::files::sources::find_sources;
 use crate::files::transfers::{goes_into, substitute};
+use crate::rollout::DEFAULT_FANOUT;
 use crate::substitute::{Lists, SubstituteError};
 
 /// Files and directories to be passed along a chain of hosts. The rules are in [`crate::chain`]; where things go is
@@ -21,8 +24,8 @@ use crate::substitute::{Lists, SubstituteError};
 /// ```no_run
 /// use phalanx_action::chain::ChainPut;
 ///
-/// let broadcast = ChainPut::new(["image.img"], "/var/tmp/", ["node1", "node2", "node3"]).broadcast()?;
-/// assert_eq!(broadcast.len(), 3);
+/// let action = ChainPut::new(["image.img"], "/var/tmp/", ["node1", "node2", "node3"]).build()?.run();
+/// assert!(action.ok());
 /// # Ok::<(), phalanx_action::chain::put::ChainError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -154,7 +157,7 @@ impl ChainPut {
             chain: ChainParams::default(),
             policy: Policy::default(),
             lists: Lists::default(),
-            fanout: crate::action::DEFAULT_FANOUT,
+            fanout: DEFAULT_FANOUT,
             name: None,
         }
     }
@@ -199,6 +202,22 @@ impl ChainPut {
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
+    }
+
+    /// The action, run by the default conductor.
+    ///
+    /// # Errors
+    /// As for [`ChainPut::broadcast`].
+    pub fn build(self) -> Result<Action, ChainError> {
+        self.build_on(Conductor::global())
+    }
+
+    /// The action, run by `conductor`.
+    ///
+    /// # Errors
+    /// As for [`ChainPut::broadcast`].
+    pub fn build_on(self, conductor: &Conductor) -> Result<Action, ChainError> {
+        Ok(self.broadcast()?.into_action(conductor))
     }
 
     /// The broadcast, for those who drive an engine of their own.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use phalanx_action::chain::Broadcast;
 use phalanx_action::files::Transfers;
 use phalanx_action::files::transfers::Progress;
+use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_process::Spec;
 use phalanx_process::host::{Host, InvalidHost};
@@ -53,7 +54,7 @@ pub(crate) enum PlanError {
 pub(crate) struct Plan {
     pub(crate) hosts: Arc<[String]>,
     pub(crate) command: String,
-    pub(crate) fanout: usize,
+    pub(crate) rollout: Rollout,
     pub(crate) ssh: bool,
     recipe: Recipe,
 }
@@ -97,7 +98,7 @@ impl Plan {
             // `user@host:port` says how to reach this one host.
             hosts.iter().try_for_each(|host| host.parse::<Host>().map(drop))?;
         }
-        Ok(Self { hosts: hosts.into(), command, fanout: args.work.fanout, ssh, recipe })
+        Ok(Self { hosts: hosts.into(), command, rollout: args.work.rollout(), ssh, recipe })
     }
 
     /// The plan of a put or a get.
@@ -118,7 +119,7 @@ impl Plan {
             environment: Arc::new(Environment::inherited()),
             lists: Lists::default(),
         };
-        Self { hosts: hosts.into(), command, fanout: work.fanout, ssh: true, recipe }
+        Self { hosts: hosts.into(), command, rollout: work.rollout(), ssh: true, recipe }
     }
 
     /// Whether it is files that travel.

@@ -12,6 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use phalanx_action::rollout::Retry;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
 
@@ -68,6 +69,11 @@ impl Record {
 
     pub(crate) fn output(&mut self, host: usize, node: &str, stream: Stream, bytes: &[u8]) {
         self.events.output(host, node, stream, bytes, &mut self.lines);
+        self.flush_if_enough();
+    }
+
+    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &Verdict, retry: Retry) {
+        self.events.retry(host, node, verdict, retry, &mut self.lines);
         self.flush_if_enough();
     }
 

@@ -133,6 +133,8 @@ impl Children {
                     self.flush(id, &mut hands);
                 }
             }
+            // Their starts are answered at once.
+            Effect::CallOff(_) => {}
             Effect::Release(id) => self.release(id),
         }
     }

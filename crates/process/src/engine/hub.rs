@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use phalanx_core::timer::Timers;
 
-use super::Launches;
-use crate::event::{Event, Notice, Request, Stream};
+use super::{Hosting, Launches};
+use crate::event::{Effect, Event, Notice, Request, Stream};
 use crate::handler::{Context, Handler, Tidings, Wishes};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::slot::Slot;
-use crate::subscription::Feed;
+use crate::subscription::{Feed, Gauge};
 use crate::table::Table;
 
 /// Handlers, waiters and subscribers.
@@ -29,6 +29,7 @@ pub(super) struct Hub {
     timer_owners: HashMap<TimerId, HandlerId>,
     slots: HashMap<ProcessId, Arc<Slot>>,
     feeds: Vec<Feed>,
+    gauges: Vec<Gauge>,
     wishes: Wishes,
 }
 
@@ -36,6 +37,7 @@ pub(super) struct Hub {
 pub(super) struct Ground<'a> {
     pub(super) table: &'a mut Table,
     pub(super) launches: &'a mut Launches,
+    pub(super) hosting: &'a mut Hosting,
     pub(super) now: Instant,
 }
 
@@ -79,12 +81,18 @@ impl Hub {
     }
 
     pub(super) fn subscribe(&mut self, feed: Feed) {
+        self.gauge(feed.gauge());
         self.feeds.push(feed);
+    }
+
+    pub(super) fn gauge(&mut self, gauge: Gauge) {
+        self.gauges.retain(|gauge| !gauge.is_idle());
+        self.gauges.push(gauge);
     }
 
     /// Whether some subscriber lags so far behind that reading more would only fill memory.
     pub(super) fn is_congested(&self) -> bool {
-        self.feeds.iter().any(Feed::is_congested)
+        self.gauges.iter().any(Gauge::is_congested)
     }
 
     /// Tells everybody concerned: handlers first, then waiters, then subscribers.
@@ -143,6 +151,11 @@ impl Hub {
         self.tell(handler, Tidings::Notice(&notice), ground);
     }
 
+    /// Has a backend perform an effect; whether it is there and did not panic.
+    pub(super) fn perform(&mut self, backend: HandlerId, effect: &Effect, ground: Ground<'_>) -> bool {
+        self.tell(backend, Tidings::Effect(effect), ground)
+    }
+
     fn tell_waiters(&mut self, process: ProcessId, event: &Event, now: Instant) {
         match event {
             Event::Started { pid, .. } => {
@@ -177,32 +190,39 @@ impl Hub {
         self.timers.next()
     }
 
-    /// Runs one handler once.
-    fn tell(&mut self, id: HandlerId, tidings: Tidings<'_>, ground: Ground<'_>) {
-        let Some(handler) = self.handlers.get_mut(&id) else { return };
-        let Ground { table, launches, now } = ground;
-        let mut context = Context { table, launches, wishes: &mut self.wishes, me: id, now };
+    /// Whether somebody on another thread was told what it waited for since this was last asked.
+    pub(super) fn take_answered(&mut self) -> bool {
+        std::mem::take(&mut self.wishes.answered)
+    }
+
+    /// Runs one handler once; whether it is there and did not panic.
+    fn tell(&mut self, id: HandlerId, tidings: Tidings<'_>, mut ground: Ground<'_>) -> bool {
+        let Some(handler) = self.handlers.get_mut(&id) else { return false };
+        let Ground { table, launches, hosting, now } = ground.reborrow();
+        let mut context = Context { table, launches, hosting, wishes: &mut self.wishes, me: id, now };
         // AssertUnwindSafe: the table and the wishes only ever grow by whole entries, and a handler that panicked may
         // find its own state half done, which is its author's business.
         let run = catch_unwind(AssertUnwindSafe(|| match tidings {
             Tidings::Event(event) => handler.on_event(&mut context, event),
             Tidings::Notice(notice) => handler.on_notice(&mut context, notice),
+            Tidings::Effect(effect) => handler.on_effect(&mut context, effect),
         }));
         if run.is_err()
             && let Some(process) = tidings.process()
         {
             context.request(process, Request::HandlerPanicked);
         }
-        self.grant();
-        let Err(panic) = run else { return };
+        self.grant(ground);
+        let Err(panic) = run else { return true };
         let text = panic_text(&*panic);
         match tidings.process() {
             Some(process) => log::error!("a handler of {process} panicked: {text}"),
             None => log::error!("a handler panicked: {text}"),
         }
+        false
     }
 
-    fn grant(&mut self) {
+    fn grant(&mut self, ground: Ground<'_>) {
         for (process, handler) in std::mem::take(&mut self.wishes.routes) {
             self.route(process, handler);
         }
@@ -213,13 +233,14 @@ impl Hub {
         }
         for handler in self.wishes.farewells.drain(..) {
             self.handlers.remove(&handler);
+            ground.hosting.gone(handler, ground.table, ground.now);
         }
     }
 }
 
 impl Ground<'_> {
     pub(super) fn reborrow(&mut self) -> Ground<'_> {
-        Ground { table: self.table, launches: self.launches, now: self.now }
+        Ground { table: self.table, launches: self.launches, hosting: self.hosting, now: self.now }
     }
 }
 
