@@ -574,3 +574,6 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
