@@ -86,7 +86,8 @@ impl Namespaces {
         assert!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn name(&self, host: usize) -> String {
+    /// The namespace of a host; of this side of the bridge, for 0.
+    pub fn name(&self, host: usize) -> String {
         format!("{}-{host}", self.prefix)
     }
 

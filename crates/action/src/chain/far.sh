@@ -282,8 +282,12 @@ case $destination in
 /*) ;;
 *) destination=$start/$destination ;;
 esac
-why=$(mkdir -m 700 "$directory.phalanx-chain-$mark" 2>&1) || fail "cannot write into \`$directory': ${why##*: }"
+# Named before it is there: a signal may come between the two.
 temporary=$directory.phalanx-chain-$mark
+why=$(mkdir -m 700 "$temporary" 2>&1) || {
+    temporary=
+    fail "cannot write into \`$directory': ${why##*: }"
+}
 cd "$temporary" || fail "cannot enter $temporary"
 for job in listener watch finisher unpacker; do
     note $job.pid 0 || fail "cannot write into \`$directory'"

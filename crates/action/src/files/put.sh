@@ -15,8 +15,12 @@ trap 'fail "stopped by a signal there"' HUP INT TERM
 command -v tar >/dev/null || fail "there is no tar on that host: install it"
 [ "$verify" = 0 ] || find_sum ", or leave --verify out"
 find_destination
-why=$(mkdir -m 700 "$directory.phalanx-put-$token" 2>&1) || fail "cannot write into \`$directory': ${why##*: }"
+# Named before it is there: a signal may come between the two.
 temporary=$directory.phalanx-put-$token
+why=$(mkdir -m 700 "$temporary" 2>&1) || {
+    temporary=
+    fail "cannot write into \`$directory': ${why##*: }"
+}
 
 why=$(tar -xopf - -C "$temporary" 2>&1) || fail_to_unpack "$why"
 [ -f "$temporary/end" ] || fail "the stream ended too early"
