@@ -28,6 +28,9 @@ SRC are those of this side, ~ in DEST is that of the host. {{{host}}} is the hos
 
 Nothing has its final name before all of it has come. The hosts need sh and tar, and sha256sum or shasum for --verify.
 
+With --chain, SRC is the same for all hosts, and they need netcat, and sha256sum or shasum. Nothing between them is \
+encrypted: whoever can see their network can read the files.
+
 Exit status: as of phalanx run; a source that is missing is wrong usage, and nothing is started.";
 
 /// What `phalanx get --help` says below the options.
