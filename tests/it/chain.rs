@@ -353,11 +353,31 @@ fn every_netcat_talks_to_every_other() {
     with_tools(&lab, 8, "");
     let ran = lab.put(&[]);
     assert_eq!((lab.ok(&ran), ran.status()), (vec![1, 2, 3, 4, 5, 6, 7], Some(1)), "{}", ran.stderr());
-    assert_says(&ran, "there is no `busybox' on that host, and a chain needs a netcat");
+    assert_says(&ran, "there is no netcat on that host, and a chain needs one");
     lab.clear();
     let ran = lab.put(&["--netcat", "no-such-netcat"]);
     assert_eq!((lab.ok(&ran), ran.status()), (vec![], Some(1)));
-    assert_says(&ran, "there is no `no-such-netcat' on that host");
+    assert_says(&ran, "there is no no-such-netcat on that host");
+    lab.assert_tidy();
+}
+
+/// Other shells, and other tools than those of GNU.
+#[test]
+fn bash_and_busybox_will_do() {
+    let Some(lab) = Lab::new(4, 4) else { return };
+    if require_program("busybox", "busybox-static").is_none() {
+        return;
+    }
+    lab.hosts.limit(40);
+    with_tools(&lab, 1, "ln -sf \"$(command -v bash)\" bin/sh; ln -sf \"$(command -v nc)\" bin/;");
+    // Nothing else at all.
+    let busybox = "mkdir -p bin; \"$(command -v busybox)\" --install -s \"$PWD/bin\"; PATH=$PWD/bin";
+    [2, 3].into_iter().for_each(|host| lab.hosts.prepare(host, busybox));
+    let running = lab.chain(&[]).args([lab.place.text("file"), "file".to_owned()]).start();
+    lab.wait_for_part(4);
+    kill("KILL", lab.shell(3));
+    let ran = running.end();
+    assert_eq!((lab.ok(&ran), ran.status()), (vec![1, 2, 4], Some(1)), "{}", ran.stderr());
     lab.assert_tidy();
 }
 

@@ -75,17 +75,18 @@ measure() {
 }
 
 find_netcat() {
+    wanted=${netcat:-netcat}
     if [ -z "$netcat" ]; then
         for netcat in nc nc.traditional nc.openbsd ncat "busybox nc"; do
             ! command -v "${netcat%% *}" >/dev/null || break
         done
     fi
-    command -v "${netcat%% *}" >/dev/null || fail "there is no \`${netcat%% *}' on that host, and a chain needs a netcat: install netcat-traditional, netcat-openbsd or ncat, or name the program"
+    command -v "${netcat%% *}" >/dev/null || fail "there is no $wanted on that host, and a chain needs one: install netcat-traditional, netcat-openbsd or ncat"
     # To look a number up in DNS takes long where that does not answer.
     silent=
     number=-n
     case $($netcat -h </dev/null 2>&1) in
-    *"not found"*) fail "there is no netcat on that host: install netcat-traditional, netcat-openbsd or ncat" ;;
+    *"not found"*) fail "there is no $wanted on that host, and its busybox has none: install netcat-traditional, netcat-openbsd or ncat" ;;
     *OpenBSD* | *"[-46"*)
         listen="-n -d -v -l"
         connect="-N -w $client_timeout"
