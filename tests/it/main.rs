@@ -1,12 +1,15 @@
 //! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
 
+mod actions;
 mod cable;
 mod chain;
 mod children;
+mod config;
 mod documents;
 mod fleet;
 mod forward;
 mod logging;
+mod manual;
 mod phalanx;
 mod put_get;
 mod record;

@@ -11,6 +11,7 @@
 
 pub mod action;
 pub mod chain;
+pub mod configuration;
 pub mod crew;
 pub mod document;
 pub mod factory;
@@ -23,5 +24,7 @@ pub mod report;
 pub mod rollout;
 pub mod substitute;
 pub mod sweep;
+pub mod taktuk;
+mod terms;
 
 pub use action::Action;

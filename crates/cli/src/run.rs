@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use phalanx_action::chain::broadcast::Recall;
+use phalanx_action::configuration::Configuration;
 use phalanx_action::crew::{Crew, Foreman, Reins};
 use phalanx_action::rollout::Retry;
 use phalanx_process::drive::Drive;
@@ -31,7 +32,7 @@ use phalanx_process::outcome::Finished;
 use phalanx_process::stats::Calendar;
 use phalanx_process::{Signal, Spec};
 
-pub(crate) use self::plan::{Plan, Recipe, policy};
+pub(crate) use self::plan::{Plan, Recipe};
 pub(crate) use self::tally::Tally;
 pub(crate) use self::verdict::Verdict;
 use crate::args::RunArgs;
@@ -46,15 +47,15 @@ const TICK: Duration = Duration::from_millis(200);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// `phalanx run`, from what was typed to the exit status.
-pub(crate) fn run(args: &RunArgs) -> ExitCode {
-    let plan = match Plan::new(args) {
+pub(crate) fn run(args: &RunArgs, configuration: &Configuration) -> ExitCode {
+    let plan = match Plan::new(args, configuration) {
         Ok(plan) => plan,
         Err(error) => return exit::usage(&error),
     };
     if plan.hosts.is_empty() {
         return exit::nothing_to_do(&"no host that was asked for failed in the record: nothing is run again");
     }
-    drive(&plan, &Wanted::from(args), &args.work)
+    drive(&plan, &Wanted::of_run(args, configuration), &args.work)
 }
 
 /// Does what was planned, and shows it.

@@ -1,14 +1,17 @@
 //! `phalanx put` and `phalanx get`: what was typed becomes transfers, and those are driven as a run is.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use phalanx_action::chain::put::ChainError;
 use phalanx_action::chain::{ChainParams, ChainPut, Skips};
+use phalanx_action::configuration::Configuration;
 use phalanx_action::files::get::GetError;
 use phalanx_action::files::put::PutError;
 use phalanx_action::files::{Get, Put, Transfers};
+use phalanx_action::substitute::SubstituteError;
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::ssh::ConnectionParams;
 
@@ -16,7 +19,7 @@ use crate::args::time;
 use crate::connect::{ConnectArgs, ConnectError};
 use crate::exit;
 use crate::hosts::{HostArgs, HostsError};
-use crate::run::{Plan, drive, policy};
+use crate::run::{Plan, drive};
 use crate::show::Wanted;
 use crate::work::WorkArgs;
 
@@ -50,7 +53,7 @@ pub(crate) struct TransferArgs {
     hosts: HostArgs,
 
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(crate) connect: ConnectArgs,
 
     #[command(flatten)]
     pub(crate) work: WorkArgs,
@@ -58,6 +61,10 @@ pub(crate) struct TransferArgs {
     /// Compare SHA-256 checksums of both ends before anything gets its final name
     #[arg(long)]
     verify: bool,
+
+    /// Record what happens in this file, while it happens, for phalanx report; see docs/json.md
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// What `phalanx put` takes.
@@ -147,6 +154,8 @@ enum TransferError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
+    Substitute(#[from] SubstituteError),
+    #[error(transparent)]
     Put(#[from] PutError),
     #[error(transparent)]
     Get(#[from] GetError),
@@ -155,50 +164,61 @@ enum TransferError {
 }
 
 /// `phalanx put`, from what was typed to the exit status.
-pub(crate) fn put(args: &PutArgs) -> ExitCode {
+pub(crate) fn put(args: &PutArgs, configuration: &Configuration) -> ExitCode {
     if args.chain.chain {
-        return args.transfer.drive(chain(args));
+        return args.transfer.drive(configuration, chain(args, configuration));
     }
-    args.transfer.run(|hosts, params| {
-        let put = Put::new(&args.sources, &args.destination, hosts).params(params);
-        Ok(put.policy(policy(&args.transfer.work)).verify(args.transfer.verify).transfers()?)
+    args.transfer.run(configuration, |hosts, params| {
+        let work = &args.transfer.work;
+        let put = Put::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
+        Ok(put.policy(work.policy(configuration)).verify(args.transfer.verify).transfers()?)
     })
 }
 
-fn chain(args: &PutArgs) -> Result<Plan, TransferError> {
+fn chain(args: &PutArgs, configuration: &Configuration) -> Result<Plan, TransferError> {
     let (names, hosts, params) = args.transfer.hosts()?;
     let work = &args.transfer.work;
-    let put = ChainPut::new(&args.sources, &args.destination, hosts).params(params).chain(args.chain.params());
-    let broadcast = put.policy(policy(work)).fanout(work.fanout).broadcast()?;
-    Ok(Plan::of_chain(names, broadcast, work))
+    let put = ChainPut::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
+    let put = put.chain(args.chain.params()).policy(work.policy(configuration));
+    let broadcast = put.fanout(work.rollout(configuration).fanout).broadcast()?;
+    Ok(Plan::of_chain(names, broadcast, work, configuration))
 }
 
 /// `phalanx get`, from what was typed to the exit status.
-pub(crate) fn get(args: &GetArgs) -> ExitCode {
-    args.transfer.run(|hosts, params| {
-        let get = Get::new(&args.sources, &args.destination, hosts).params(params);
-        Ok(get.policy(policy(&args.transfer.work)).verify(args.transfer.verify).transfers()?)
+pub(crate) fn get(args: &GetArgs, configuration: &Configuration) -> ExitCode {
+    args.transfer.run(configuration, |hosts, params| {
+        let work = &args.transfer.work;
+        let get = Get::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
+        Ok(get.policy(work.policy(configuration)).verify(args.transfer.verify).transfers()?)
     })
 }
 
 impl TransferArgs {
-    fn run(&self, transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>) -> ExitCode {
-        self.drive(self.plan(transfers))
+    fn run(
+        &self,
+        configuration: &Configuration,
+        transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
+    ) -> ExitCode {
+        self.drive(configuration, self.plan(configuration, transfers))
     }
 
-    fn drive(&self, plan: Result<Plan, TransferError>) -> ExitCode {
+    fn drive(&self, configuration: &Configuration, plan: Result<Plan, TransferError>) -> ExitCode {
         match plan {
-            Ok(plan) => drive(&plan, &Wanted::from(&self.work), &self.work),
+            Ok(plan) => {
+                let wanted = Wanted { record: self.record.as_deref(), ..Wanted::of_work(&self.work, configuration) };
+                drive(&plan, &wanted, &self.work)
+            }
             Err(error) => exit::usage(&error),
         }
     }
 
     fn plan(
         &self,
+        configuration: &Configuration,
         transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
     ) -> Result<Plan, TransferError> {
         let (names, hosts, params) = self.hosts()?;
-        Ok(Plan::of_transfers(names, transfers(hosts, params)?, &self.work))
+        Ok(Plan::of_transfers(names, transfers(hosts, params)?, &self.work, configuration))
     }
 
     /// The hosts, by their names and taken apart, and how to reach them.

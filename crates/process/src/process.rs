@@ -18,7 +18,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 pub use expecting::{IntoExpect, Matches, expect_all};
-pub use facts::COMPACT_OUTPUT_THRESHOLD;
+pub use facts::{COMPACT_OUTPUT_THRESHOLD, set_compact_output_threshold};
 pub use scope::Scoped;
 
 use crate::conductor::Conductor;

@@ -2,9 +2,9 @@
 //! and refuses what cannot work before anything is started.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use phalanx_action::chain::Broadcast;
+use phalanx_action::configuration::Configuration;
 use phalanx_action::files::Transfers;
 use phalanx_action::files::transfers::Progress;
 use phalanx_action::rollout::Rollout;
@@ -12,8 +12,7 @@ use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_process::Spec;
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::outcome::Finished;
-use phalanx_process::output::Capture;
-use phalanx_process::spec::{Environment, Faults, Leftovers, Policy};
+use phalanx_process::spec::{Environment, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
 use super::again::{self, AgainError};
@@ -23,14 +22,8 @@ use crate::connect::ConnectError;
 use crate::hosts::HostsError;
 use crate::work::WorkArgs;
 
-/// How long a process that was asked to end may take, before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// How long what a command left running may go on speaking.
-const LEAK_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How much of the stderr of a connector is kept to learn why it failed.
-const KEPT_OF_STDERR: usize = 4096;
+/// What records call a put or a get: no command, so it cannot be run again as one.
+pub(crate) const FILES: &str = "files";
 
 /// What is wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +75,7 @@ impl Plan {
     ///
     /// # Errors
     /// When it cannot work.
-    pub(crate) fn new(args: &RunArgs) -> Result<Self, PlanError> {
+    pub(crate) fn new(args: &RunArgs, configuration: &Configuration) -> Result<Self, PlanError> {
         let (hosts, command) = match &args.failed_from {
             Some(record) => again::hosts_and_command(record, args)?,
             None => (args.hosts.hosts()?, args.command.join(" ")),
@@ -90,7 +83,7 @@ impl Plan {
         if command.trim().is_empty() {
             return Err(PlanError::NoCommand);
         }
-        let recipe = Recipe::new(args, command.clone())?;
+        let recipe = Recipe::new(args, configuration, command.clone())?;
         // Every host is alike to the substitution, so one look finds what is wrong with all of them.
         hosts.first().map(|host| recipe.command(host, 0)).transpose()?;
         let ssh = args.worker == Worker::Ssh;
@@ -98,28 +91,47 @@ impl Plan {
             // `user@host:port` says how to reach this one host.
             hosts.iter().try_for_each(|host| host.parse::<Host>().map(drop))?;
         }
-        Ok(Self { hosts: hosts.into(), command, rollout: args.work.rollout(), ssh, recipe })
+        Ok(Self { hosts: hosts.into(), command, rollout: args.work.rollout(configuration), ssh, recipe })
     }
 
     /// The plan of a put or a get.
-    pub(crate) fn of_transfers(hosts: Vec<String>, transfers: Transfers, work: &WorkArgs) -> Self {
-        Self::of_files(hosts, transfers.name().to_owned(), Way::Files(transfers), work)
+    pub(crate) fn of_transfers(
+        hosts: Vec<String>,
+        transfers: Transfers,
+        work: &WorkArgs,
+        configuration: &Configuration,
+    ) -> Self {
+        Self::of_files(hosts, transfers.name().to_owned(), Way::Files(transfers), work, configuration)
     }
 
     /// The plan of a put along a chain.
-    pub(crate) fn of_chain(hosts: Vec<String>, broadcast: Broadcast, work: &WorkArgs) -> Self {
-        Self::of_files(hosts, broadcast.name().to_owned(), Way::Chain(broadcast), work)
+    pub(crate) fn of_chain(
+        hosts: Vec<String>,
+        broadcast: Broadcast,
+        work: &WorkArgs,
+        configuration: &Configuration,
+    ) -> Self {
+        Self::of_files(hosts, broadcast.name().to_owned(), Way::Chain(broadcast), work, configuration)
     }
 
-    fn of_files(hosts: Vec<String>, command: String, way: Way, work: &WorkArgs) -> Self {
+    fn of_files(hosts: Vec<String>, command: String, way: Way, work: &WorkArgs, configuration: &Configuration) -> Self {
         let recipe = Recipe {
             command: command.clone(),
-            policy: policy(work),
+            policy: work.policy(configuration),
             way,
             environment: Arc::new(Environment::inherited()),
             lists: Lists::default(),
         };
-        Self { hosts: hosts.into(), command, rollout: work.rollout(), ssh: true, recipe }
+        Self { hosts: hosts.into(), command, rollout: work.rollout(configuration), ssh: true, recipe }
+    }
+
+    /// What takes it to the hosts, as records call it.
+    pub(crate) fn worker(&self) -> &'static str {
+        match &self.recipe.way {
+            Way::Ssh(_) => "ssh",
+            Way::Exec { .. } => "exec",
+            Way::Files(_) | Way::Chain(_) => FILES,
+        }
     }
 
     /// Whether it is files that travel.
@@ -170,17 +182,17 @@ impl Plan {
 }
 
 impl Recipe {
-    fn new(args: &RunArgs, command: String) -> Result<Self, PlanError> {
+    fn new(args: &RunArgs, configuration: &Configuration, command: String) -> Result<Self, PlanError> {
         let way = match args.worker {
             Worker::Ssh => Way::Ssh(Box::new(args.connect.params()?)),
             Worker::Exec => Way::Exec { without_shell: local::needs_no_shell(&command) },
         };
         Ok(Self {
             command,
-            policy: policy(&args.work),
+            policy: args.work.policy(configuration),
             way,
             environment: Arc::new(Environment::inherited()),
-            lists: Lists::default(),
+            lists: args.work.lists()?,
         })
     }
 
@@ -228,22 +240,5 @@ impl Recipe {
         };
         spec.policy = self.policy.clone();
         spec
-    }
-}
-
-pub(crate) fn policy(args: &WorkArgs) -> Policy {
-    Policy {
-        timeout: args.command_timeout.filter(|timeout| !timeout.is_zero()),
-        grace: Some(GRACE),
-        // No child outlives the run.
-        leftovers: Leftovers::Kill,
-        // Long enough for what a command started last to say its word, short enough not to wait for daemons.
-        leak_timeout: LEAK_TIMEOUT,
-        capture_stdout: Capture::None,
-        capture_stderr: Capture::Last(KEPT_OF_STDERR),
-        listened: true,
-        // The ends are shown in a way of our own.
-        nolog: Faults::ALL,
-        ..Policy::default()
     }
 }

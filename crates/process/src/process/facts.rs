@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use phalanx_core::ExitStatus;
@@ -15,6 +16,14 @@ use crate::stats::Stats;
 
 /// How much of each stream [`Process::dump`] shows unless told otherwise, in characters.
 pub const COMPACT_OUTPUT_THRESHOLD: usize = 4096;
+
+static THRESHOLD: AtomicUsize = AtomicUsize::new(COMPACT_OUTPUT_THRESHOLD);
+
+/// Sets how much of each stream [`Process::dump`] shows from now on, in characters; 0 for all. For the author of a
+/// script; a library calls [`Process::dump_within`].
+pub fn set_compact_output_threshold(threshold: usize) {
+    THRESHOLD.store(threshold, Ordering::Relaxed);
+}
 
 impl Process {
     /// All about its end, once it has ended.
@@ -210,13 +219,13 @@ impl Process {
     }
 
     /// Everything worth reading about it: one line on how it is, and the beginning and end of both streams, at most
-    /// [`COMPACT_OUTPUT_THRESHOLD`] characters each.
+    /// [`COMPACT_OUTPUT_THRESHOLD`] characters each, unless [`set_compact_output_threshold`] chose another number.
     ///
     /// # Panics
     /// Inside a handler, while it runs.
     #[must_use]
     pub fn dump(&self) -> String {
-        self.dump_within(COMPACT_OUTPUT_THRESHOLD)
+        self.dump_within(THRESHOLD.load(Ordering::Relaxed))
     }
 
     /// As [`Process::dump`], with another threshold; 0 for none.
