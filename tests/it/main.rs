@@ -4,6 +4,7 @@ mod actions;
 mod cable;
 mod chain;
 mod children;
+mod clock;
 mod config;
 mod documents;
 mod fleet;

@@ -402,6 +402,47 @@ pub static KEYS: &[Key] = &[
         show: |of| of.host_rewrite.as_ref().map(rewrite),
         ..KEY
     },
+    Key {
+        name: "taktuk.program",
+        item: "193",
+        effect: "The program that spreads commands and files as a tree.",
+        unset: "taktuk",
+        example: "\"/opt/taktuk/bin/taktuk\"",
+        read: |given, to| set(&mut to.taktuk.taktuk, given.program().map(Some)),
+        show: |of| of.taktuk.taktuk.as_deref().map(os),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.options",
+        item: "196",
+        kind: Kind::Special("text or list of texts; replaced as a whole"),
+        effect: "Its options.",
+        unset: "-s, by which it carries itself to the hosts",
+        example: "[\"-s\", \"-d\", \"-1\"]",
+        read: |given, to| set(&mut to.taktuk.taktuk_options, given.os_words().map(Some)),
+        show: |of| of.taktuk.taktuk_options.as_ref().map(|words| list(words.iter().map(|word| word.to_string_lossy()))),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.connector",
+        item: "197",
+        effect: "The program by which it connects: one word, without arguments.",
+        unset: "that of connection.ssh",
+        example: "\"oarsh\"",
+        read: |given, to| set(&mut to.taktuk.taktuk_connector, given.program().map(Some)),
+        show: |of| of.taktuk.taktuk_connector.as_deref().map(os),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.connector_options",
+        item: "198",
+        kind: Kind::Words,
+        effect: "Words for that program, before those of the connection.",
+        example: "[\"-C\"]",
+        read: |given, to| join(&mut to.taktuk.taktuk_connector_options, given.os_words()),
+        show: |of| Some(list(of.taktuk.taktuk_connector_options.iter().map(|word| word.to_string_lossy()))),
+        ..KEY
+    },
     style!(Role::LogHeader, "styles.log_header", "What stands before a message of the log."),
     style!(Role::Level(log::Level::Error), "styles.error", "The level of an error in the log."),
     style!(Role::Level(log::Level::Warn), "styles.warn", "The level of a warning in the log."),

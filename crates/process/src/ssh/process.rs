@@ -3,7 +3,7 @@
 use crate::conductor::Conductor;
 use crate::host::Host;
 use crate::process::Process;
-use crate::spec::{Command, Launch, Policy, Spec, Stdin, Terminal};
+use crate::spec::{Command, Launch, Policy, Spec, Terminal};
 
 use super::params::ConnectionParams;
 
@@ -89,8 +89,6 @@ impl SshProcess {
         let arguments = connection.ssh_arguments(&self.remote_command);
         let launch = Launch {
             terminal: connection.pty.then(Terminal::default),
-            // As with `Process::pty`: who has a terminal can be written to.
-            stdin: if connection.pty { Stdin::Pipe } else { Stdin::default() },
             diagnostics: arguments.diagnostics,
             name: Some(Launch::name_of(&self.remote_command)),
             command: Command::Arguments(arguments.words),
