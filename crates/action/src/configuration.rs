@@ -53,6 +53,7 @@ use phalanx_process::spec::Policy;
 use phalanx_process::ssh::{ConnectionParams, set_defaults};
 use phalanx_process::style::{Role, Styles, When};
 
+use crate::chain::ChainParams;
 use crate::document::Mistakes;
 use crate::factory::{ActionFactory, GetTool, PutTool, RemoteTool, set_default_factory};
 use crate::rollout::DEFAULT_FANOUT;
@@ -96,6 +97,8 @@ pub struct Configuration {
     pub host_rewrite: Option<Rewrite>,
     /// How taktuk is called.
     pub taktuk: TaktukParams,
+    /// How a chain of hosts is built, and how patient it is.
+    pub chain: ChainParams,
 }
 
 impl Default for Configuration {
@@ -115,6 +118,7 @@ impl Default for Configuration {
             connection: ConnectionParams::default(),
             host_rewrite: None,
             taktuk: TaktukParams::default(),
+            chain: ChainParams::default(),
         }
     }
 }
@@ -169,7 +173,7 @@ impl Configuration {
     #[must_use]
     pub fn factory(&self) -> ActionFactory {
         let (remote, put, get) = (self.remote_tool, self.put_tool, self.get_tool);
-        ActionFactory { remote, put, get, taktuk: self.taktuk.clone() }
+        ActionFactory { remote, put, get, taktuk: self.taktuk.clone(), chain: self.chain.clone() }
     }
 
     /// Makes it hold in this program wherever nothing else is said: the defaults of connections

@@ -11,6 +11,8 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use phalanx_process::conductor::Conductor;
 
 use crate::action::Action;
+use crate::chain::put::ChainError;
+use crate::chain::{ChainParams, ChainPut};
 use crate::files::get::GetError;
 use crate::files::put::PutError;
 use crate::files::{Get, Put};
@@ -111,7 +113,7 @@ named!(GetTool, "copy files from hosts", Scp = "scp", Taktuk = "taktuk");
 /// let action = factory.build_remote(Remote::new("uptime", ["node1", "node2"]))?.run();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ActionFactory {
     /// What runs commands on hosts.
     pub remote: RemoteTool,
@@ -121,6 +123,8 @@ pub struct ActionFactory {
     pub get: GetTool,
     /// How taktuk is called, where it is the tool.
     pub taktuk: TaktukParams,
+    /// How a chain is built, where it is the tool.
+    pub chain: ChainParams,
 }
 
 /// Why an action cannot be made with the tool that was chosen.
@@ -139,9 +143,8 @@ pub enum FactoryError {
     TaktukPut(#[from] TaktukPutError),
     #[error(transparent)]
     TaktukGet(#[from] TaktukGetError),
-    /// The chain has parameters of its own, and the factory does not know them.
-    #[error("the factory cannot build a chain: choose scp or taktuk")]
-    Chain,
+    #[error(transparent)]
+    Chain(#[from] ChainError),
 }
 
 static DEFAULT: LazyLock<RwLock<Arc<ActionFactory>>> = LazyLock::new(RwLock::default);
@@ -193,7 +196,7 @@ impl ActionFactory {
         Ok(match self.put {
             PutTool::Scp => put.build_on(conductor)?,
             PutTool::Taktuk => TaktukPut::from(put).taktuk(self.taktuk.clone()).build_on(conductor)?,
-            PutTool::Chain => return Err(FactoryError::Chain),
+            PutTool::Chain => ChainPut::from(put).chain(self.chain.clone()).build_on(conductor)?,
         })
     }
 

@@ -434,8 +434,11 @@ fn a_factory_makes_actions_with_the_tools_that_were_chosen() {
     assert!(matches!(refused, Err(FactoryError::Taktuk(TaktukError::Unsupported(_)))), "{refused:?}");
     let refused = taktuk.build_remote(Remote::new("ls", ["a"]).stdout_file("{{{host}}}.out")).unwrap_err();
     assert!(refused.to_string().contains("a handler can copy it"), "{refused}");
-    let chain = ActionFactory { put: PutTool::Chain, ..plain.clone() }.build_put(Put::new(["/etc/passwd"], "x", ["a"]));
-    assert!(matches!(chain, Err(FactoryError::Chain)));
+    let chain = ActionFactory { put: PutTool::Chain, ..plain.clone() };
+    let built = chain.build_put(Put::new(["/etc/passwd"], "x", ["a", "b"]).fanout(3)).unwrap();
+    assert_eq!((&*built.name(), built.processes().len()), ("chain to x", 2));
+    let refused = chain.build_put(Put::new(["/etc/passwd"], "x", ["-a"]));
+    assert!(matches!(refused, Err(FactoryError::Chain(_))), "{refused:?}");
 
     let Some(fleet) = fleet() else { return };
     let directory = tempfile::tempdir().unwrap();
