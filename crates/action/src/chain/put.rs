@@ -20,7 +20,7 @@ use crate::substitute::{Lists, SubstituteError};
 use crate::terms::Terms;
 
 /// Files and directories to be passed along a chain of hosts. The rules are in [`crate::chain`]; where things go is
-/// decided as for a [`Put`](crate::files::Put). `{{{host}}}` and lists are substituted in the destination; all hosts get
+/// decided as for a [`Put`]. `{{{host}}}` and lists are substituted in the destination; all hosts get
 /// the same files.
 ///
 /// ```no_run
