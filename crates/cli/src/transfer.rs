@@ -94,9 +94,9 @@ struct ChainArgs {
     #[arg(long, conflicts_with_all = ["verify", "retries", "batch", "fail_fast"])]
     chain: bool,
 
-    /// How many hosts in succession may be skipped: a number, or a part of all from 0.0 to 1.0
-    #[arg(long, value_name = "HOSTS", default_value = "10", requires = "chain")]
-    chain_retry: Skips,
+    /// How many hosts in succession may be skipped: a number, or a part of all from 0.0 to 1.0 [default: 10]
+    #[arg(long, value_name = "HOSTS", requires = "chain")]
+    chain_retry: Option<Skips>,
 
     /// The address by which hosts reach a host, {{{host}}} being its own, as in {{{host}}}-ib0
     #[arg(long, value_name = "ADDRESS", requires = "chain")]
@@ -110,20 +110,22 @@ struct ChainArgs {
     #[arg(long, value_name = "PROGRAM", requires = "chain")]
     netcat: Option<String>,
 
-    /// How long a host may say or get nothing before it is fed anew or skipped, in seconds or H:M:S
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30", requires = "chain")]
-    chain_timeout: Duration,
+    /// How long a host may say or get nothing before it is fed anew or skipped, in seconds or H:M:S [default: 30]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "chain")]
+    chain_timeout: Option<Duration>,
 }
 
 impl ChainArgs {
-    fn params(&self) -> ChainParams {
+    /// What is typed, and else what is configured.
+    fn params(&self, configured: &ChainParams) -> ChainParams {
+        let ChainParams { netcat, chain_retry, address, port, server_timeout, .. } = configured.clone();
         ChainParams {
-            netcat: self.netcat.clone(),
-            chain_retry: self.chain_retry,
-            address: self.chain_address.clone(),
-            port: self.chain_port,
-            server_timeout: self.chain_timeout,
-            ..ChainParams::default()
+            netcat: self.netcat.clone().or(netcat),
+            chain_retry: self.chain_retry.unwrap_or(chain_retry),
+            address: self.chain_address.clone().or(address),
+            port: self.chain_port.or(port),
+            server_timeout: self.chain_timeout.unwrap_or(server_timeout),
+            ..configured.clone()
         }
     }
 }
@@ -179,7 +181,7 @@ fn chain(args: &PutArgs, configuration: &Configuration) -> Result<Plan, Transfer
     let (names, hosts, params) = args.transfer.hosts()?;
     let work = &args.transfer.work;
     let put = ChainPut::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
-    let put = put.chain(args.chain.params()).policy(work.policy(configuration));
+    let put = put.chain(args.chain.params(&configuration.chain)).policy(work.policy(configuration));
     let broadcast = put.fanout(work.rollout(configuration).fanout).broadcast()?;
     Ok(Plan::of_chain(names, broadcast, work, configuration))
 }
@@ -226,5 +228,49 @@ impl TransferArgs {
         let names = self.hosts.hosts()?;
         let hosts = names.iter().map(|name| name.parse()).collect::<Result<Vec<Host>, _>>()?;
         Ok((names, hosts, self.connect.params()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Verb};
+
+    /// K1, items 199 to 204.
+    #[test]
+    fn the_flags_of_a_chain_win_over_what_is_configured() {
+        let configured = Configuration::parse("f", "[chain]\nnetcat = 'ncat'\nchain_retry = 3\ntry_delay = 2\n");
+        let configured = configured.expect("it is right").chain;
+        let params = |flags: &[&str]| {
+            let words = [&["phalanx", "put", "-w", "n", "--chain"], flags, &["source", "destination"]].concat();
+            match Args::try_parse_from(words).expect("it is right").verb {
+                Verb::Put(put) => put.chain.params(&configured),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(params(&[]), configured);
+        let all = [
+            "--netcat",
+            "nc",
+            "--chain-retry",
+            "0.5",
+            "--chain-timeout",
+            "9",
+            "--chain-port",
+            "7",
+            "--chain-address",
+            "a",
+        ];
+        let expected = ChainParams {
+            netcat: Some("nc".into()),
+            chain_retry: Skips::Ratio(0.5),
+            server_timeout: Duration::from_secs(9),
+            port: Some(7),
+            address: Some("a".into()),
+            ..configured.clone()
+        };
+        assert_eq!(params(&all), expected);
     }
 }
