@@ -10,13 +10,16 @@
 
 pub mod action;
 pub mod crew;
+pub mod document;
 pub mod fanout;
 pub mod files;
 pub mod groups;
 pub mod local;
+pub mod plan;
 pub mod record;
 pub mod remote;
 pub mod report;
+pub mod rollout;
 pub mod substitute;
 pub mod sweep;
 
