@@ -4,13 +4,15 @@
 //! puts the host into a command; [`action`] is the handle to many processes; [`remote`] and [`local`] make actions;
 //! [`files`] copies files to hosts and back; [`report`] adds results up; [`record`] reads what a run recorded, and renders
 //! it. [`groups`] finds the hosts behind `@names`, in ClusterShell's own configuration. [`sweep`] multiplies parameters
-//! out, and remembers on disk which combinations are done.
+//! out, and remembers on disk which combinations are done. [`factory`] names the tools one can choose from. [`document`]
+//! reads TOML so that every mistake in it has a place; [`plan`] reads files that compose all of this, and plays them.
 //!
 //! Whatever decides is pure (`fanout`, `substitute`, `report`, `record`): no clock, no process, no thread.
 
 pub mod action;
 pub mod crew;
 pub mod document;
+pub mod factory;
 pub mod fanout;
 pub mod files;
 pub mod groups;

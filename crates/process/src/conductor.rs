@@ -139,6 +139,10 @@ impl Conductor {
         );
     }
 
+    pub(crate) fn sender(&self) -> Sender<Message> {
+        self.inner.sender.clone()
+    }
+
     fn send(&self, message: Message) {
         self.inner.sender.send(message);
     }

@@ -17,8 +17,10 @@
 mod children;
 mod devices;
 mod ends;
+mod hosting;
 mod hub;
 mod hunt;
+mod keys;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -30,8 +32,9 @@ use phalanx_core::inbox::{Inbox, Sender};
 use phalanx_core::signal::SignalWatch;
 use phalanx_core::{Reactor, Readiness, Signal};
 
-use crate::event::{Effect, Event, Notice, Request, Stream};
+use crate::event::{Effect, Event, Input, Notice, Request, Stream};
 use crate::handler::Handler;
+use crate::hosted::ABANDON_AFTER;
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::Blame;
 use crate::output::Captured;
@@ -39,8 +42,9 @@ use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
 use crate::subscription::Feed;
 use crate::table::Table;
-use children::{Children, Hands};
+use children::Children;
 use devices::Devices;
+pub(crate) use hosting::Hosting;
 use hub::{Ground, Hub};
 
 /// How the processes that have not ended are started.
@@ -57,6 +61,19 @@ const FIRST_PROCESS_KEY: u64 = 8;
 const BUDGET: Duration = Duration::from_millis(5);
 /// Handlers that take longer over one event are named in the log.
 const LONG: Duration = Duration::from_millis(100);
+
+/// What effects are performed with: the reactor, the table, and the time.
+struct Hands<'a> {
+    reactor: &'a Reactor,
+    table: &'a mut Table,
+    now: Instant,
+}
+
+impl Hands<'_> {
+    fn input(&mut self, id: ProcessId, input: Input<'_>) {
+        self.table.handle_input(id, self.now, input);
+    }
+}
 
 /// What other threads ask of an engine.
 pub(crate) enum Message {
@@ -108,6 +125,7 @@ pub(crate) struct Engine {
     launches: Launches,
     children: Children,
     devices: Devices,
+    hosting: Hosting,
     hub: Hub,
     ready: Vec<Readiness>,
     pending_signals: Vec<Signal>,
@@ -138,6 +156,7 @@ impl Engine {
             inbox: Inbox::new(&reactor, INBOX_KEY)?,
             children: Children::new(&reactor, options.sigchld.then_some(SIGCHLD_KEY))?,
             devices: Devices::default(),
+            hosting: Hosting::default(),
             reactor,
             signals: None,
             table: Table::default(),
@@ -180,7 +199,10 @@ impl Engine {
     }
 
     pub(crate) fn insert(&mut self, id: ProcessId, spec: Spec, slot: Option<Arc<Slot>>, handlers: &[HandlerId]) {
-        enter(&mut self.table, &mut self.launches, id, spec, Instant::now());
+        let backend = enter(&mut self.table, &mut self.launches, id, spec, Instant::now());
+        if let Some(backend) = backend {
+            self.hub.route(id, backend);
+        }
         for &handler in handlers {
             self.hub.route(id, handler);
         }
@@ -324,11 +346,26 @@ impl Engine {
             Effect::Spawn(id) => self.launches.get(id).cloned(),
             _ => None,
         };
+        if let Some(backend) = self.hosting.performer(&effect, launch.as_deref()) {
+            return self.have_performed(backend, &effect, launch.as_deref(), now);
+        }
         let hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
         if self.devices.concerns(&effect, launch.as_deref()) {
             self.devices.perform(effect, launch.as_deref(), hands);
         } else {
             self.children.perform(effect, launch.as_deref(), hands);
+        }
+    }
+
+    /// Has a backend perform the effect. One that cannot fails the process: every effect is answered.
+    fn have_performed(&mut self, backend: HandlerId, effect: &Effect, launch: Option<&Launch>, now: Instant) {
+        let id = effect.process();
+        if let Err(error) = self.hosting.note(effect, backend, launch) {
+            return self.table.handle_input(id, now, Input::SpawnFailed(error));
+        }
+        let (hub, ground) = self.hub_and_ground(now);
+        if !hub.perform(backend, effect, ground) {
+            self.hosting.fail(id, hosting::GONE, &mut self.table, now);
         }
     }
 
@@ -393,19 +430,32 @@ impl Engine {
     }
 
     fn hub_and_ground(&mut self, now: Instant) -> (&mut Hub, Ground<'_>) {
-        (&mut self.hub, Ground { table: &mut self.table, launches: &mut self.launches, now })
+        let ground = Ground { table: &mut self.table, launches: &mut self.launches, hosting: &mut self.hosting, now };
+        (&mut self.hub, ground)
     }
 }
 
-/// Enters a process, not yet started. Data for its stdin is kept by the table until it runs.
-pub(crate) fn enter(table: &mut Table, launches: &mut Launches, id: ProcessId, spec: Spec, now: Instant) {
-    let Spec { launch, policy } = spec;
+/// Enters a process, not yet started. Data for its stdin is kept by the table until it runs. Returns its backend, if it
+/// has one, which is to hear its events and so to live as long as it.
+pub(crate) fn enter(
+    table: &mut Table,
+    launches: &mut Launches,
+    id: ProcessId,
+    spec: Spec,
+    now: Instant,
+) -> Option<HandlerId> {
+    let Spec { launch, mut policy } = spec;
+    let backend = launch.hosted.as_ref().map(|hosted| hosted.backend.handler());
+    if backend.is_some() {
+        policy.abandon.get_or_insert(ABANDON_AFTER);
+    }
     table.insert(id, policy);
     if let Stdin::Data(bytes) = &launch.stdin {
         table.handle_request(id, now, Request::Write(Arc::clone(bytes)));
         table.handle_request(id, now, Request::CloseStdin);
     }
     launches.insert(id, launch.into());
+    backend
 }
 
 /// An end that is not ok is worth a warning, unless its policy says otherwise; any end is worth a debug line.

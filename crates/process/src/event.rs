@@ -87,7 +87,8 @@ impl Kill {
     pub const NOW: Self = Self { signal: Signal::KILL, grace: Grace::Never, group: true };
 }
 
-/// Stands for the process id of what runs without a process: a serial line. No child ever has it.
+/// Stands for the process id of what runs without a process here: a serial line, or whatever a
+/// [backend](crate::hosted) runs. No child ever has it.
 pub const NO_PROCESS: u32 = 0;
 
 /// What the driver saw.
@@ -100,6 +101,8 @@ pub enum Input<'a> {
     },
     /// It cannot be started.
     SpawnFailed(StartError),
+    /// It will not be started, since it was called off in time; the answer to [`Effect::CallOff`].
+    CalledOff,
     /// It cannot be started now, for want of something that others will give back.
     Shortage {
         /// When to try again at the latest.
@@ -128,6 +131,9 @@ pub enum Effect {
     /// Start it. Answered by [`Input::Spawned`] and then [`Input::Exited`], or by [`Input::SpawnFailed`], or by
     /// [`Input::Shortage`].
     Spawn(ProcessId),
+    /// Give up starting it. Asked of those whose start may take its time ([`crate::spec::Policy::abandon`]) while it has
+    /// not been answered. Answered by [`Input::CalledOff`], or, when it is too late, by the answer to the start.
+    CallOff(ProcessId),
     /// Send a signal. Answered by its end.
     Signal {
         /// To whom.
@@ -143,6 +149,21 @@ pub enum Effect {
     CloseStdin(ProcessId),
     /// Forget it: reap it and close what is still open.
     Release(ProcessId),
+}
+
+impl Effect {
+    /// The process it is about.
+    #[must_use]
+    pub fn process(&self) -> ProcessId {
+        match self {
+            Self::Spawn(id)
+            | Self::CallOff(id)
+            | Self::Signal { id, .. }
+            | Self::Write(id, _)
+            | Self::CloseStdin(id)
+            | Self::Release(id) => *id,
+        }
+    }
 }
 
 /// What users learn.

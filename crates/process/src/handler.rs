@@ -8,13 +8,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::Launches;
-use crate::event::{Event, Kill, Notice, Request, Stream};
+use crate::engine::{Hosting, Launches};
+use crate::event::{Effect, Event, Input, Kill, Notice, Request, Stream};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::outcome::Blame;
 use crate::output::Captured;
 use crate::slot::Slot;
-use crate::spec::Spec;
+use crate::spec::{Launch, Spec};
 use crate::table::Table;
 
 /// Code that hears events. One instance may hear those of many processes.
@@ -33,6 +33,10 @@ pub trait Handler: Send {
 
     /// Hears what concerns handlers only. Most do not care.
     fn on_notice(&mut self, _context: &mut Context<'_>, _notice: &Notice) {}
+
+    /// Performs an effect on a process of which this handler is the [backend](crate::hosted), or begins to; it is
+    /// answered, now or later, by [`Context::answer`].
+    fn on_effect(&mut self, _context: &mut Context<'_>, _effect: &Effect) {}
 }
 
 /// What a handler can be told.
@@ -40,6 +44,7 @@ pub trait Handler: Send {
 pub(crate) enum Tidings<'a> {
     Event(&'a Event),
     Notice(&'a Notice),
+    Effect(&'a Effect),
 }
 
 impl Tidings<'_> {
@@ -47,6 +52,7 @@ impl Tidings<'_> {
         match self {
             Self::Event(event) => event.process(),
             Self::Notice(notice) => notice.process(),
+            Self::Effect(effect) => Some(effect.process()),
         }
     }
 }
@@ -61,6 +67,7 @@ impl<F: FnMut(&mut Context<'_>, &Event) + Send> Handler for F {
 pub struct Context<'a> {
     pub(crate) table: &'a mut Table,
     pub(crate) launches: &'a mut Launches,
+    pub(crate) hosting: &'a mut Hosting,
     pub(crate) wishes: &'a mut Wishes,
     pub(crate) me: HandlerId,
     pub(crate) now: Instant,
@@ -86,7 +93,9 @@ impl fmt::Debug for Context<'_> {
 impl Context<'_> {
     /// Starts a process whose events this handler will hear; its output too, if the policy says `listened`.
     pub fn start(&mut self, id: ProcessId, spec: Spec) {
-        crate::engine::enter(self.table, self.launches, id, spec, self.now);
+        if let Some(backend) = crate::engine::enter(self.table, self.launches, id, spec, self.now) {
+            self.wishes.routes.push((id, backend));
+        }
         self.wishes.routes.push((id, self.me));
         self.request(id, Request::Start);
     }
@@ -113,6 +122,18 @@ impl Context<'_> {
             return;
         }
         self.table.handle_request(id, self.now, request);
+    }
+
+    /// Says what became of a process of which this handler is the [backend](crate::hosted). What cannot be (of a process
+    /// that has ended, or that another runs) is ignored: late is normal.
+    pub fn answer(&mut self, id: ProcessId, input: Input<'_>) {
+        self.hosting.answer(self.me, id, input, self.table, self.now);
+    }
+
+    /// How a process is described that has not ended: what a [backend](crate::hosted) is to start.
+    #[must_use]
+    pub fn launch(&self, id: ProcessId) -> Option<Arc<Launch>> {
+        self.launches.get(&id).cloned()
     }
 
     /// Ends a process politely: SIGTERM to its group, then SIGKILL after its grace.

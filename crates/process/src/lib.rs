@@ -19,7 +19,7 @@
 //! [`table`], [`output`] keeps what was said, [`outcome`] says how it ended. [`engine`] drives, [`handler`]s hear,
 //! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle. [`host`] names
 //! hosts, [`ssh`] makes a process of a command on one, [`forward`] makes a port of one behind it, and [`serial`] a
-//! process of a serial line. [`expect`] and [`lines`] find things in what a process says; [`mod@watch`] and
+//! process of a serial line; processes that somebody else runs are [`hosted`]. [`expect`] and [`lines`] find things in what a process says; [`mod@watch`] and
 //! [`listeners`] let them listen to one. [`date`], [`duration`], [`timer`], [`port`] and [`style`] serve those who write
 //! experiments.
 
@@ -33,6 +33,7 @@ pub mod expect;
 pub mod forward;
 pub mod handler;
 pub mod host;
+pub mod hosted;
 pub mod id;
 pub mod lines;
 pub mod listeners;

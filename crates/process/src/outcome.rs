@@ -123,7 +123,9 @@ impl fmt::Display for Outcome {
             ExitStatus::Signaled { signal, core_dumped } => {
                 write!(f, "killed by {signal}{}", if core_dumped { ", core dumped" } else { "" })
             }
-            ExitStatus::Lost => f.write_str("ended, but its exit status was taken by somebody else"),
+            ExitStatus::Lost => f.write_str(
+                "ended, but nobody can say how: somebody else took its exit status, or whoever ran it does not answer",
+            ),
         }
     }
 }

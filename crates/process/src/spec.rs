@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use phalanx_core::pty::{Mode, Settings as Terminal, WindowSize};
 
+use crate::hosted::Hosted;
 use crate::output::Capture;
 
 /// A flag for opening files: does not wait for the other end of a named pipe.
@@ -158,6 +159,8 @@ pub struct Launch {
     pub diagnostics: Option<usize>,
     /// Its name in messages; made from the arguments when `None`.
     pub name: Option<String>,
+    /// Who runs it instead of this machine's kernel, if somebody does; see [`crate::hosted`].
+    pub hosted: Option<Hosted>,
     /// What is wrong with its description, found before there was a way to say so: starting it fails with this sentence.
     pub defect: Option<String>,
 }
@@ -174,6 +177,7 @@ impl Default for Launch {
             terminal: None,
             diagnostics: None,
             name: None,
+            hosted: None,
             defect: None,
         }
     }
@@ -376,6 +380,11 @@ pub struct Policy {
     pub grace: Option<Duration>,
     /// How long to go on reading after its end while a grandchild keeps its streams open.
     pub leak_timeout: Duration,
+    /// How long whoever runs it may take to answer the last word, SIGKILL or the calling off of its start; then it is
+    /// over, with [`Lost`](phalanx_core::ExitStatus::Lost) as its status if it ran. `None`, to wait for ever, is right
+    /// for children of ours: the kernel always answers. Processes of a [backend](crate::hosted) are given
+    /// [`ABANDON_AFTER`](crate::hosted::ABANDON_AFTER) if they have none.
+    pub abandon: Option<Duration>,
     /// What becomes of the rest of its group after an end of its own; after a kill the rest is always killed.
     pub leftovers: Leftovers,
     /// How much of its stdout is kept.
@@ -397,6 +406,7 @@ impl Default for Policy {
             // execo's kill_timeout.
             grace: Some(Duration::from_secs(60)),
             leak_timeout: Duration::from_millis(200),
+            abandon: None,
             leftovers: Leftovers::Leave,
             capture_stdout: Capture::All,
             capture_stderr: Capture::All,

@@ -17,6 +17,10 @@
 //! `Started` event and arms the timeout; bytes become `Output` events and are kept as the policy says; both streams
 //! end and the process exits, in any order; then comes `Ended`, with everything, and the record is gone.
 //!
+//! Whoever performs the effects may be somebody far away, who can fall silent. Where the policy says so (`abandon`), a
+//! kill while `Spawning` becomes a `CallOff`, and a process that does not answer its last word in time is given up:
+//! called off, or ended with a status that is lost. For children of ours the kernel always answers.
+//!
 //! `Draining` is the state that simple designs lack. Exit and end of output are two facts: a process may close its
 //! streams and go on, and a grandchild may hold them for ever. After the exit we go on reading until both streams
 //! have ended, but no longer than the leak timeout.
@@ -81,6 +85,7 @@ struct Record {
     started_at: Option<Instant>,
     timeout_at: Option<Instant>,
     kill_at: Option<Instant>,
+    abandon_at: Option<Instant>,
     timed_out: bool,
     killed: bool,
     /// A kill of it meant everything that it started.
@@ -186,6 +191,7 @@ impl Table {
         match input {
             Input::Spawned { pid } => self.spawned(id, now, pid),
             Input::SpawnFailed(error) => self.end(id, now, None, Some(error)),
+            Input::CalledOff => self.called_off(id, now),
             Input::Shortage { retry_at, reason } => self.short(id, now, retry_at, reason),
             Input::Bytes(stream, bytes) => {
                 record.captured_mut(stream).append(bytes);
@@ -273,6 +279,8 @@ impl Table {
         let record = self.records.get_mut(&id).expect("the caller found it");
         let Phase::Spawning { kill } = record.phase else { unreachable!("{id} was spawned without having been asked") };
         record.phase = Phase::Running;
+        // From here on another last word counts.
+        record.abandon_at = None;
         record.pid = Some(pid);
         record.started_at = Some(now);
         if let Some(timeout) = record.policy.timeout {
@@ -288,6 +296,14 @@ impl Table {
         if let Some(kill) = kill {
             self.kill(id, now, kill);
         }
+    }
+
+    /// It was killed before it ran: as if it had never left the queue.
+    fn called_off(&mut self, id: ProcessId, now: Instant) {
+        let record = self.records.get_mut(&id).expect("the caller found it");
+        let Phase::Spawning { kill: Some(_) } = record.phase else { unreachable!("nobody called {id} off") };
+        record.killed = true;
+        self.end(id, now, None, None);
     }
 
     /// Puts the process back at the head of the queue and holds all spawns back for a while.
@@ -340,10 +356,18 @@ impl Table {
                     record.forced_kill = true;
                     let reach = if record.kills_all { Reach::Everything } else { Reach::Process };
                     self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, reach });
+                    self.arm_abandon(id, now);
                 } else if due(&mut record.timeout_at) {
                     record.timed_out = true;
                     self.kill(id, now, Kill::default());
+                } else if due(&mut record.abandon_at) {
+                    self.end(id, now, Some(ExitStatus::Lost), None);
                 }
+            }
+            Phase::Spawning { kill: Some(_) } if due(&mut record.abandon_at) => {
+                // It has no pid that would make its end release it.
+                self.urgent.push_back(Effect::Release(id));
+                self.called_off(id, now);
             }
             Phase::Draining { status, until, swept } if until <= now => self.give_up_draining(id, now, status, swept),
             Phase::Draining { .. } | Phase::Idle | Phase::Queued | Phase::Spawning { .. } => {}
@@ -372,7 +396,13 @@ impl Table {
                 record.killed = true;
                 self.end(id, now, None, None);
             }
-            Phase::Spawning { kill: wanted } => *wanted = Some(kill),
+            Phase::Spawning { kill: wanted } => {
+                let first = wanted.replace(kill).is_none();
+                if first && record.policy.abandon.is_some() {
+                    self.urgent.push_back(Effect::CallOff(id));
+                    self.arm_abandon(id, now);
+                }
+            }
             Phase::Running => {
                 record.killed = true;
                 let grace = record.grace(kill);
@@ -382,9 +412,19 @@ impl Table {
                 if let Some(grace) = grace {
                     self.arm(id, now, grace, |record| &mut record.kill_at);
                 }
+                if kill.signal == Signal::KILL {
+                    self.arm_abandon(id, now);
+                }
             }
             // It has ended by itself.
             Phase::Draining { .. } => {}
+        }
+    }
+
+    /// It has been told the last word, and has so long to answer.
+    fn arm_abandon(&mut self, id: ProcessId, now: Instant) {
+        if let Some(patience) = self.records[&id].policy.abandon {
+            self.arm(id, now, patience, |record| &mut record.abandon_at);
         }
     }
 
@@ -446,6 +486,7 @@ impl Record {
             started_at: None,
             timeout_at: None,
             kill_at: None,
+            abandon_at: None,
             timed_out: false,
             killed: false,
             kills_all: false,

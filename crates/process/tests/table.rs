@@ -376,3 +376,74 @@ fn expectations_and_panics_decide_about_ok() {
         assert!(!world.finished().ok);
     }
 }
+
+/// What is run by somebody who may fall silent.
+fn far_away() -> Policy {
+    Policy { abandon: Some(3 * SECOND), grace: Some(2 * SECOND), ..Policy::default() }
+}
+
+fn starting(policy: Policy) -> World {
+    let mut world = World::new(policy);
+    world.request(Request::Start);
+    assert_eq!(world.effects(), [Effect::Spawn(world.id)]);
+    world
+}
+
+#[test]
+fn a_kill_before_the_answer_calls_the_start_off_once() {
+    let mut world = starting(far_away());
+    world.request(Request::Kill(Kill::default()));
+    world.request(Request::Kill(Kill::NOW));
+    assert_eq!(world.effects(), [Effect::CallOff(world.id)]);
+    world.input(Input::CalledOff);
+    let finished = world.finished();
+    assert!(finished.ok && finished.outcome.killed && finished.outcome.status.is_none());
+    assert_eq!(world.effects(), [], "what never ran is not released");
+}
+
+#[test]
+fn a_start_that_was_called_off_too_late_is_a_kill() {
+    let mut world = starting(far_away());
+    world.request(Request::Kill(Kill::default()));
+    world.input(Input::Spawned { pid: 7 });
+    assert_eq!(world.effects(), [Effect::CallOff(world.id), world.signal(Signal::TERM)]);
+    world.pass(2 * SECOND);
+    assert_eq!(world.effects(), [world.signal(Signal::KILL)]);
+    // The patience of the start was over after three seconds; that of the last word begins only now.
+    world.pass(2 * SECOND);
+    assert!(world.table.contains(world.id));
+    world.pass(SECOND);
+    let finished = world.finished();
+    assert_eq!(finished.outcome.status, Some(ExitStatus::Lost));
+    assert!(finished.outcome.forced_kill && finished.outcome.killed);
+    assert_eq!(world.effects().last(), Some(&Effect::Release(world.id)));
+    // The late answer harms nobody.
+    world.close_streams();
+    world.exit(0);
+    assert_eq!(world.events().len(), 0);
+}
+
+#[test]
+fn a_start_that_is_never_answered_is_given_up_after_a_kill_and_only_then() {
+    let mut world = starting(far_away());
+    world.pass(1000 * SECOND);
+    assert!(world.table.contains(world.id));
+    world.request(Request::Kill(Kill { signal: Signal::HUP, grace: Grace::Never, group: true }));
+    assert_eq!(world.effects(), [Effect::CallOff(world.id)]);
+    world.pass(3 * SECOND);
+    let finished = world.finished();
+    assert!(finished.outcome.killed && finished.outcome.status.is_none() && finished.outcome.error.is_none());
+    assert_eq!(world.effects(), [Effect::Release(world.id)], "whoever was to start it may forget it");
+    world.input(Input::Spawned { pid: 7 });
+    assert_eq!(world.events().len(), 0);
+}
+
+#[test]
+fn nothing_is_called_off_or_given_up_of_children_of_ours() {
+    let mut world = starting(Policy::default());
+    world.request(Request::Kill(Kill::NOW));
+    assert_eq!(world.effects(), []);
+    world.input(Input::Spawned { pid: 7 });
+    world.pass(1000 * SECOND);
+    assert!(world.table.contains(world.id));
+}

@@ -4,7 +4,8 @@
 //! 2. `Started` is told exactly once of each that was spawned, before anything else about it.
 //! 3. A spawn is asked for at most once at a time, never again after it succeeded, and its answer may take any time.
 //! 4. Nothing but a spawn is asked for before the process runs, and nothing at all after its release.
-//! 5. A release is asked for exactly once of each that was spawned, when it ends.
+//! 5. A release is asked for exactly once of each that was spawned, when it ends, and of each whose driver did not answer
+//!    that it was called off.
 //! 6. The count of those alive is that of those spawned and not ended.
 //! 7. Spawns wait behind everything else.
 //! 8. Output is told in order and is what is kept.
@@ -29,7 +30,7 @@ enum Step {
     Ask(usize, Request),
     /// The driver takes so many effects.
     Perform(usize),
-    /// The driver answers a spawn it has taken: 0 it runs, 1 it cannot, 2 not now.
+    /// The driver answers a spawn it has taken: 0 it runs, 1 it cannot, 2 not now, 3 it was called off, if it was.
     Answer(usize, u8),
     Say(usize, Stream, u8),
     Close(usize, Stream),
@@ -59,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (who.clone(), request).prop_map(|(who, request)| Step::Ask(who, request)),
         4 => (1..5_usize).prop_map(Step::Perform),
-        4 => (who.clone(), 0..3_u8).prop_map(|(who, how)| Step::Answer(who, how)),
+        4 => (who.clone(), 0..4_u8).prop_map(|(who, how)| Step::Answer(who, how)),
         3 => (who.clone(), stream.clone(), any::<u8>()).prop_map(|(who, stream, byte)| Step::Say(who, stream, byte)),
         2 => (who.clone(), stream).prop_map(|(who, stream)| Step::Close(who, stream)),
         1 => who.clone().prop_map(Step::StdinDrained),
@@ -74,6 +75,10 @@ fn step() -> impl Strategy<Value = Step> {
 struct Known {
     asked: bool,
     spawn_taken: bool,
+    called_off: bool,
+    given_up: bool,
+    /// It is not waited for for ever.
+    mortal: bool,
     running: bool,
     exited: bool,
     closed: [bool; 2],
@@ -100,6 +105,7 @@ impl World {
             let policy = Policy {
                 timeout: (number % 2 == 1).then_some(Duration::from_secs(5)),
                 grace: Some(Duration::from_secs(2)),
+                abandon: (number == 3).then_some(Duration::from_secs(3)),
                 leftovers: if number < 2 { Leftovers::Leave } else { Leftovers::Kill },
                 listened: number == 0,
                 ..Policy::default()
@@ -109,6 +115,7 @@ impl World {
         let known = ids.iter().map(|id| (*id, Known::default())).collect::<HashMap<_, _>>();
         let mut world = Self { table, now: Instant::now(), ids, known };
         world.known.get_mut(&world.ids[0]).expect("known").listened = true;
+        world.known.get_mut(&world.ids[3]).expect("known").mortal = true;
         world
     }
 
@@ -172,9 +179,10 @@ impl World {
 
     fn answer(&mut self, id: ProcessId, how: u8) {
         let known = self.known.get_mut(&id).expect("known");
-        if !std::mem::take(&mut known.spawn_taken) {
+        if !self.table.contains(id) || (how == 3 && !known.called_off) || !std::mem::take(&mut known.spawn_taken) {
             return;
         }
+        known.called_off = false;
         let reason = StartError { program: "x".into(), reason: "y".into(), errno: None };
         match how {
             0 => {
@@ -182,17 +190,14 @@ impl World {
                 self.input(id, Input::Spawned { pid: 7 });
             }
             1 => self.input(id, Input::SpawnFailed(reason)),
+            3 => self.input(id, Input::CalledOff),
             _ => self.input(id, Input::Shortage { retry_at: self.now + Duration::from_secs(1), reason }),
         }
     }
 
     fn perform(&mut self) -> Option<Effect> {
         let effect = self.table.poll_effect()?;
-        let (Effect::Spawn(id)
-        | Effect::Signal { id, .. }
-        | Effect::Write(id, _)
-        | Effect::CloseStdin(id)
-        | Effect::Release(id)) = effect;
+        let id = effect.process();
         let known = self.known.get_mut(&id).expect("only what was entered");
         assert_eq!(known.released, 0, "invariant 4: {effect:?} after the release");
         match &effect {
@@ -201,9 +206,12 @@ impl World {
                 known.spawn_taken = true;
             }
             Effect::Release(_) => {
-                assert!(known.running, "invariant 5");
+                assert!(known.running || (known.mortal && known.ended == 1), "invariant 5");
+                known.given_up = !known.running;
                 known.released += 1;
             }
+            // It may come late: the answer to the start has overtaken it.
+            Effect::CallOff(_) => known.called_off = known.spawn_taken,
             _ => assert!(known.running, "invariant 4: {effect:?} before it runs"),
         }
         Some(effect)
@@ -257,7 +265,7 @@ impl World {
             let expected = usize::from(known.asked);
             assert_eq!(
                 (known.ended, known.released),
-                (expected, usize::from(known.running)),
+                (expected, usize::from(known.running || known.given_up)),
                 "invariants 5, 9: {known:?}"
             );
             assert_eq!(self.table.contains(*id), !known.asked, "invariant 9");

@@ -20,7 +20,8 @@ use phalanx_core::serial::Serial;
 use phalanx_core::terminal::DeviceError;
 use phalanx_core::{ExitStatus, Interest, Readiness, Signal};
 
-use super::children::{Hands, Role, from_key, key};
+use super::Hands;
+use super::keys::{Role, from_key, key};
 use crate::event::{Effect, Input, NO_PROCESS, Stream};
 use crate::id::ProcessId;
 use crate::outcome::StartError;
@@ -63,9 +64,11 @@ impl Devices {
     pub(super) fn concerns(&self, effect: &Effect, launch: Option<&Launch>) -> bool {
         match effect {
             Effect::Spawn(_) => launch.is_some_and(|launch| matches!(launch.command, Command::Device(_))),
-            Effect::Signal { id, .. } | Effect::Write(id, _) | Effect::CloseStdin(id) | Effect::Release(id) => {
-                self.live.contains_key(id)
-            }
+            Effect::CallOff(id)
+            | Effect::Signal { id, .. }
+            | Effect::Write(id, _)
+            | Effect::CloseStdin(id)
+            | Effect::Release(id) => self.live.contains_key(id),
         }
     }
 
@@ -94,7 +97,7 @@ impl Devices {
                     Err(error) => self.vanished(id, &error, &mut hands),
                 }
             }
-            Effect::CloseStdin(_) => {}
+            Effect::CallOff(_) | Effect::CloseStdin(_) => {}
             Effect::Release(id) => drop(self.live.remove(&id)),
         }
     }

@@ -15,7 +15,7 @@ use phalanx_core::spawn::End;
 use phalanx_core::terminal::DeviceError;
 use phalanx_core::{Interest, Reactor};
 
-use super::children::{Role, key};
+use super::keys::{Role, key};
 use crate::id::ProcessId;
 use crate::spec::{Launch, Output, Stdin};
 

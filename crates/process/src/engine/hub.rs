@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use phalanx_core::timer::Timers;
 
-use super::Launches;
-use crate::event::{Event, Notice, Request, Stream};
+use super::{Hosting, Launches};
+use crate::event::{Effect, Event, Notice, Request, Stream};
 use crate::handler::{Context, Handler, Tidings, Wishes};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::slot::Slot;
@@ -36,6 +36,7 @@ pub(super) struct Hub {
 pub(super) struct Ground<'a> {
     pub(super) table: &'a mut Table,
     pub(super) launches: &'a mut Launches,
+    pub(super) hosting: &'a mut Hosting,
     pub(super) now: Instant,
 }
 
@@ -143,6 +144,11 @@ impl Hub {
         self.tell(handler, Tidings::Notice(&notice), ground);
     }
 
+    /// Has a backend perform an effect; whether it is there and did not panic.
+    pub(super) fn perform(&mut self, backend: HandlerId, effect: &Effect, ground: Ground<'_>) -> bool {
+        self.tell(backend, Tidings::Effect(effect), ground)
+    }
+
     fn tell_waiters(&mut self, process: ProcessId, event: &Event, now: Instant) {
         match event {
             Event::Started { pid, .. } => {
@@ -177,32 +183,34 @@ impl Hub {
         self.timers.next()
     }
 
-    /// Runs one handler once.
-    fn tell(&mut self, id: HandlerId, tidings: Tidings<'_>, ground: Ground<'_>) {
-        let Some(handler) = self.handlers.get_mut(&id) else { return };
-        let Ground { table, launches, now } = ground;
-        let mut context = Context { table, launches, wishes: &mut self.wishes, me: id, now };
+    /// Runs one handler once; whether it is there and did not panic.
+    fn tell(&mut self, id: HandlerId, tidings: Tidings<'_>, mut ground: Ground<'_>) -> bool {
+        let Some(handler) = self.handlers.get_mut(&id) else { return false };
+        let Ground { table, launches, hosting, now } = ground.reborrow();
+        let mut context = Context { table, launches, hosting, wishes: &mut self.wishes, me: id, now };
         // AssertUnwindSafe: the table and the wishes only ever grow by whole entries, and a handler that panicked may
         // find its own state half done, which is its author's business.
         let run = catch_unwind(AssertUnwindSafe(|| match tidings {
             Tidings::Event(event) => handler.on_event(&mut context, event),
             Tidings::Notice(notice) => handler.on_notice(&mut context, notice),
+            Tidings::Effect(effect) => handler.on_effect(&mut context, effect),
         }));
         if run.is_err()
             && let Some(process) = tidings.process()
         {
             context.request(process, Request::HandlerPanicked);
         }
-        self.grant();
-        let Err(panic) = run else { return };
+        self.grant(ground);
+        let Err(panic) = run else { return true };
         let text = panic_text(&*panic);
         match tidings.process() {
             Some(process) => log::error!("a handler of {process} panicked: {text}"),
             None => log::error!("a handler panicked: {text}"),
         }
+        false
     }
 
-    fn grant(&mut self) {
+    fn grant(&mut self, ground: Ground<'_>) {
         for (process, handler) in std::mem::take(&mut self.wishes.routes) {
             self.route(process, handler);
         }
@@ -213,13 +221,14 @@ impl Hub {
         }
         for handler in self.wishes.farewells.drain(..) {
             self.handlers.remove(&handler);
+            ground.hosting.gone(handler, ground.table, ground.now);
         }
     }
 }
 
 impl Ground<'_> {
     pub(super) fn reborrow(&mut self) -> Ground<'_> {
-        Ground { table: self.table, launches: self.launches, now: self.now }
+        Ground { table: self.table, launches: self.launches, hosting: self.hosting, now: self.now }
     }
 }
 

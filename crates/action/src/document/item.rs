@@ -1,0 +1,217 @@
+//! One value of a document, asked to be of some type.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use phalanx_process::duration::{IntoDuration, InvalidDuration};
+
+use super::mistake::{Mistake, Place};
+use super::nearest::{list, nearest};
+use super::table::Table;
+use super::tree::{Node, Value, quoted};
+use super::{Document, size};
+
+/// One value of a document. What makes something of it says nothing (`None`) when it is wrong, and puts that on the list
+/// of the document's mistakes.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'d> {
+    document: &'d Document,
+    node: &'d Node,
+}
+
+impl<'d> Item<'d> {
+    pub(super) fn new(document: &'d Document, node: &'d Node) -> Self {
+        Self { document, node }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn place(self) -> Place {
+        self.document.lines.place(self.node.span.start)
+    }
+
+    /// Its key with the tables in which it is: `connection.user`, `step[2].hosts`.
+    #[must_use]
+    pub fn path(self) -> &'d str {
+        &self.node.path
+    }
+
+    /// Says that it is wrong: what is, and what to write instead, which may be empty.
+    pub fn complain(self, wrong: impl Into<String>, instead: impl Into<String>) {
+        let key = Some(self.node.path.clone()).filter(|path| !path.is_empty());
+        let place = Some(self.place());
+        self.document.complain(Mistake { place, key, wrong: wrong.into(), instead: instead.into() });
+    }
+
+    fn must_be<T>(self, what: &str, instead: impl Into<String>) -> Option<T> {
+        self.complain(format!("it must be {what}, not {}", self.node.describe()), instead);
+        None
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn string(self) -> Option<&'d str> {
+        match &self.node.value {
+            Value::String(text) => Some(text),
+            _ => self.must_be("a string", "write a text in quotes"),
+        }
+    }
+
+    /// A text of which something is made, or that is refused with the reason.
+    pub fn parse<T, E: Display>(self, parse: impl FnOnce(&'d str) -> Result<T, E>) -> Option<T> {
+        parse(self.string()?).map_err(|error| self.complain(error.to_string(), "")).ok()
+    }
+
+    /// `true` or `false`.
+    #[must_use]
+    pub fn boolean(self) -> Option<bool> {
+        match &self.node.value {
+            Value::Boolean(boolean) => Some(*boolean),
+            _ => self.must_be("a boolean", "write true or false"),
+        }
+    }
+
+    /// A whole number within `range`.
+    #[must_use]
+    pub fn integer<N: TryFrom<i128> + TryInto<i128> + Copy>(self, range: RangeInclusive<N>) -> Option<N> {
+        let first: i128 = (*range.start()).try_into().unwrap_or(i128::MIN);
+        let last: i128 = (*range.end()).try_into().unwrap_or(i128::MAX);
+        let instead = format!("write a number from {first} to {last}");
+        let Value::Integer { digits, radix } = &self.node.value else {
+            return self.must_be("an integer", instead);
+        };
+        let number = i128::from_str_radix(digits, *radix).ok().filter(|number| (first..=last).contains(number));
+        let number = number.and_then(|number| N::try_from(number).ok());
+        if number.is_none() {
+            let wrong = self.node.describe();
+            self.complain(format!("{} is out of range", wrong.strip_prefix("the integer ").unwrap_or("it")), instead);
+        }
+        number
+    }
+
+    /// A number, whole or not, but finite.
+    #[must_use]
+    pub fn number(self) -> Option<f64> {
+        let number = match &self.node.value {
+            Value::Integer { digits, radix } => i128::from_str_radix(digits, *radix).ok().map(|number| number as f64),
+            Value::Float(float) => Some(*float).filter(|float| float.is_finite()),
+            _ => None,
+        };
+        number.or_else(|| self.must_be("a number", "write a number such as 2 or 0.5"))
+    }
+
+    /// A span of time: seconds, or a text in one of [the formats](phalanx_process::duration).
+    #[must_use]
+    pub fn duration(self) -> Option<Duration> {
+        const INSTEAD: &str = "write seconds (90, 1.5) or hours, minutes and seconds (\"0:01:30\")";
+        let read = match &self.node.value {
+            Value::Integer { digits, radix } => {
+                let seconds = u64::from_str_radix(digits, *radix).ok();
+                seconds.map(Duration::from_secs).ok_or(InvalidDuration { given: digits.clone() })
+            }
+            Value::Float(seconds) => seconds.into_duration(),
+            Value::String(text) => text.as_str().into_duration(),
+            _ => return self.must_be("a duration", INSTEAD),
+        };
+        let wrong = |_| self.complain(format!("{} is no duration", self.node.describe()), INSTEAD);
+        read.map_err(wrong).ok()
+    }
+
+    /// A number of bytes: an integer, or a text such as `"64K"`, `"10MiB"`, `"2GB"`.
+    #[must_use]
+    pub fn size(self) -> Option<u64> {
+        let read = match &self.node.value {
+            Value::Integer { digits, radix } => u64::from_str_radix(digits, *radix).ok(),
+            Value::String(text) => size::parse(text),
+            _ => return self.must_be("a size", size::EXPECTED),
+        };
+        if read.is_none() {
+            self.complain(format!("{} is no size", self.node.describe()), size::EXPECTED);
+        }
+        read
+    }
+
+    /// One of some words, and what it stands for.
+    #[must_use]
+    pub fn choice<T: Clone>(self, choices: &[(&str, T)]) -> Option<T> {
+        let words = || choices.iter().map(|(word, _)| *word);
+        let known = format!("write one of {}", list(words()));
+        let Value::String(given) = &self.node.value else { return self.must_be("a string", known) };
+        let found = choices.iter().find(|(word, _)| word == given).map(|(_, value)| value.clone());
+        if found.is_none() {
+            let meant = nearest(given, words()).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+            self.complain(format!("{} is not known", quoted(given)), known + &meant);
+        }
+        found
+    }
+
+    /// A list of texts, for which one text may stand.
+    #[must_use]
+    pub fn strings(self) -> Option<Vec<String>> {
+        const INSTEAD: &str = "write a text in quotes, or several: [\"a\", \"b\"]";
+        match &self.node.value {
+            Value::String(text) => Some(vec![text.clone()]),
+            // All of them are looked at, so that each that is wrong is on the list.
+            Value::Array(_) => {
+                let texts: Vec<_> = self.items()?.into_iter().map(|item| item.string().map(str::to_owned)).collect();
+                texts.into_iter().collect()
+            }
+            _ => self.must_be("a list of strings", INSTEAD),
+        }
+    }
+
+    /// The members of an array.
+    #[must_use]
+    pub fn items(self) -> Option<Vec<Item<'d>>> {
+        match &self.node.value {
+            Value::Array(items) => Some(items.iter().map(|node| Item::new(self.document, node)).collect()),
+            _ => self.must_be("an array", "write values between [ and ], with commas"),
+        }
+    }
+
+    /// A table.
+    #[must_use]
+    pub fn table(self) -> Option<Table<'d>> {
+        match &self.node.value {
+            Value::Table(_) => Some(Table::new(self.document, self.node)),
+            _ => self.must_be("a table", format!("write [{}] above its keys", self.node.path)),
+        }
+    }
+
+    /// Whether it is a text, for what may be one or something else.
+    #[must_use]
+    pub fn is_string(self) -> bool {
+        matches!(self.node.value, Value::String(_))
+    }
+
+    /// Whether it is `true` or `false`, for what may be one or something else.
+    #[must_use]
+    pub fn is_boolean(self) -> bool {
+        matches!(self.node.value, Value::Boolean(_))
+    }
+
+    /// Whether it is an integer, for what may be one or something else.
+    #[must_use]
+    pub fn is_integer(self) -> bool {
+        matches!(self.node.value, Value::Integer { .. })
+    }
+
+    /// Whether it is a float, for what may be one or something else.
+    #[must_use]
+    pub fn is_float(self) -> bool {
+        matches!(self.node.value, Value::Float(_))
+    }
+
+    /// Whether it is an array, for what may be one or something else.
+    #[must_use]
+    pub fn is_array(self) -> bool {
+        matches!(self.node.value, Value::Array(_))
+    }
+
+    /// Whether it is a table, for what may be one or something else.
+    #[must_use]
+    pub fn is_table(self) -> bool {
+        matches!(self.node.value, Value::Table(_))
+    }
+}

@@ -1,0 +1,114 @@
+//! What is wrong with a document, and where.
+
+use std::fmt;
+
+/// A place in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+/// Where the lines of a text begin, so that a position in bytes can be told as people count.
+#[derive(Debug)]
+pub(super) struct Lines {
+    text: String,
+    begins: Vec<usize>,
+}
+
+impl Lines {
+    pub(super) fn new(text: &str) -> Self {
+        let begins = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { text: text.to_owned(), begins }
+    }
+
+    /// The place of a byte; of one in the midst of a character, that of the character.
+    pub(super) fn place(&self, byte: usize) -> Place {
+        let byte = byte.min(self.text.len());
+        let line = self.begins.partition_point(|&begin| begin <= byte);
+        let begin = self.begins[line - 1];
+        let before = self.text[begin..].char_indices().take_while(|(at, _)| begin + at < byte);
+        let column = before.count() + 1;
+        let inside = !self.text.is_char_boundary(byte);
+        Place { line, column: column - usize::from(inside) }
+    }
+}
+
+/// One thing that is wrong, as it is shown: `FILE:LINE:COLUMN: key `x.y`: what is wrong; what to write instead`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where; nowhere if it is the file as a whole.
+    pub place: Option<Place>,
+    /// The key with the tables in which it is: `connection.user`, `step[2].hosts`. The second table of an array is `[2]`.
+    pub key: Option<String>,
+    /// What is wrong.
+    pub wrong: String,
+    /// What to do about it; may be empty.
+    pub instead: String,
+}
+
+impl fmt::Display for Mistake {
+    /// Without the file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Place { line, column }) = self.place {
+            write!(f, "{line}:{column}: ")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, "key `{key}`: ")?;
+        }
+        f.write_str(&self.wrong)?;
+        if !self.instead.is_empty() {
+            write!(f, "; {}", self.instead)?;
+        }
+        Ok(())
+    }
+}
+
+/// All that is wrong with a document: at least one thing, in the order of the lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes {
+    file: String,
+    list: Vec<Mistake>,
+}
+
+/// Longer lists are cut when they are shown.
+const SHOWN: usize = 20;
+
+impl Mistakes {
+    pub(super) fn new(file: String, mut list: Vec<Mistake>) -> Self {
+        list.sort_by_key(|mistake| mistake.place);
+        list.dedup();
+        Self { file, list }
+    }
+
+    /// The file in which they are.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Every one of them.
+    #[must_use]
+    pub fn list(&self) -> &[Mistake] {
+        &self.list
+    }
+}
+
+impl fmt::Display for Mistakes {
+    /// One a line, each with the file; at most twenty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.list.iter().take(SHOWN).enumerate() {
+            let line_end = if index == 0 { "" } else { "\n" };
+            let after_file = if mistake.place.is_some() { ":" } else { ": " };
+            write!(f, "{line_end}{}{after_file}{mistake}", self.file)?;
+        }
+        match self.list.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n{}: and {more} more", self.file),
+        }
+    }
+}
+
+impl std::error::Error for Mistakes {}

@@ -1,0 +1,56 @@
+//! Says why a child could not be started, and whether trying again later makes sense.
+
+use std::io;
+
+use phalanx_core::spawn::SpawnError;
+
+use super::super::ends::OpenFailed;
+
+/// Why a child could not be started, and whether trying again later makes sense.
+pub(super) struct Failure {
+    pub(super) reason: String,
+    pub(super) errno: Option<i32>,
+    pub(super) shortage: bool,
+}
+
+impl Failure {
+    pub(super) fn shortage(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), errno: None, shortage: true }
+    }
+
+    pub(super) fn malformed(reason: String) -> Self {
+        Self { reason, errno: None, shortage: false }
+    }
+}
+
+impl From<SpawnError> for Failure {
+    fn from(failure: SpawnError) -> Self {
+        Self { reason: failure.to_string(), errno: failure.error.raw_os_error(), shortage: failure.is_shortage() }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        SpawnError { step: phalanx_core::spawn::Step::Descriptors, error }.into()
+    }
+}
+
+impl From<OpenFailed> for Failure {
+    fn from(failed: OpenFailed) -> Self {
+        match failed {
+            // Whoever has a pty gives it back some day.
+            OpenFailed::Terminal(error) => {
+                let exhausted = error.source.kind() == io::ErrorKind::StorageFull;
+                let reason = error.to_string();
+                let failure = Self::from(error.source);
+                Self { reason, shortage: failure.shortage || exhausted, ..failure }
+            }
+            OpenFailed::Pipe(error) => error.into(),
+            OpenFailed::File { path, error } => {
+                let mut failure = Self::from(error);
+                failure.reason = format!("cannot open `{}` for it: {}", path.display(), failure.reason);
+                failure
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Starts children: opens what they read and write, registers them with the guardian, finds their program.
+
+use std::ffi::CString;
+use std::io;
+use std::time::Duration;
+
+use phalanx_core::guardian::{Guardian, Line};
+use phalanx_core::spawn::{Group, SpawnError};
+use phalanx_core::{Child, Interest, Reactor, Signal};
+
+use super::super::Hands;
+use super::super::ends::{Ends, OurSide};
+use super::super::keys::{Role, key};
+use super::failure::Failure;
+use super::stdin::StdinPipe;
+use super::{Children, Live};
+use crate::event::{Input, Stream};
+use crate::id::ProcessId;
+use crate::outcome::StartError;
+use crate::spec::{Environment, Launch};
+
+/// After a shortage, the next try comes at the latest after this.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+impl Children {
+    pub(super) fn spawn(&mut self, id: ProcessId, launch: &Launch, mut hands: Hands<'_>) {
+        match self.try_spawn(id, launch, hands.reactor) {
+            Ok(live) => {
+                let pid = live.child.pid();
+                self.descriptors.ours += live.descriptors;
+                self.live.insert(id, live);
+                hands.input(id, Input::Spawned { pid });
+                self.report_missing_streams(id, &mut hands);
+            }
+            Err(failure) => {
+                let reason = StartError { program: program_name(launch), reason: failure.reason, errno: failure.errno };
+                if failure.shortage {
+                    let level = if self.live.is_empty() && !std::mem::replace(&mut self.shortage_told, true) {
+                        log::Level::Warn
+                    } else {
+                        log::Level::Debug
+                    };
+                    log::log!(level, "{reason}; waiting for something to be given back");
+                    hands.input(id, Input::Shortage { retry_at: hands.now + RETRY_AFTER, reason });
+                } else {
+                    hands.input(id, Input::SpawnFailed(reason));
+                }
+            }
+        }
+    }
+
+    /// A stream that does not go to us is at its end from the start.
+    fn report_missing_streams(&self, id: ProcessId, hands: &mut Hands<'_>) {
+        let live = &self.live[&id];
+        for (stream, fd) in [(Stream::Stdout, &live.stdout), (Stream::Stderr, &live.stderr)] {
+            if fd.is_none() {
+                hands.input(id, Input::Eof(stream));
+            }
+        }
+    }
+
+    fn try_spawn(&mut self, id: ProcessId, launch: &Launch, reactor: &Reactor) -> Result<Live, Failure> {
+        if self.live.is_empty() {
+            // Alone, we try whatever the count says: it may be wrong.
+        } else if self.descriptors.ours + Ends::needed(launch) > self.descriptors.limit {
+            return Err(Failure::shortage("too many open files"));
+        }
+        let ends = Ends::open(launch)?;
+        let mut arguments = launch.c_arguments().map_err(Failure::malformed)?;
+        if let (Some(place), Some(path)) = (launch.diagnostics, ends.diagnostics_path()) {
+            arguments[place] = path;
+        }
+        ends.register(id, reactor)?;
+        let line = self.guardian_line();
+        let child = self.start(id, launch, &arguments, &ends, line.as_ref());
+        let child = match child {
+            Ok(child) => child,
+            Err(failure) => {
+                self.release_line(line);
+                return Err(failure.into());
+            }
+        };
+        if let Some(pidfd) = child.pidfd()
+            && let Err(error) = reactor.register(pidfd, key(id, Role::Exit), Interest::Readable)
+        {
+            let _ = child.signal_group(Signal::KILL);
+            self.release_line(line);
+            let _ = child.reap();
+            return Err(error.into());
+        }
+        let ours = ends.into_ours();
+        let descriptors = ours.count() + usize::from(child.pidfd().is_some());
+        let OurSide { stdin, stdout, stderr, diagnostics, diagnostics_writer, master } = ours;
+        Ok(Live {
+            child,
+            line,
+            stdout,
+            stderr,
+            diagnostics,
+            master,
+            diagnostics_writer,
+            stdin: stdin.map(StdinPipe::new),
+            exited: false,
+            descriptors,
+        })
+    }
+
+    fn start(
+        &mut self,
+        id: ProcessId,
+        launch: &Launch,
+        arguments: &[CString],
+        ends: &Ends,
+        line: Option<&Line>,
+    ) -> Result<Child, SpawnError> {
+        let name = arguments.first().map_or(c"", |name| name.as_c_str());
+        let directory = ends.directory();
+        let ours;
+        let environment = match &launch.environment {
+            Some(environment) => environment,
+            None => {
+                ours = Environment::inherited();
+                &ours
+            }
+        };
+        let registration =
+            self.guardian.as_ref().zip(line).map(|(guardian, line)| (guardian.registry(), line.offset()));
+        // What reports on its own doings is ssh, and what it leaves behind may be a connection that others share
+        // (ControlPersist): nobody is to hunt that.
+        let mark = launch.diagnostics.is_none().then(|| self.hunt.mark(id));
+        let group = if ends.slave().is_some() { Group::Session } else { Group::Own };
+        // A program may have moved since it was found: look once more before giving up.
+        for attempt in 0.. {
+            let program = self.programs.find(name)?;
+            let command = phalanx_core::spawn::Command {
+                program,
+                arguments,
+                environment: environment.variables(),
+                mark: mark.as_deref(),
+                directory,
+                terminal: ends.slave(),
+                ends: ends.childs(),
+                group,
+                outlives_us: false,
+                registration,
+            };
+            match self.spawner.spawn(&command) {
+                Err(failure) if attempt == 0 && failure.error.kind() == io::ErrorKind::NotFound => {
+                    self.programs.forget(name);
+                }
+                other => return other,
+            }
+        }
+        unreachable!("the second attempt returns")
+    }
+
+    /// A line in the registry of the guardian, which is started with the first child.
+    fn guardian_line(&mut self) -> Option<Line> {
+        if !std::mem::replace(&mut self.guardian_tried, true) {
+            match Guardian::start(&mut self.spawner) {
+                Ok(guardian) => self.guardian = Some(guardian),
+                Err(error) => log::warn!(
+                    "cannot start the guardian with /bin/sh, so grandchildren may outlive a SIGKILL of this program: {error}"
+                ),
+            }
+        }
+        let reserved = self.guardian.as_mut()?.reserve();
+        reserved.inspect_err(|error| log::warn!("cannot register a process group: {error}")).ok()
+    }
+
+    pub(super) fn release_line(&mut self, line: Option<Line>) {
+        if let (Some(guardian), Some(line)) = (&mut self.guardian, line) {
+            guardian.release(line);
+        }
+    }
+}
+
+fn program_name(launch: &Launch) -> String {
+    match launch.command.arguments() {
+        Ok(arguments) => arguments.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        Err(_) => launch.name(),
+    }
+}

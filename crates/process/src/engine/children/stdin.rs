@@ -1,0 +1,75 @@
+//! Writes to one stdin, a pipe or a terminal, as much as it takes.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use phalanx_core::pipe;
+
+use super::super::ends::Ours;
+
+/// How many writes one stdin may take in one turn.
+const WRITES_PER_TURN: usize = 16;
+
+pub(super) struct StdinPipe {
+    pub(super) end: Ours,
+    pub(super) queue: VecDeque<Arc<[u8]>>,
+    /// How much of the first of the queue has been written.
+    written: usize,
+    pub(super) registered: bool,
+    pub(super) close_when_empty: bool,
+    /// Whether the last byte written left a line unfinished, which matters to a terminal.
+    within_line: bool,
+}
+
+pub(super) enum Flushed {
+    /// It takes no more now; readiness will tell.
+    Blocked,
+    /// It would take more, but others want their turn.
+    More,
+    /// All is written, and something was.
+    Drained { something: bool },
+    /// It will never take more.
+    Failed,
+}
+
+impl StdinPipe {
+    pub(super) fn new(end: Ours) -> Self {
+        let queue = VecDeque::new();
+        Self { end, queue, written: 0, registered: false, close_when_empty: false, within_line: false }
+    }
+
+    /// Asks for the end. A pipe is closed once everything is written; a terminal is written its end-of-file character,
+    /// and once more if the first only completes a line.
+    pub(super) fn close(&mut self, master: Option<&OwnedFd>) {
+        if std::mem::replace(&mut self.close_when_empty, true) || !matches!(self.end, Ours::Terminal) {
+            return;
+        }
+        let last = self.queue.back().and_then(|bytes| bytes.last());
+        let within_line = last.map_or(self.within_line, |byte| *byte != b'\n');
+        let character = master.map(phalanx_core::pty::end_of_input);
+        match character {
+            Some(Ok(Some(end))) => self.queue.push_back(vec![end; 1 + usize::from(within_line)].into()),
+            Some(Err(error)) => log::warn!("cannot end the input of a terminal: {error}"),
+            Some(Ok(None)) | None => {}
+        }
+    }
+
+    pub(super) fn flush(&mut self, master: Option<&OwnedFd>) -> Flushed {
+        let something = !self.queue.is_empty();
+        for _ in 0..WRITES_PER_TURN {
+            let Some(first) = self.queue.front() else { return Flushed::Drained { something } };
+            match pipe::write(self.end.fd(master), &first[self.written..]) {
+                Ok(None) => return Flushed::Blocked,
+                Ok(Some(count)) => self.written += count,
+                Err(_) => return Flushed::Failed,
+            }
+            if self.written == first.len() {
+                self.within_line = first.last().map_or(self.within_line, |byte| *byte != b'\n');
+                self.queue.pop_front();
+                self.written = 0;
+            }
+        }
+        if self.queue.is_empty() { Flushed::Drained { something } } else { Flushed::More }
+    }
+}
