@@ -10,6 +10,7 @@ use phalanx_process::duration;
 use crate::connect::ConnectArgs;
 use crate::forward::ForwardArgs;
 use crate::hosts::HostArgs;
+use crate::play::PlayArgs;
 use crate::serial::SerialArgs;
 use crate::transfer::{GetArgs, PutArgs};
 use crate::work::WorkArgs;
@@ -30,6 +31,8 @@ pub(crate) enum Verb {
     Put(Box<PutArgs>),
     /// Copy files and directories from many hosts
     Get(Box<GetArgs>),
+    /// Play a plan: steps on many hosts, one after the other and at once
+    Play(Box<PlayArgs>),
     /// Show what runs recorded: as tables, JSON, JUnit XML, or a page with a timeline
     Report(crate::report::ReportArgs),
     /// Make a port here lead to a port behind a host
@@ -112,6 +115,7 @@ impl Args {
             Verb::Run(run) => run.work.verbosity(),
             Verb::Put(put) => put.transfer.work.verbosity(),
             Verb::Get(get) => get.transfer.work.verbosity(),
+            Verb::Play(play) => i16::from(play.verbose) - i16::from(play.quiet),
             Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
             Verb::Serial(serial) => i16::from(serial.verbose) - i16::from(serial.quiet),
             Verb::Report(_) | Verb::Nodeset { .. } => 0,

@@ -7,6 +7,7 @@ mod forward;
 mod hosts;
 mod logging;
 mod nodeset;
+mod play;
 mod report;
 mod run;
 mod serial;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         args::Verb::Run(typed) => run::run(&typed),
         args::Verb::Put(typed) => transfer::put(&typed),
         args::Verb::Get(typed) => transfer::get(&typed),
+        args::Verb::Play(typed) => play::run(&typed),
         args::Verb::Report(typed) => report::run(&typed),
         args::Verb::Forward(typed) => forward::run(&typed),
         args::Verb::Serial(typed) => serial::run(&typed),

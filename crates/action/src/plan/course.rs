@@ -78,6 +78,8 @@ pub enum Cause {
     Failure(Turn),
     /// The time of that one was over.
     Limit(Turn),
+    /// The block in the background that it is in was ended, with the one around that.
+    End,
     /// The plan was stopped from outside.
     Stop,
 }
@@ -385,9 +387,7 @@ impl Course {
         match (node.state, node.kind) {
             (State::Over(_) | State::Ending(_), _) => {}
             (State::Waiting, _) => {
-                // A block that is over has begun all that is in it; only a cause leaves something out.
-                let cause = cause.unwrap_or(Cause::Stop);
-                self.over(turn, Verdict::NotRun(cause));
+                self.over(turn, Verdict::NotRun(cause.unwrap_or(Cause::End)));
             }
             (State::Running | State::Ready, Kind::Single) => {
                 node.state = State::Ending(cause);
@@ -395,8 +395,7 @@ impl Course {
             }
             (State::Running | State::Ready, _) => {
                 node.state = State::Ending(cause);
-                // What is in it is not run, or ended, because it is: even if that is only the end of its own block.
-                self.close(turn, Some(cause.unwrap_or(Cause::Stop)));
+                self.close(turn, Some(cause.unwrap_or(Cause::End)));
             }
         }
     }
@@ -462,9 +461,9 @@ impl Node {
         match cause {
             Some(Cause::Limit(_)) if self.failed => Verdict::Failed,
             Some(Cause::Stop) => Verdict::Stopped(Cause::Stop),
+            None | Some(Cause::End) => Verdict::Ok,
             _ if self.background => Verdict::Ok,
             Some(cause) => Verdict::Stopped(cause),
-            None => Verdict::Ok,
         }
     }
 }

@@ -32,11 +32,12 @@ use phalanx_process::outcome::Finished;
 use phalanx_process::ssh::ConnectionParams;
 
 use self::member::{Member, Wishes};
+pub use self::member::Fault;
 pub use self::outline::{Line, outline};
 use self::recipe::{Ending, GRACE, Recipe};
 use self::sweeping::Sweeping;
 use self::tunnel::{Tidings, Tunnel};
-use super::course::{Cause, Course, Effect, Part, Turn, Verdict};
+use super::course::{Course, Effect, Part, Turn, Verdict};
 use super::model::{Plan, Processes, Step, Work};
 use crate::rollout::{Retry, Schedule, Step as Next};
 use crate::substitute::Lists;
@@ -91,7 +92,7 @@ pub enum Happening {
         /// Whether all is well with that.
         ok: bool,
         /// What was wrong with it, apart from its process.
-        fault: Option<String>,
+        fault: Option<Fault>,
         /// It was ended because its part was over: since its block is, or the plan was stopped.
         asked: bool,
         /// If it is tried again, how.
@@ -626,7 +627,7 @@ impl Player {
         let transfers = recipe.transfers().and_then(|transfers| transfers.fault(member, &finished));
         let one = &mut members[member];
         let fault = one.ended(step, transfers).filter(|_| !asked);
-        let ok = !asked && one.is_ok(step, recipe, &finished, fault.as_deref());
+        let ok = !asked && one.is_ok(step, recipe, &finished, fault.as_ref());
         let retry = schedule.ended(member, ok, now);
         *all_ok &= ok || retry.is_some();
         self.happenings.push_back(Happening::Ended { turn, member, finished, ok, fault, asked, retry });
@@ -770,7 +771,7 @@ impl Player {
         let ok = match verdict {
             Verdict::Ok => Some(true),
             Verdict::Failed => Some(false),
-            Verdict::Stopped(Cause::Failure(_) | Cause::Limit(_) | Cause::Stop) | Verdict::NotRun(_) => None,
+            Verdict::Stopped(_) | Verdict::NotRun(_) => None,
         };
         let Some(UnderWay::Sweep(sweeping)) = self.under_way.get_mut(&sweep) else { return };
         let tried = sweeping.tried(combination, ok).map_err(|error| error.to_string());

@@ -17,6 +17,17 @@ use phalanx_process::ssh::{RemoteEnd, remote_end};
 use super::recipe::Recipe;
 use crate::plan::model::{Processes, Send, Turn};
 
+/// What was wrong with a process, apart from how it ended; in words that follow its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It did not say what was expected of it.
+    Unmet(String),
+    /// What it said could not be written into its file.
+    OutputLost(String),
+    /// Its files did not get where they should.
+    Files(String),
+}
+
 /// One process of a step.
 #[derive(Default)]
 pub(super) struct Member {
@@ -31,7 +42,7 @@ pub(super) struct Member {
     /// When it is killed, if it has not ended by then.
     pub(super) kill_at: Option<Instant>,
     /// The first thing that went wrong with it, apart from its process.
-    fault: Option<String>,
+    fault: Option<Fault>,
     watch: Option<Watch>,
     talk: Option<Talk>,
     sinks: [Option<Sink>; 2],
@@ -117,8 +128,8 @@ impl Member {
         if let Some(sink) = &mut self.sinks[stream as usize]
             && let Err(error) = sink.file.write_all(bytes)
         {
-            let lost = format!("its output is lost: cannot write `{}`: {error}", sink.path.display());
-            self.fault.get_or_insert(lost);
+            let lost = format!("cannot write `{}`: {error}", sink.path.display());
+            self.fault.get_or_insert(Fault::OutputLost(lost));
         }
         if let Some(watch) = self.watch.as_mut().filter(|_| !self.ready) {
             let matcher = &mut watch.streams[stream as usize];
@@ -163,7 +174,8 @@ impl Member {
             if !self.ready && over(watch.until) {
                 let Watch { limit, expected, .. } = watch;
                 let seconds = limit.as_secs_f64();
-                self.fault.get_or_insert(format!("was not ready within {seconds} s: it did not say {expected}"));
+                let late = format!("was not ready within {seconds} s: it did not say {expected}");
+                self.fault.get_or_insert(Fault::Unmet(late));
                 watch.until = None;
                 wishes.kill = true;
             }
@@ -195,29 +207,30 @@ impl Member {
                 (self.ready, wishes.ready, wishes.done) = (true, true, true);
             }
             Some(outcome) => {
-                self.fault = Some(complaint(outcome));
+                self.fault = Some(Fault::Unmet(complaint(outcome)));
                 wishes.kill = true;
             }
         }
     }
 
     /// What was wrong with it, apart from its process, now that it has ended.
-    pub(super) fn ended(&mut self, step: &Processes, transfers: Option<String>) -> Option<String> {
+    pub(super) fn ended(&mut self, step: &Processes, transfers: Option<String>) -> Option<Fault> {
         self.id = None;
         self.sinks = [None, None];
         if let Some(talk) = self.talk.as_mut().filter(|talk| talk.dialogue.outcome().is_none()) {
             talk.dialogue.end_of_file();
             match talk.dialogue.outcome() {
                 Some(Outcome::Succeeded(_)) => self.ready = true,
-                Some(outcome) if !self.ending => drop(self.fault.get_or_insert(complaint(outcome))),
+                Some(outcome) if !self.ending => drop(self.fault.get_or_insert(Fault::Unmet(complaint(outcome)))),
                 _ => {}
             }
         }
         if !self.ready && !self.ending && let Some(ready) = &step.ready {
             let expected = needle_text(&ready.needle);
-            self.fault.get_or_insert(format!("ended before it was ready: it did not say {expected}"));
+            let early = format!("ended before it was ready: it did not say {expected}");
+            self.fault.get_or_insert(Fault::Unmet(early));
         }
-        transfers.or_else(|| self.fault.clone())
+        transfers.map(Fault::Files).or_else(|| self.fault.clone())
     }
 
     /// Whether all is well with a process that has ended so, by itself. The first that applies decides:
@@ -227,7 +240,7 @@ impl Member {
     /// 3. a serial line whose dialogue is over: yes, it was ended for that
     /// 4. the connection to its host failed or broke: no
     /// 5. its exit code is one of those that are fine: yes
-    pub(super) fn is_ok(&self, step: &Processes, recipe: &Recipe, finished: &Finished, fault: Option<&str>) -> bool {
+    pub(super) fn is_ok(&self, step: &Processes, recipe: &Recipe, finished: &Finished, fault: Option<&Fault>) -> bool {
         let outcome = &finished.outcome;
         if fault.is_some() || outcome.error.is_some() || outcome.timed_out {
             return false;

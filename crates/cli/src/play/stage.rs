@@ -1,0 +1,466 @@
+//! Shows a plan while it is played: a line for every step, the lines of its processes behind their hosts, and at the end
+//! what did not go well or was not run. Or all of it as JSON, and into a record.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use phalanx_action::plan::course::{Cause, Part, Turn, Verdict as Course};
+use phalanx_action::plan::model::OnFailure;
+use phalanx_action::plan::{Happening, Player};
+use phalanx_action::report::{Calendar, Layout, Report, Stats};
+use phalanx_nodeset::fold_names;
+use phalanx_process::Signal;
+use phalanx_process::date::Zone;
+use phalanx_process::duration::{self, Fraction};
+use phalanx_process::event::Stream;
+
+use super::Wanted;
+use super::act::Act;
+use super::events::Events;
+use crate::exit;
+use crate::run::Verdict;
+use crate::show::labels::Labels;
+use crate::show::record::{RecordError, RecordFile};
+use crate::show::screen::Screen;
+use crate::show::{BeginError, ShowError};
+
+/// How what comes is shown.
+enum Style {
+    Labels(Labels),
+    Json(Events),
+}
+
+/// Everything that is shown of a plan, and where.
+pub(super) struct Stage {
+    screen: Screen,
+    style: Style,
+    record: Option<(RecordFile, Events)>,
+    quiet: bool,
+    verbose: bool,
+    report: bool,
+    calendar: Calendar,
+    began: Instant,
+    acts: BTreeMap<Turn, Act>,
+    /// How many processes there were so far.
+    processes: usize,
+    /// Names of what was not begun.
+    not_run: HashMap<Turn, String>,
+    max_status: u8,
+}
+
+impl Stage {
+    pub(super) fn new(wanted: &Wanted<'_>) -> Result<Self, BeginError> {
+        let screen = Screen::new().map_err(BeginError::Thread)?;
+        let begin = |path| RecordFile::begin(path, Vec::new());
+        let record = wanted.record.map(begin).transpose().map_err(|error: RecordError| BeginError::from(error))?;
+        let style = match wanted.json {
+            true => Style::Json(Events::default()),
+            false => Style::Labels(Labels::new(wanted.label, screen.colours())),
+        };
+        Ok(Self {
+            screen,
+            style,
+            record: record.map(|file| (file, Events::default())),
+            quiet: wanted.quiet,
+            verbose: wanted.verbose,
+            report: wanted.report,
+            calendar: Calendar::now(),
+            began: Instant::now(),
+            acts: BTreeMap::new(),
+            processes: 0,
+            not_run: HashMap::new(),
+            max_status: exit::OK,
+        })
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), ShowError> {
+        if let Some((record, _)) = &mut self.record {
+            record.flush();
+        }
+        self.screen.flush()
+    }
+
+    pub(super) fn on_progress(&self, wake: impl Fn() + Send + 'static) {
+        self.screen.writer().on_progress(wake);
+    }
+
+    pub(super) fn is_congested(&self) -> bool {
+        self.screen.writer().is_congested()
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.screen.writer().is_drained()
+    }
+
+    /// The largest status of a process whose failure is not ignored.
+    pub(super) fn max_status(&self) -> u8 {
+        self.max_status
+    }
+
+    /// Whether all went well, and what was to be recorded was.
+    pub(super) fn is_ok(&self, player: &Player) -> bool {
+        let recorded = self.record.as_ref().is_none_or(|(record, _)| !record.is_incomplete());
+        recorded && player.course().verdict(Turn::PLAN) == Some(Course::Ok)
+    }
+
+    pub(super) fn show(&mut self, player: &Player, happening: Happening) -> Result<(), ShowError> {
+        match happening {
+            Happening::Begun { turn, members, command, remote } => {
+                let act = self.act(player, turn, (members, command, remote));
+                self.begun(turn, act, player)
+            }
+            Happening::Started { turn, member, attempt, pid } => self.started(turn, member, attempt, pid),
+            Happening::Output { turn, member, stream, bytes, shown } => {
+                self.output(turn, member, stream, &bytes, shown)
+            }
+            Happening::Ended { turn, member, finished, ok, fault, asked, retry } => {
+                let act = self.acts.get_mut(&turn).expect("it has begun");
+                let verdict = act.judge(&finished, ok, fault, asked);
+                act.ended(member, verdict.clone(), &finished, &self.calendar);
+                let counts = player.step(turn).is_none_or(|step| step.on_failure != OnFailure::Ignore);
+                if counts && retry.is_none() {
+                    self.max_status = self.max_status.max(verdict.status());
+                }
+                let again = retry.map(|retry| {
+                    let seconds = retry.pause.as_secs_f64();
+                    format!("; tried again in {seconds} s ({} of {})", retry.failed + 1, retry.attempts)
+                });
+                self.ended(turn, member, &verdict, &finished.outcome, again)
+            }
+            Happening::NotStarted { turn, member } => {
+                let act = self.acts.get_mut(&turn).expect("it has begun");
+                act.not_started(member);
+                self.event(turn, member, |events, key, act, to| {
+                    events.ended(turn, (key, &act.members[member]), &Verdict::NotStarted, None, to);
+                })
+            }
+            Happening::Ready { turn } => self.say(self.verbose, turn, "is ready"),
+            Happening::Note { turn, text } => self.say(!self.quiet, turn, &text),
+            Happening::Over { turn, verdict, reason } => self.over(player, turn, verdict, reason),
+            Happening::Signal(_) | Happening::Woken => Ok(()),
+        }
+    }
+
+    fn act(
+        &mut self,
+        player: &Player,
+        turn: Turn,
+        (members, command, remote): (std::sync::Arc<[String]>, String, bool),
+    ) -> Act {
+        let first = self.processes;
+        self.processes += members.len();
+        Act {
+            path: path(player, turn),
+            verdicts: vec![None; members.len()],
+            members,
+            command,
+            remote,
+            background: player.step(turn).is_some_and(|step| step.background),
+            first,
+            stats: Stats::default(),
+            verdict: None,
+            reason: None,
+        }
+    }
+
+    fn begun(&mut self, turn: Turn, act: Act, player: &Player) -> Result<(), ShowError> {
+        if !is_block(player, turn) {
+            if let Some((record, _)) = &mut self.record {
+                record.append(|to| Events::step(turn, &act, to));
+            }
+            if let Style::Json(_) = self.style {
+                self.screen.write_stdout(|to| Events::step(turn, &act, to))?;
+            }
+        }
+        let mut text = act.path.clone();
+        if !act.members.is_empty() {
+            text += &format!(" ({})", fold_names(act.members.iter()));
+        }
+        if act.background {
+            text += ", in the background";
+        }
+        self.acts.insert(turn, act);
+        let shown = !self.quiet && matches!(self.style, Style::Labels(_));
+        if shown { self.message(&text) } else { Ok(()) }
+    }
+
+    fn started(&mut self, turn: Turn, member: usize, attempt: u32, pid: u32) -> Result<(), ShowError> {
+        self.event(turn, member, |_, _, act, to| Events::started(turn, &act.members[member], pid, to))?;
+        let name = self.acts[&turn].members[member].clone();
+        let again = if attempt > 1 { format!(", for the {attempt}. time") } else { String::new() };
+        self.say(self.verbose, turn, &format!("{name}: started, pid {pid}{again}"))
+    }
+
+    fn output(
+        &mut self,
+        turn: Turn,
+        member: usize,
+        stream: Stream,
+        bytes: &[u8],
+        shown: bool,
+    ) -> Result<(), ShowError> {
+        self.event(turn, member, |events, key, act, to| {
+            events.output(turn, (key, &act.members[member]), stream, bytes, to);
+        })?;
+        let act = &self.acts[&turn];
+        match &mut self.style {
+            Style::Labels(labels) if shown => {
+                labels.output(act.first + member, &act.members[member], stream, bytes, &mut self.screen)
+            }
+            Style::Labels(_) | Style::Json(_) => Ok(()),
+        }
+    }
+
+    fn ended(
+        &mut self,
+        turn: Turn,
+        member: usize,
+        verdict: &Verdict,
+        outcome: &phalanx_process::outcome::Outcome,
+        again: Option<String>,
+    ) -> Result<(), ShowError> {
+        self.event(turn, member, |events, key, act, to| {
+            events.ended(turn, (key, &act.members[member]), verdict, Some(outcome), to);
+        })?;
+        let act = &self.acts[&turn];
+        let name = act.members[member].clone();
+        if let Style::Labels(labels) = &mut self.style {
+            labels.end(act.first + member, &name, &mut self.screen)?;
+        }
+        // Who was stopped with all the others is told of with all the others.
+        let told = !verdict.is_ok() && *verdict != Verdict::Interrupted && !self.quiet;
+        let text = format!("{name}: {}{}", verdict.sentence(), again.unwrap_or_default());
+        self.say(told || self.verbose, turn, &text)
+    }
+
+    fn over(&mut self, player: &Player, turn: Turn, verdict: Course, reason: Option<String>) -> Result<(), ShowError> {
+        if turn == Turn::PLAN {
+            return Ok(());
+        }
+        if let Course::NotRun(cause) = verdict {
+            let (path, why) = (path(player, turn), self.why(player, cause));
+            let message = format!("not run, {why}");
+            if let Some((record, _)) = &mut self.record {
+                record.append(|to| Events::skipped(turn, &path, &message, to));
+            }
+            if let Style::Json(_) = self.style {
+                self.screen.write_stdout(|to| Events::skipped(turn, &path, &message, to))?;
+            }
+            self.not_run.insert(turn, message);
+            return Ok(());
+        }
+        let text = reason.clone();
+        let Some(act) = self.acts.get_mut(&turn) else { return Ok(()) };
+        (act.verdict, act.reason) = (Some(verdict), reason);
+        let act = &self.acts[&turn];
+        if !is_block(player, turn) {
+            let ok = verdict.is_ok();
+            if let Some((record, _)) = &mut self.record {
+                record.append(|to| Events::over(turn, act, ok, to));
+            }
+            if let Style::Json(_) = self.style {
+                self.screen.write_stdout(|to| Events::over(turn, act, ok, to))?;
+            }
+        }
+        match text {
+            Some(text) => self.say(!self.quiet, turn, &text),
+            None => Ok(()),
+        }
+    }
+
+    /// An event of a process, for those who want events.
+    fn event(
+        &mut self,
+        turn: Turn,
+        member: usize,
+        write: impl Fn(&mut Events, usize, &Act, &mut Vec<u8>),
+    ) -> Result<(), ShowError> {
+        let act = &self.acts[&turn];
+        let key = act.first + member;
+        if let Some((record, events)) = &mut self.record {
+            record.append(|to| write(events, key, act, to));
+        }
+        match &mut self.style {
+            Style::Json(events) => self.screen.write_stdout(|to| write(events, key, act, to)),
+            Style::Labels(_) => Ok(()),
+        }
+    }
+
+    /// A line about a step, on stderr.
+    fn say(&mut self, wanted: bool, turn: Turn, text: &str) -> Result<(), ShowError> {
+        if !wanted || matches!(self.style, Style::Json(_)) {
+            return Ok(());
+        }
+        let path = self.acts.get(&turn).map(|act| act.path.clone()).unwrap_or_default();
+        self.message(&format!("{path}: {text}"))
+    }
+
+    fn message(&mut self, text: &str) -> Result<(), ShowError> {
+        if let Style::Labels(labels) = &mut self.style {
+            labels.close_line(Stream::Stderr, &mut self.screen)?;
+        }
+        self.screen.message(text)
+    }
+
+    /// The plan is being stopped: says who is still running.
+    pub(super) fn stopping(&mut self, signal: Signal, player: &Player) {
+        let text = format!("{signal}: ending {}; once more to kill at once", self.who_runs(player));
+        self.warn(&text);
+    }
+
+    /// The plan is being stopped the hard way.
+    pub(super) fn killing(&mut self, player: &Player) {
+        let text = format!("killing {}", self.who_runs(player));
+        self.warn(&text);
+    }
+
+    fn warn(&mut self, text: &str) {
+        // The plan is being stopped anyway; there is nobody else to tell.
+        if let Err(error) = self.message(text) {
+            log::debug!("{error}");
+        }
+    }
+
+    fn who_runs(&self, player: &Player) -> String {
+        let mut steps: BTreeMap<Turn, Vec<&String>> = BTreeMap::new();
+        for (turn, member) in player.running() {
+            if let Some(act) = self.acts.get(&turn) {
+                steps.entry(turn).or_default().push(&act.members[member]);
+            }
+        }
+        let text = |(turn, members): (Turn, Vec<&String>)| format!("{} ({})", self.acts[&turn].path, fold_names(members));
+        let steps: Vec<String> = steps.into_iter().map(text).collect();
+        if steps.is_empty() { "the plan".to_owned() } else { steps.join(", ") }
+    }
+
+    fn why(&self, player: &Player, cause: Cause) -> String {
+        match cause {
+            Cause::Failure(turn) => format!("since `{}` failed", path(player, turn)),
+            Cause::Limit(turn) => format!("since the time of `{}` was over", path(player, turn)),
+            Cause::End => "since its block in the background was ended".to_owned(),
+            Cause::Stop => "since the plan was stopped".to_owned(),
+        }
+    }
+
+    /// All that is shown when everything is over.
+    pub(super) fn conclude(&mut self, player: &Player, status: u8) -> Result<(), ShowError> {
+        let turns = self.told(player);
+        let failed = turns.iter().filter(|(_, ok, _)| !ok).count();
+        let ok = turns.len() - failed;
+        if let Some((record, _)) = &mut self.record {
+            record.append(|to| Events::summary(ok, failed, status, to));
+            record.flush();
+        }
+        match self.style {
+            Style::Json(_) => self.screen.write_stdout(|to| Events::summary(ok, failed, status, to))?,
+            Style::Labels(_) if self.quiet => {}
+            Style::Labels(_) => self.tell_the_end(player, &turns)?,
+        }
+        if self.report {
+            self.show_report(player)?;
+        }
+        self.screen.flush()
+    }
+
+    /// Every step that is no block, whether it went well, and what to say of it if that is worth a line.
+    fn told(&self, player: &Player) -> Vec<(Turn, bool, Option<String>)> {
+        let mut told = Vec::new();
+        self.collect(player, Turn::PLAN, &mut told);
+        told
+    }
+
+    fn collect(&self, player: &Player, block: Turn, told: &mut Vec<(Turn, bool, Option<String>)>) {
+        for turn in player.course().parts(block) {
+            let place = || player.step(*turn).map(|step| format!(" (line {})", step.place.line)).unwrap_or_default();
+            if let Some(message) = self.not_run.get(turn) {
+                let expected = player.course().verdict(*turn) == Some(Course::NotRun(Cause::End));
+                told.push((*turn, expected, Some(format!("{}{}: {message}", path(player, *turn), place()))));
+                continue;
+            }
+            if is_block(player, *turn) {
+                self.collect(player, *turn, told);
+                if let Some(reason) = self.acts.get(turn).and_then(|act| act.reason.as_ref()) {
+                    told.push((*turn, false, Some(format!("{}{}: {reason}", path(player, *turn), place()))));
+                }
+                continue;
+            }
+            let Some(act) = self.acts.get(turn) else { continue };
+            let ok = act.verdict.is_some_and(Course::is_ok);
+            let what = || {
+                let mut what = match act.verdict {
+                    Some(Course::Stopped(cause)) => vec![format!("ended, {}", self.why(player, cause))],
+                    _ => act.troubles(),
+                };
+                what.extend(act.reason.clone());
+                let ignored = player.step(*turn).is_some_and(|step| step.on_failure == OnFailure::Ignore);
+                let ignored = if ignored { " (ignored)" } else { "" };
+                format!("{}{}: {}{ignored}", act.path, place(), what.join("; "))
+            };
+            told.push((*turn, ok, (!ok).then(what)));
+        }
+    }
+
+    fn tell_the_end(&mut self, player: &Player, turns: &[(Turn, bool, Option<String>)]) -> Result<(), ShowError> {
+        let time = duration::format(self.began.elapsed(), Fraction::None);
+        let trouble: Vec<&String> = turns.iter().filter(|(_, ok, _)| !ok).filter_map(|(.., text)| text.as_ref()).collect();
+        let not_run = turns.iter().filter(|(turn, ok, _)| !ok && self.not_run.contains_key(turn)).count();
+        let name = player.plan().name.clone();
+        let all = turns.len();
+        let good = turns.iter().filter(|(_, ok, _)| *ok).count();
+        let verdict = match player.course().verdict(Turn::PLAN) {
+            Some(Course::Ok) => "done",
+            Some(Course::Stopped(_)) => "stopped",
+            _ => "failed",
+        };
+        let mut text = format!("{name}: {verdict} in {time}: {good} of {all} steps ok");
+        let failed = all - good - not_run;
+        if failed > 0 {
+            text += &format!(", {failed} not ok");
+        }
+        if not_run > 0 {
+            text += &format!(", {not_run} not run");
+        }
+        let lines: Vec<String> = trouble.into_iter().map(|line| format!("  {line}")).collect();
+        self.message(&text)?;
+        lines.iter().try_for_each(|line| self.message(line))
+    }
+
+    /// On stdout, except beside JSON, which others read.
+    fn show_report(&mut self, player: &Player) -> Result<(), ShowError> {
+        let mut report = Report::new(&player.plan().name);
+        for turn in player.course().parts(Turn::PLAN) {
+            report.add(self.stats(player, *turn));
+        }
+        let layout = if self.screen.columns() >= 157 { Layout::Wide } else { Layout::Narrow };
+        let text = report.to_text(layout, false, &Zone::system());
+        match self.style {
+            Style::Json(_) => self.screen.stderr(text.as_bytes()),
+            Style::Labels(_) => self.screen.stdout(text.as_bytes()),
+        }
+    }
+
+    fn stats(&self, player: &Player, turn: Turn) -> Stats {
+        let name = player.title(turn);
+        let parts = player.course().parts(turn);
+        if parts.is_empty() {
+            let own = self.acts.get(&turn).map(|act| act.stats.clone()).unwrap_or_default();
+            return Stats { name, ..own };
+        }
+        Stats::sum(&name, parts.iter().map(|part| self.stats(player, *part)).collect())
+    }
+}
+
+/// What a turn is called, with the blocks it is in.
+fn path(player: &Player, turn: Turn) -> String {
+    let turns = std::iter::successors(Some(turn), |turn| player.course().parent(*turn));
+    let mut titles: Vec<String> = turns.filter(|turn| *turn != Turn::PLAN).map(|turn| player.title(turn)).collect();
+    titles.reverse();
+    titles.join(" / ")
+}
+
+fn is_block(player: &Player, turn: Turn) -> bool {
+    match player.course().part(turn) {
+        Part::Plan | Part::Pass(_) => true,
+        Part::Step(_) => player.step(turn).is_some_and(phalanx_action::plan::model::Step::is_block),
+    }
+}
