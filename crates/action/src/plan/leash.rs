@@ -8,6 +8,7 @@
 //! * The command is interpreted by the shell of the user, as without this. It runs in the foreground, for a shell has
 //!   its background jobs ignore SIGINT.
 //! * The outer shell takes note of the signal, by a trap that its children do not inherit, and hands on the exit status.
+//!   What it has to say itself about a command that was killed is for nobody.
 //! * After an end of its own, what the command has left running goes on, as it always does with ssh.
 //! * What made a session of its own (`setsid`) is out of reach.
 //!

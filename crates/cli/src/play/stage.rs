@@ -116,7 +116,9 @@ impl Stage {
             Happening::Ended { turn, member, finished, ok, fault, asked, retry } => {
                 let act = self.acts.get_mut(&turn).expect("it has begun");
                 let verdict = act.judge(&finished, ok, fault, asked);
-                act.ended(member, verdict.clone(), &finished, &self.calendar);
+                if retry.is_none() {
+                    act.ended(member, verdict.clone(), &finished, &self.calendar);
+                }
                 let counts = player.step(turn).is_none_or(|step| step.on_failure != OnFailure::Ignore);
                 if counts && retry.is_none() {
                     self.max_status = self.max_status.max(verdict.status());
@@ -125,7 +127,7 @@ impl Stage {
                     let seconds = retry.pause.as_secs_f64();
                     format!("; tried again in {seconds} s ({} of {})", retry.failed + 1, retry.attempts)
                 });
-                self.ended(turn, member, &verdict, &finished.outcome, again)
+                self.ended(turn, member, &verdict, &finished.outcome, (counts, again))
             }
             Happening::NotStarted { turn, member } => {
                 let act = self.acts.get_mut(&turn).expect("it has begun");
@@ -217,7 +219,7 @@ impl Stage {
         member: usize,
         verdict: &Verdict,
         outcome: &phalanx_process::outcome::Outcome,
-        again: Option<String>,
+        (counts, again): (bool, Option<String>),
     ) -> Result<(), ShowError> {
         self.event(turn, member, |events, key, act, to| {
             events.ended(turn, (key, &act.members[member]), verdict, Some(outcome), to);
@@ -228,7 +230,7 @@ impl Stage {
             labels.end(act.first + member, &name, &mut self.screen)?;
         }
         // Who was stopped with all the others is told of with all the others.
-        let told = !verdict.is_ok() && *verdict != Verdict::Interrupted && !self.quiet;
+        let told = !verdict.is_ok() && *verdict != Verdict::Interrupted && counts && !self.quiet;
         let text = format!("{name}: {}{}", verdict.sentence(), again.unwrap_or_default());
         self.say(told || self.verbose, turn, &text)
     }

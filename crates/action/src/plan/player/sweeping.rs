@@ -32,7 +32,8 @@ impl Sweeping {
                 let queue = Queue::open(directory)?;
                 queue.set(sweep.combinations.iter().cloned())?;
                 let stats = queue.stats()?;
-                said = (stats.done + stats.skipped + stats.in_progress > 0).then(|| stats.to_string());
+                // When nothing is left to do, that is said at the end.
+                said = (stats.remaining > 0 && stats.remaining < stats.total).then(|| stats.to_string());
                 Source::Queue(queue)
             }
         };
