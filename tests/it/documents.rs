@@ -108,3 +108,11 @@ fn the_document_of_the_command_line_has_the_help_texts_of_the_program() {
     let blessed = help::with_help(&document, &texts).unwrap_or_else(|sentence| panic!("{sentence}"));
     assert!(blessed == document, "the help has changed: cargo xtask bless writes it into {}", help::DOCUMENT);
 }
+
+#[test]
+fn the_document_of_the_configuration_has_the_keys_of_the_program() {
+    let document = fs::read_to_string(root().join(help::KEYS_DOCUMENT)).expect("there is a document of them");
+    let keys = help::keys(phalanx()).unwrap_or_else(|sentence| panic!("{sentence}"));
+    let blessed = help::with_keys(&document, &keys).unwrap_or_else(|sentence| panic!("{sentence}"));
+    assert!(blessed == document, "the keys have changed: cargo xtask bless writes them into {}", help::KEYS_DOCUMENT);
+}

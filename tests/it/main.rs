@@ -1,7 +1,9 @@
 //! What a user would notice if it broke, and what keeps the house in order. One binary, a module per subject.
 
+mod actions;
 mod cable;
 mod children;
+mod config;
 mod documents;
 mod fleet;
 mod forward;
@@ -13,6 +15,7 @@ mod record_page;
 mod record_report;
 mod run;
 mod run_hosts;
+mod run_rollout;
 mod run_ssh;
 mod run_stop;
 mod serial;

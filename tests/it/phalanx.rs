@@ -56,7 +56,8 @@ impl Phalanx {
         use std::sync::atomic::{AtomicUsize, Ordering};
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        command.env(MARK, &mark).env_remove("RUST_LOG").stdin(Stdio::null());
+        // The configuration of whoever runs the tests is no business of theirs.
+        command.env(MARK, &mark).env_remove("RUST_LOG").env("PHALANX_CONFIG", "/dev/null").stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command, mark }
     }

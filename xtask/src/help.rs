@@ -1,4 +1,5 @@
-//! `cargo xtask bless`: the help texts of `phalanx` in `docs/cli.md`, kept as the program says them.
+//! `cargo xtask bless`: the help texts of `phalanx` in `docs/cli.md`, and the keys of its configuration in
+//! `docs/configuration.md`, kept as the program says them.
 //!
 //! The document has a heading ``## `phalanx VERB` `` for each verb, and below it a fenced block marked `text`, which is what
 //! is rewritten; the prose around it is left alone. A test compares without writing.
@@ -11,6 +12,8 @@ use crate::step::{binaries, cargo, root};
 
 /// Where the help texts are, below the root.
 pub const DOCUMENT: &str = "docs/cli.md";
+/// Where the keys of the configuration are, below the root.
+pub const KEYS_DOCUMENT: &str = "docs/configuration.md";
 
 /// `cargo xtask bless`.
 pub fn run(_: &[String]) -> ExitCode {
@@ -28,10 +31,33 @@ fn bless() -> Result<(), String> {
     if !built.is_ok_and(|status| status.success()) {
         return Err("phalanx does not compile".into());
     }
-    let path = root().join(DOCUMENT);
-    let document = fs::read_to_string(&path).map_err(|error| format!("cannot read {DOCUMENT}: {error}"))?;
-    let blessed = with_help(&document, &help_texts(&binaries().join("phalanx"))?)?;
-    fs::write(&path, blessed).map_err(|error| format!("cannot write {DOCUMENT}: {error}"))
+    let phalanx = binaries().join("phalanx");
+    let (helps, keys) = (help_texts(&phalanx)?, keys(&phalanx)?);
+    rewrite(DOCUMENT, |document| with_help(document, &helps))?;
+    rewrite(KEYS_DOCUMENT, |document| with_keys(document, &keys))
+}
+
+fn rewrite(name: &str, blessed: impl FnOnce(&str) -> Result<String, String>) -> Result<(), String> {
+    let path = root().join(name);
+    let document = fs::read_to_string(&path).map_err(|error| format!("cannot read {name}: {error}"))?;
+    fs::write(&path, blessed(&document)?).map_err(|error| format!("cannot write {name}: {error}"))
+}
+
+/// Every key of the configuration, as `phalanx config --keys` shows them.
+///
+/// # Errors
+/// When the program cannot be started, or fails.
+pub fn keys(phalanx: &Path) -> Result<String, String> {
+    said(phalanx, &["config", "--keys"])
+}
+
+/// The document with the given keys in their block.
+///
+/// # Errors
+/// When it has no such block.
+pub fn with_keys(document: &str, keys: &str) -> Result<String, String> {
+    with_block(document, "## Every key\n", "toml", keys)
+        .ok_or_else(|| format!("{KEYS_DOCUMENT} needs a heading «## Every key» and below it a block marked toml"))
 }
 
 /// A verb of `phalanx`, and what it says about itself.
@@ -74,22 +100,26 @@ fn said(phalanx: &Path, arguments: &[&str]) -> Result<String, String> {
 /// When a verb has no heading, or no block below it.
 pub fn with_help(document: &str, texts: &[Help]) -> Result<String, String> {
     texts.iter().try_fold(document.to_owned(), |document, help| {
-        let block = block_below(&document, &format!("## `phalanx {}`\n", help.verb));
-        let (begin, end) = block.ok_or_else(|| {
+        with_block(&document, &format!("## `phalanx {}`\n", help.verb), "text", &help.text).ok_or_else(|| {
             format!("{DOCUMENT} needs a heading «## `phalanx {}`» and below it a block marked text", help.verb)
-        })?;
-        Ok(format!("{}{}{}", &document[..begin], help.text, &document[end..]))
+        })
     })
 }
 
-/// Where the inside of the first `text` block below a heading begins and ends.
-fn block_below(document: &str, heading: &str) -> Option<(usize, usize)> {
+fn with_block(document: &str, heading: &str, kind: &str, text: &str) -> Option<String> {
+    let (begin, end) = block_below(document, heading, kind)?;
+    Some(format!("{}{text}{}", &document[..begin], &document[end..]))
+}
+
+/// Where the inside of the first block of this kind below a heading begins and ends.
+fn block_below(document: &str, heading: &str, kind: &str) -> Option<(usize, usize)> {
     let below = if document.starts_with(heading) { 0 } else { document.find(&format!("\n{heading}"))? + 1 };
     let section = below + heading.len();
     // From the end of the heading's own line, which the next heading may follow at once.
     let end_of_section =
         document[section - 1..].find("\n## ").map_or(document.len(), |at| (section - 1 + at).max(section));
-    let begin = section + document[section..end_of_section].find("```text\n")? + "```text\n".len();
+    let fence = format!("```{kind}\n");
+    let begin = section + document[section..end_of_section].find(&fence)? + fence.len();
     Some((begin, begin + document[begin..].find("```")?))
 }
 

@@ -1,91 +1,90 @@
-//! Many processes as one thing: started within a fan-out, waited for, killed and judged together.
+//! Many processes as one thing: started within a rollout, waited for, killed and judged together.
+//!
+//! An [`Action`] is a handle to some [`Work`]: a row of processes, or actions side by side ([`Parallel`]) or one after
+//! the other ([`Sequential`]), or something of one's own.
+//!
+//! ```text
+//!                 start                    all is over               handlers of the end have heard it
+//!  idle ──────────────────────▶ started ─────────────────▶ … ───────────────────────────────────────▶ ended
+//!   ▲  handlers of the start hear   │ kill: nobody more starts, who runs is ended                        │
+//!   │  it before any process does   └───────────────────────────▶ …                                      │
+//!   └────────────────────────────────────────── reset ───────────────────────────────────────────────────┘
+//! ```
+
+mod composite;
+mod events;
+mod phase;
+mod row;
+mod scope;
+mod waiting;
+mod work;
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
-use phalanx_process::handler::Context;
-use phalanx_process::process::ProcessesFailed;
-use phalanx_process::spec::{Output, Stdin};
-use phalanx_process::{Process, Spec};
+use phalanx_process::event::{Event, Kill, Notice, Stream};
+use phalanx_process::expect::{InvalidNeedle, Verdict};
+use phalanx_process::handler::{Context, Handler};
+use phalanx_process::id::HandlerId;
+use phalanx_process::process::{IntoExpect, ProcessesFailed, expect_all};
+use phalanx_process::stats::Stats;
+use phalanx_process::watch::Limit;
 
-use crate::crew::{CallOff, Crew};
-use crate::fanout::Fanout;
-use crate::report::Stats;
+pub use self::composite::{AfterFailure, Parallel, Sequential};
+pub use self::events::Events;
+use self::phase::{Phase, Stage};
+pub use self::row::Preparation;
+use self::row::Row;
+pub use self::scope::Scoped;
+pub use self::waiting::{filter_bad_hosts, wait_all, wait_any};
+pub use self::work::{Over, Work};
+use crate::rollout::Rollout;
 
 /// Processes that belong together. Cloning gives another handle to the same action.
 ///
 /// The processes exist from the beginning, in the order of their hosts, so that handlers can be given to them before
-/// the start. Made by [`crate::remote::Remote`] and [`crate::local::Local`].
+/// the start; they stay the same when it is reset and started again. Made by [`crate::remote::Remote`],
+/// [`crate::local::Local`], [`crate::files`], and of other actions by [`Parallel`] and [`Sequential`].
 #[derive(Clone)]
 pub struct Action {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    name: String,
+    work: Arc<dyn Work>,
     processes: Vec<Process>,
-    fanout: usize,
     conductor: Conductor,
-    call_off: CallOff,
     phase: Arc<Phase>,
-    preparation: Option<Arc<dyn Preparation>>,
+    settings: Mutex<Settings>,
 }
 
-/// Makes processes ready at the moment they start: for what should not be held before its turn, such as descriptors.
-pub trait Preparation: Send + Sync {
-    /// What the process at `index` is to be, now that it is about to start. Called by a handler: it must not wait.
-    fn prepare(&self, index: usize) -> Spec;
-    /// Waits until what was made for the processes is gone, now that all have ended.
-    fn settle(&self);
+struct Settings {
+    name: Arc<str>,
+    expect_timeout: Option<Duration>,
+    on_start: Vec<HandlerId>,
+    on_end: Vec<HandlerId>,
+    on_reset: Vec<HandlerId>,
 }
 
-#[derive(Default)]
-struct Phase {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum State {
-    #[default]
-    Idle,
-    Started,
-    Ended,
-}
-
-impl Phase {
-    fn get(&self) -> State {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, state: State) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-        self.changed.notify_all();
-    }
-
-    fn wait_ended(&self, deadline: Option<Instant>) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = |state: &mut State| *state != State::Ended;
-        match deadline {
-            None => drop(self.changed.wait_while(state, running).unwrap_or_else(PoisonError::into_inner)),
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                drop(self.changed.wait_timeout_while(state, left, running).unwrap_or_else(PoisonError::into_inner));
-            }
-        }
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let settings = self.settings.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let handlers = settings.on_start.iter().chain(&settings.on_end).chain(&settings.on_reset);
+        handlers.for_each(|handler| self.conductor.disown(*handler));
     }
 }
-
-/// How many processes of an action run at once, unless told otherwise.
-pub const DEFAULT_FANOUT: usize = 64;
 
 impl Action {
-    /// An action of these processes, to be run by `conductor`, at most `fanout` at once (zero: all).
+    /// An action of these processes, to be run by `conductor`.
     #[must_use]
-    pub fn new(name: impl Into<String>, processes: Vec<Process>, fanout: usize, conductor: &Conductor) -> Self {
-        Self::build(name.into(), processes, fanout, conductor, None)
+    pub fn new(name: impl Into<String>, processes: Vec<Process>, rollout: Rollout, conductor: &Conductor) -> Self {
+        Self::of(name, Arc::new(Row::new(processes, rollout, conductor, None)), conductor)
     }
 
     /// As [`Action::new`], of processes that are described when their turn comes.
@@ -93,63 +92,131 @@ impl Action {
     pub fn prepared(
         name: impl Into<String>,
         processes: Vec<Process>,
-        fanout: usize,
+        rollout: Rollout,
         conductor: &Conductor,
         preparation: Arc<dyn Preparation>,
     ) -> Self {
-        Self::build(name.into(), processes, fanout, conductor, Some(preparation))
+        Self::of(name, Arc::new(Row::new(processes, rollout, conductor, Some(preparation))), conductor)
     }
 
-    fn build(
-        name: String,
-        processes: Vec<Process>,
-        fanout: usize,
-        conductor: &Conductor,
-        preparation: Option<Arc<dyn Preparation>>,
-    ) -> Self {
+    /// An action that does this work, on the thread of `conductor`.
+    #[must_use]
+    pub fn of(name: impl Into<String>, work: Arc<dyn Work>, conductor: &Conductor) -> Self {
+        let settings = Settings {
+            name: name.into().into(),
+            expect_timeout: None,
+            on_start: Vec::new(),
+            on_end: Vec::new(),
+            on_reset: Vec::new(),
+        };
         let inner = Inner {
-            name,
-            processes,
-            fanout,
+            processes: work.processes(),
+            work,
             conductor: conductor.clone(),
-            call_off: CallOff::default(),
             phase: Arc::default(),
-            preparation,
+            settings: Mutex::new(settings),
         };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Its name in reports.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.inner.name
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.inner.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its processes, in the order of their hosts.
+    fn conductor(&self) -> &Conductor {
+        &self.inner.conductor
+    }
+
+    fn work(&self) -> &dyn Work {
+        &*self.inner.work
+    }
+
+    /// Its name in reports.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.settings().name)
+    }
+
+    /// What to call it in reports.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.settings().name = name.into().into();
+        self
+    }
+
+    /// How long [`Action::expect`] waits; unless set, as long as each process says.
+    #[must_use]
+    pub fn default_expect_timeout(self, timeout: Option<Duration>) -> Self {
+        self.settings().expect_timeout = timeout;
+        self
+    }
+
+    /// Its processes, in the order of their hosts; of actions of actions, in the order of those.
     #[must_use]
     pub fn processes(&self) -> &[Process] {
         &self.inner.processes
     }
 
-    /// Starts its processes as the fan-out allows, and returns at once.
+    /// Calls back when it starts, before any of its processes does.
+    #[must_use]
+    pub fn on_start(self, callback: impl FnMut(&mut Context<'_>, &Action) + Send + 'static) -> Self {
+        let handler = self.attach(callback);
+        self.settings().on_start.push(handler);
+        self
+    }
+
+    /// Calls back when all its processes have ended, before anybody who waits for it goes on.
+    #[must_use]
+    pub fn on_end(self, callback: impl FnMut(&mut Context<'_>, &Action) + Send + 'static) -> Self {
+        let handler = self.attach(callback);
+        self.settings().on_end.push(handler);
+        self
+    }
+
+    /// Calls back when it is reset.
+    #[must_use]
+    pub fn on_reset(self, callback: impl FnMut(&mut Context<'_>, &Action) + Send + 'static) -> Self {
+        let handler = self.attach(callback);
+        self.settings().on_reset.push(handler);
+        self
+    }
+
+    /// Callbacks are handlers like all others: they run on the conductor's thread, may wait for nothing, and may panic.
+    fn attach(&self, callback: impl FnMut(&mut Context<'_>, &Action) + Send + 'static) -> HandlerId {
+        self.conductor().attach(Callback { action: Arc::downgrade(&self.inner), callback })
+    }
+
+    /// Starts its processes as the rollout says, and returns at once.
     ///
     /// # Panics
-    /// When it was started before.
+    /// When it was started before, and not [reset](Action::reset).
     #[must_use = "the handle is how you hear of it; call `drop` if you do not care"]
     pub fn start(self) -> Self {
-        assert!(self.inner.phase.get() == State::Idle, "an action may be started only once");
-        self.inner.phase.set(State::Started);
-        let processes = self.inner.processes.clone();
-        let fanout = Fanout::new(processes.len(), self.inner.fanout);
-        let phase = Arc::clone(&self.inner.phase);
-        let preparation = self.inner.preparation.clone();
-        let start = move |context: &mut Context<'_>, member: usize| match &preparation {
-            None => processes[member].start_within(context),
-            Some(preparation) => start_prepared(&processes[member], preparation.prepare(member), context),
-        };
-        let over = move || phase.set(State::Ended);
-        self.inner.conductor.attach(Crew::new(fanout, self.inner.call_off.clone(), start, over));
+        assert!(self.begin(), "an action may be started only once; reset it to start it again");
         self
+    }
+
+    /// Starts it unless that was done; whether it was done now.
+    fn begin(&self) -> bool {
+        let begins = self.inner.phase.begin();
+        if begins {
+            let handlers = self.settings().on_start.clone();
+            handlers.into_iter().for_each(|handler| self.conductor().call(handler));
+            let usher = self.conductor().attach(Usher { action: self.clone(), has_begun: false });
+            self.conductor().call(usher);
+        }
+        begins
+    }
+
+    /// Starts it unless that was done, and does something at its end, on the engine's thread.
+    fn begin_then(&self, sequel: impl FnOnce() + Send + 'static) {
+        self.begin();
+        self.when_ended(sequel);
+    }
+
+    /// Does something at its end, on the engine's thread; at once if that has been.
+    fn when_ended(&self, sequel: impl FnOnce() + Send + 'static) {
+        self.inner.phase.then(Box::new(sequel));
     }
 
     /// Waits until all its processes have ended.
@@ -173,14 +240,13 @@ impl Action {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) {
-        self.inner.conductor.assert_outside("wait for an action");
-        assert!(self.inner.phase.get() != State::Idle, "an action must be started before it can be waited for");
+        self.assert_can_wait();
         self.inner.phase.wait_ended(deadline);
-        if let Some(preparation) = &self.inner.preparation
-            && self.ended()
-        {
-            preparation.settle();
-        }
+    }
+
+    fn assert_can_wait(&self) {
+        self.conductor().assert_outside("wait for an action");
+        assert!(self.inner.phase.stage() != Stage::Idle, "an action must be started before it can be waited for");
     }
 
     /// Starts it and waits until all its processes have ended.
@@ -192,40 +258,140 @@ impl Action {
         self.start().wait()
     }
 
-    /// Starts no further process and ends those that run. Returns at once.
+    /// Starts no further process and ends those that run. Returns at once. One that does not run is left alone.
     pub fn kill(&self) {
-        self.inner.call_off.call_off();
-        self.inner.processes.iter().for_each(Process::kill);
+        self.kill_with(Kill::default());
+    }
+
+    /// Ends it in another way.
+    pub fn kill_with(&self, kill: Kill) {
+        if self.inner.phase.stage() == Stage::Started {
+            self.work().kill(kill);
+        }
+    }
+
+    /// Kills and waits for it if it runs, tells its handlers, and makes it ready to be started again. Its processes stay,
+    /// with their handlers.
+    ///
+    /// # Panics
+    /// Inside a handler, if it runs.
+    #[must_use]
+    pub fn reset(self) -> Self {
+        if self.inner.phase.stage() == Stage::Started {
+            self.kill();
+            self.wait_until(None);
+        }
+        let handlers = self.settings().on_reset.clone();
+        handlers.into_iter().for_each(|handler| self.conductor().call(handler));
+        self.work().reset();
+        self.inner.phase.reset();
+        self
+    }
+
+    /// Waits until each of its processes says on stdout what is expected, all at once, but no longer than the default: the
+    /// verdicts, in the order of the processes. Who has not been started yet is waited for too; the end of a stream is a
+    /// verdict at once.
+    ///
+    /// ```
+    /// # use phalanx_action::remote::Remote;
+    /// # use std::time::Duration;
+    /// # let params = phalanx_process::ssh::ConnectionParams { ssh: Some("echo".into()), ..Default::default() };
+    /// let servers = Remote::new("echo ready; sleep 1000", ["n1", "n2"]).params(params).build()?;
+    /// let servers = servers.default_expect_timeout(Some(Duration::from_secs(60))).start();
+    /// let verdicts = servers.expect("ready")?;
+    /// assert!(verdicts.iter().all(Result::is_ok));
+    /// servers.kill();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a needle is malformed.
+    ///
+    /// # Panics
+    /// When it was never started, or inside a handler.
+    pub fn expect(&self, needles: impl IntoExpect) -> Result<Vec<Verdict>, InvalidNeedle> {
+        self.expect_on(Stream::Stdout, Limit::Default, needles)
+    }
+
+    /// As [`Action::expect`], on either stream and with a limit of its own.
+    ///
+    /// # Errors
+    /// When a needle is malformed.
+    ///
+    /// # Panics
+    /// As [`Action::expect`].
+    pub fn expect_on(
+        &self,
+        stream: Stream,
+        limit: impl Into<Limit>,
+        needles: impl IntoExpect,
+    ) -> Result<Vec<Verdict>, InvalidNeedle> {
+        self.conductor().assert_outside("expect something of an action");
+        assert!(self.started(), "an action must be started before something can be expected of it");
+        let limit = match (limit.into(), self.settings().expect_timeout) {
+            (Limit::Default, Some(timeout)) => Limit::After(timeout),
+            (limit, _) => limit,
+        };
+        expect_all(self.processes(), stream, limit, needles)
+    }
+
+    /// Writes to all its processes, each within its own bound: waits for those that read slowly, after all others have
+    /// been given theirs. For those whose turn has not come it is kept until then. See [`Process::write`].
+    ///
+    /// # Panics
+    /// Inside a handler, and when it was never started.
+    pub fn write(&self, bytes: impl AsRef<[u8]>) {
+        self.conductor().assert_outside("write to an action");
+        assert!(self.started(), "an action must be started before it can be written to");
+        let bytes: Arc<[u8]> = bytes.as_ref().into();
+        let slow: Vec<_> = self.processes().iter().filter(|process| process.feed(&bytes).is_err()).collect();
+        slow.into_iter().for_each(|process| process.write(&bytes));
+    }
+
+    /// Closes the stdin of all its processes, once everything has been written.
+    pub fn close_stdin(&self) {
+        self.processes().iter().for_each(Process::close_stdin);
     }
 
     /// Whether it was started.
     #[must_use]
     pub fn started(&self) -> bool {
-        self.inner.phase.get() != State::Idle
+        self.inner.phase.stage() != Stage::Idle
     }
 
     /// Whether all its processes have ended.
     #[must_use]
     pub fn ended(&self) -> bool {
-        self.inner.phase.get() == State::Ended
+        self.inner.phase.stage() == Stage::Ended
     }
 
     /// Whether nothing is wrong with any of its processes, so far as is known.
     #[must_use]
     pub fn ok(&self) -> bool {
-        self.inner.processes.iter().all(Process::ok)
+        self.processes().iter().all(Process::ok)
     }
 
     /// Whether it has ended and all its processes are ok. One that was called off before its start is not.
     #[must_use]
     pub fn finished_ok(&self) -> bool {
-        self.ended() && self.inner.processes.iter().all(Process::finished_ok)
+        self.ended() && self.processes().iter().all(Process::finished_ok)
     }
 
     /// Its figures as they are now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats::of_processes(self.name(), &self.inner.processes)
+        self.work().stats(&self.name())
+    }
+
+    /// What was wrong with the process at `index` that it does not know itself, once the action has ended: with a file
+    /// here that could not be written, for instance.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    #[must_use]
+    pub fn fault(&self, index: usize) -> Option<String> {
+        let finished = self.processes()[index].finished().filter(|_| self.ended())?;
+        self.work().fault(index, &finished)
     }
 
     /// A failed action as an error.
@@ -233,21 +399,74 @@ impl Action {
     /// # Errors
     /// When some process has ended and is not ok.
     pub fn check(self) -> Result<Self, ProcessesFailed> {
-        let failed: Vec<_> = self.inner.processes.iter().filter(|process| !process.ok()).cloned().collect();
+        let failed: Vec<_> = self.processes().iter().filter(|process| !process.ok()).cloned().collect();
         if failed.is_empty() { Ok(self) } else { Err(ProcessesFailed { processes: failed }) }
     }
 }
 
-/// Its descriptors are given to the engine alone: a handle that kept them would keep pipes open for ever.
-fn start_prepared(process: &Process, spec: Spec, context: &mut Context<'_>) {
-    let process = process.clone().with(|description| description.launch = spec.launch);
-    process.start_within(context);
-    drop(process.stdin(Stdin::Null).stdout_to(Output::Read));
-}
-
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.inner.phase.get();
-        write!(f, "Action({:?}, {} processes, {state:?})", self.name(), self.inner.processes.len())
+        write!(f, "Action({:?}, {} processes, {:?})", self.name(), self.processes().len(), self.inner.phase)
+    }
+}
+
+impl IntoFuture for Action {
+    type Output = Action;
+    type IntoFuture = Pin<Box<dyn Future<Output = Action> + Send>>;
+
+    /// Waits on any executor for its end; starts it if it was not.
+    fn into_future(self) -> Self::IntoFuture {
+        self.begin();
+        Box::pin(std::future::poll_fn(move |context| {
+            if self.ended() {
+                return Poll::Ready(self.clone());
+            }
+            let waker = context.waker().clone();
+            self.when_ended(move || Waker::wake(waker));
+            Poll::Pending
+        }))
+    }
+}
+
+/// Begins the work on the engine's thread, after the handlers of the start, and ends the action there, after those of
+/// the end: called for each, and calls are answered in order.
+struct Usher {
+    action: Action,
+    has_begun: bool,
+}
+
+impl Usher {
+    fn begin(&self, me: HandlerId) {
+        let (conductor, on_end) = (self.action.conductor().clone(), self.action.settings().on_end.clone());
+        let over = Over::new(move || on_end.into_iter().chain([me]).for_each(|handler| conductor.call(handler)));
+        Arc::clone(&self.action.inner.work).begin(over);
+    }
+}
+
+impl Handler for Usher {
+    fn on_event(&mut self, _context: &mut Context<'_>, _event: &Event) {}
+
+    fn on_notice(&mut self, context: &mut Context<'_>, _notice: &Notice) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            return self.begin(context.handler());
+        }
+        context.farewell();
+        self.action.inner.phase.end();
+    }
+}
+
+/// Something to be told of an action.
+struct Callback<F> {
+    action: Weak<Inner>,
+    callback: F,
+}
+
+impl<F: FnMut(&mut Context<'_>, &Action) + Send> Handler for Callback<F> {
+    fn on_event(&mut self, _context: &mut Context<'_>, _event: &Event) {}
+
+    fn on_notice(&mut self, context: &mut Context<'_>, _notice: &Notice) {
+        if let Some(inner) = self.action.upgrade() {
+            (self.callback)(context, &Action { inner });
+        }
     }
 }

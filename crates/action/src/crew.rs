@@ -1,96 +1,181 @@
-//! Starts the members of a fan-out one after the other, as others end: the handler that joins a [`Fanout`] to an
-//! engine.
+//! Starts the members of a [`Schedule`] one after the other, as others end: the handler that joins a schedule to an
+//! engine. It knows members by their numbers, and processes by their names; what a member is, `start` knows.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use phalanx_process::event::Event;
+use phalanx_process::event::{Event, Kill, Notice, Request};
 use phalanx_process::handler::{Context, Handler};
-use phalanx_process::id::TimerId;
+use phalanx_process::id::{ProcessId, TimerId};
 
-use crate::fanout::Fanout;
+use crate::rollout::{Retry, Rollout, Schedule, Step};
 
-/// Lets other threads call the rest of a crew off.
-#[derive(Debug, Clone, Default)]
-pub struct CallOff(Arc<AtomicBool>);
+/// Holds a crew from outside, on whatever thread. Cloning gives another hold on the same crew.
+///
+/// What is asked here takes effect when the crew is next told something; whoever cannot wait for that
+/// [calls](phalanx_process::conductor::Conductor::call) for it.
+#[derive(Debug, Clone)]
+pub struct Reins(Arc<Mutex<Held>>);
 
-impl CallOff {
-    /// Nobody more is started; who runs goes on.
-    pub fn call_off(&self) {
-        self.0.store(true, Ordering::SeqCst);
+#[derive(Debug)]
+struct Held {
+    schedule: Schedule,
+    /// How those that run are to be ended, if they are.
+    kill: Option<Kill>,
+}
+
+impl Reins {
+    /// Of a crew of `total` members.
+    #[must_use]
+    pub fn new(total: usize, rollout: Rollout) -> Self {
+        Self(Arc::new(Mutex::new(Held { schedule: Schedule::new(total, rollout), kill: None })))
     }
 
-    /// Whether it was called off.
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody more is started; who runs goes on.
+    pub fn call_off(&self) {
+        self.held().schedule.call_off();
+    }
+
+    /// Nobody more is started, and who runs is ended.
+    pub fn kill(&self, kill: Kill) {
+        let mut held = self.held();
+        held.schedule.call_off();
+        held.kill = Some(kill);
+    }
+
+    /// Whether this member has ended for good. Known as soon as its end is told.
     #[must_use]
-    pub fn is_called_off(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+    pub fn is_settled(&self, member: usize) -> bool {
+        self.held().schedule.is_settled(member)
+    }
+
+    /// Whether so many have failed that nobody more is started.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.held().schedule.is_halted()
     }
 }
 
-/// Members that start as the fan-out allows.
-///
-/// `start` starts the member at an index, through the context; `over` is called once, when nobody runs, nobody will be
-/// started, and all who wait for a member have been told of its end.
-pub struct Crew<S, O> {
-    fanout: Fanout,
-    start: S,
-    over: Option<O>,
-    call_off: CallOff,
+/// What a crew asks of the one who made it.
+pub trait Foreman: Send {
+    /// Starts a member, for the so-manieth time, counted from 1, through the context. Returns the name under which the
+    /// end will be told; nothing if that has been told already, with `ok` as [`Foreman::was_ok`] says.
+    fn start(&mut self, context: &mut Context<'_>, member: usize, attempt: u32) -> Option<ProcessId>;
+
+    /// Whether a member went well that had ended before it was to be started.
+    fn was_ok(&self, _member: usize) -> bool {
+        true
+    }
+
+    /// A member has failed, and will be tried again.
+    fn will_retry(&mut self, _member: usize, _retry: Retry) {}
+
+    /// Nobody runs, nobody will be started, and all who wait for a member have been told of its end. Called once.
+    fn over(&mut self);
+}
+
+/// Members that start as the schedule says. It begins when it is attached to an engine.
+pub struct Crew<F> {
+    reins: Reins,
+    foreman: F,
+    running: HashMap<ProcessId, usize>,
+    /// The timer that ends a pause.
+    alarm: Option<(Instant, TimerId)>,
     /// The timer that ends it all.
     curtain: Option<TimerId>,
 }
 
-impl<S, O> std::fmt::Debug for Crew<S, O> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Crew").field("fanout", &self.fanout).finish_non_exhaustive()
+impl<F> fmt::Debug for Crew<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crew").field("reins", &self.reins).finish_non_exhaustive()
     }
 }
 
-impl<S, O> Crew<S, O>
-where
-    S: FnMut(&mut Context<'_>, usize) + Send,
-    O: FnOnce() + Send,
-{
-    /// A crew that starts when it is attached to an engine.
-    pub fn new(fanout: Fanout, call_off: CallOff, start: S, over: O) -> Self {
-        Self { fanout, start, over: Some(over), call_off, curtain: None }
+impl<F: Foreman> Crew<F> {
+    /// The crew that these reins hold.
+    pub fn new(reins: Reins, foreman: F) -> Self {
+        Self { reins, foreman, running: HashMap::new(), alarm: None, curtain: None }
     }
 
-    fn fill(&mut self, context: &mut Context<'_>) {
-        if self.call_off.is_called_off() {
-            self.fanout.call_off();
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        let kill = self.reins.held().kill.take();
+        if let Some(kill) = kill {
+            self.running.keys().for_each(|id| context.request(*id, Request::Kill(kill)));
         }
-        while let Some(member) = self.fanout.start_next() {
-            (self.start)(context, member);
+        loop {
+            let step = self.reins.held().schedule.step(context.now());
+            match step {
+                Step::Start { member, attempt } => match self.foreman.start(context, member, attempt) {
+                    Some(id) => drop(self.running.insert(id, member)),
+                    None => self.ended(context, member, self.foreman.was_ok(member)),
+                },
+                Step::WaitUntil(at) => return self.set_alarm(context, at),
+                Step::Wait => return,
+                Step::Over => return self.draw_curtain(context),
+            }
         }
-        if self.fanout.is_over() && self.curtain.is_none() {
-            // Not at once: handlers hear of an end before those who wait for it, and nobody may find an action over
-            // that has a process still running.
+    }
+
+    fn set_alarm(&mut self, context: &mut Context<'_>, at: Instant) {
+        if self.alarm.is_none_or(|(set, _)| at < set) {
+            let pause = at.saturating_duration_since(context.now());
+            self.alarm = Some((at, context.timer(pause)));
+        }
+    }
+
+    /// Not at once: handlers hear of an end before those who wait for it, and nobody may find an action over that has a
+    /// process still running.
+    fn draw_curtain(&mut self, context: &mut Context<'_>) {
+        if self.curtain.is_none() {
             self.curtain = Some(context.timer(Duration::ZERO));
         }
     }
+
+    fn ended(&mut self, context: &mut Context<'_>, member: usize, ok: bool) {
+        let (retry, kills) = {
+            let schedule = &mut self.reins.held().schedule;
+            (schedule.ended(member, ok, context.now()), schedule.kills())
+        };
+        if let Some(retry) = retry {
+            self.foreman.will_retry(member, retry);
+        }
+        if kills {
+            self.running.keys().for_each(|id| context.kill(*id));
+        }
+    }
 }
 
-impl<S, O> Handler for Crew<S, O>
-where
-    S: FnMut(&mut Context<'_>, usize) + Send,
-    O: FnOnce() + Send,
-{
+impl<F: Foreman> Handler for Crew<F> {
     fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
         match event {
-            Event::Attached => self.fill(context),
-            Event::Ended { .. } => {
-                self.fanout.ended();
-                self.fill(context);
-            }
-            Event::Timer { timer } if Some(*timer) == self.curtain => {
-                if let Some(over) = self.over.take() {
-                    over();
+            Event::Ended { id, finished } => {
+                if let Some(member) = self.running.remove(id) {
+                    self.ended(context, member, finished.ok);
+                    self.go_on(context);
                 }
+            }
+            Event::Attached => self.go_on(context),
+            Event::Timer { timer } if Some(*timer) == self.curtain => {
+                self.foreman.over();
                 context.farewell();
             }
+            Event::Timer { timer } if self.alarm.is_some_and(|(_, set)| set == *timer) => {
+                self.alarm = None;
+                self.go_on(context);
+            }
             _ => {}
+        }
+    }
+
+    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
+        if *notice == Notice::Called {
+            self.go_on(context);
         }
     }
 }

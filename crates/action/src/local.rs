@@ -5,6 +5,7 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::spec::{Command, Spec};
 
 use crate::action::Action;
+use crate::rollout::Rollout;
 
 /// A command to be run here.
 #[derive(Debug, Clone)]
@@ -30,6 +31,6 @@ impl Local {
     pub fn build(self) -> Action {
         let conductor = Conductor::global();
         let name = self.spec.launch.name();
-        Action::new(name, vec![Process::from_spec(self.spec, conductor)], 0, conductor)
+        Action::new(name, vec![Process::from_spec(self.spec, conductor)], Rollout::default(), conductor)
     }
 }

@@ -1,11 +1,17 @@
-//! One command on many hosts.
+//! One command on many hosts, and the serial lines of many hosts.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
 
 use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
-use phalanx_process::spec::Policy;
+use phalanx_process::host::Host;
+use phalanx_process::serial::{SerialSsh, Settings};
+use phalanx_process::spec::{Output, Policy, Stdin};
 use phalanx_process::ssh::ConnectionParams;
 
-use crate::action::{Action, DEFAULT_FANOUT};
+use crate::action::Action;
+use crate::rollout::Rollout;
 use crate::substitute::{Lists, SubstituteError};
 
 /// A command to be run on each of some hosts.
@@ -22,28 +28,58 @@ use crate::substitute::{Lists, SubstituteError};
 #[derive(Debug, Clone)]
 pub struct Remote {
     command: String,
-    hosts: Vec<String>,
+    hosts: Vec<Host>,
     params: ConnectionParams,
     policy: Policy,
     lists: Lists,
-    fanout: usize,
+    rollout: Rollout,
+    stdin: Stdin,
+    stdout_file: Option<String>,
+    stderr_file: Option<String>,
     name: Option<String>,
+}
+
+/// Why there is nothing that could be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteError {
+    /// Something is wrong with a substitution.
+    #[error(transparent)]
+    Substitute(#[from] SubstituteError),
+    /// Two hosts would write over each other.
+    #[error("`{first}` and `{second}` would both write to `{}`: put `{{{{{{host}}}}}}` into the path", .path.display())]
+    Clash {
+        /// The first host.
+        first: String,
+        /// The second.
+        second: String,
+        /// Where.
+        path: PathBuf,
+    },
 }
 
 impl Remote {
     /// `command` on every one of `hosts`, in that order; a host named twice runs it twice. In the command, `{{{host}}}`
-    /// is the host, see [`crate::substitute`]. Each host's shell interprets it.
+    /// is the address of the host, see [`crate::substitute`]. Each host's shell interprets it.
     #[must_use]
-    pub fn new(command: impl Into<String>, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn new(command: impl Into<String>, hosts: impl IntoIterator<Item = impl Into<Host>>) -> Self {
         Self {
             command: command.into(),
             hosts: hosts.into_iter().map(Into::into).collect(),
             params: ConnectionParams::default(),
             policy: Policy::default(),
             lists: Lists::default(),
-            fanout: DEFAULT_FANOUT,
+            rollout: Rollout::default(),
+            stdin: Stdin::default(),
+            stdout_file: None,
+            stderr_file: None,
             name: None,
         }
+    }
+
+    /// The hosts, in order.
+    #[must_use]
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
     }
 
     /// How to reach the hosts.
@@ -70,7 +106,37 @@ impl Remote {
     /// How many hosts work at once; zero for all.
     #[must_use]
     pub fn fanout(mut self, fanout: usize) -> Self {
-        self.fanout = fanout;
+        self.rollout.fanout = fanout;
+        self
+    }
+
+    /// How hosts are started, and what failures lead to.
+    #[must_use]
+    pub fn rollout(mut self, rollout: Rollout) -> Self {
+        self.rollout = rollout;
+        self
+    }
+
+    /// Where the commands read from: nothing unless told otherwise. With [`Stdin::Pipe`], [`Action::write`] writes to
+    /// all of them.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// The file here into which the stdout of each host goes, rather than to us; `{{{host}}}` and lists are substituted.
+    /// What it held before is lost. Visible while the command runs.
+    #[must_use]
+    pub fn stdout_file(mut self, path: impl Into<String>) -> Self {
+        self.stdout_file = Some(path.into());
+        self
+    }
+
+    /// As [`Remote::stdout_file`], for stderr. It may be the same file.
+    #[must_use]
+    pub fn stderr_file(mut self, path: impl Into<String>) -> Self {
+        self.stderr_file = Some(path.into());
         self
     }
 
@@ -84,7 +150,124 @@ impl Remote {
     /// The action, run by the default conductor.
     ///
     /// # Errors
-    /// When the command names a list that is not there.
+    /// When the command or a path names a list that is not there, and when two hosts would write to the same file.
+    pub fn build(self) -> Result<Action, RemoteError> {
+        self.build_on(Conductor::global())
+    }
+
+    /// The action, run by `conductor`.
+    ///
+    /// # Errors
+    /// As for [`Remote::build`].
+    pub fn build_on(self, conductor: &Conductor) -> Result<Action, RemoteError> {
+        let mut files = Files::default();
+        let processes = (0..self.hosts.len()).map(|index| self.process(index, &mut files, conductor));
+        let processes = processes.collect::<Result<_, _>>()?;
+        let name = self.name.unwrap_or(self.command);
+        Ok(Action::new(name, processes, self.rollout, conductor))
+    }
+
+    fn process(&self, index: usize, files: &mut Files, conductor: &Conductor) -> Result<Process, RemoteError> {
+        let host = &self.hosts[index];
+        let substitute = |text: &String| self.lists.substitute(text, host.address(), index);
+        let command = substitute(&self.command)?;
+        let [stdout, stderr] =
+            [&self.stdout_file, &self.stderr_file].map(|file| file.as_ref().map(substitute).transpose());
+        let (stdout, stderr) = (stdout?, stderr?);
+        let mut spec = self.params.spec(host, &command);
+        spec.policy = self.policy.clone();
+        spec.launch.name = Some(command);
+        spec.launch.stdin = self.stdin.clone();
+        if stderr.is_some() && stderr == stdout {
+            spec.launch.stderr = Output::WithStdout;
+        } else if let Some(path) = stderr {
+            spec.launch.stderr = files.take(path, host)?;
+        }
+        if let Some(path) = stdout {
+            spec.launch.stdout = files.take(path, host)?;
+        }
+        Ok(Process::from_spec(spec, conductor).on_host(host.address()))
+    }
+}
+
+/// Who writes where.
+#[derive(Default)]
+struct Files(HashMap<PathBuf, String>);
+
+impl Files {
+    fn take(&mut self, path: String, host: &Host) -> Result<Output, RemoteError> {
+        let (path, second) = (PathBuf::from(path), host.to_string());
+        match self.0.insert(path.clone(), second.clone()) {
+            None => Ok(Output::File { path, append: false }),
+            Some(first) => Err(RemoteError::Clash { first, second, path }),
+        }
+    }
+}
+
+/// The serial line of each of some hosts, item 121 of the inventory of execo. See [`SerialSsh`].
+///
+/// ```no_run
+/// use phalanx_action::remote::RemoteSerial;
+///
+/// let consoles = RemoteSerial::new(["gateway1", "gateway2"], "/dev/ttyUSB0", 115_200).build()?.start();
+/// consoles.write("\r");
+/// let prompts = consoles.expect("login: ")?;
+/// consoles.kill();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RemoteSerial {
+    hosts: Vec<Host>,
+    device: String,
+    settings: Settings,
+    params: ConnectionParams,
+    policy: Policy,
+    lists: Lists,
+}
+
+impl RemoteSerial {
+    /// The line of `device`, in which `{{{host}}}` and lists are substituted, at `speed` bits per second: raw, 8 bits, no
+    /// parity, one stop bit, no flow control. All at once, since a line has no end of its own.
+    #[must_use]
+    pub fn new(hosts: impl IntoIterator<Item = impl Into<Host>>, device: impl Into<String>, speed: u32) -> Self {
+        Self {
+            hosts: hosts.into_iter().map(Into::into).collect(),
+            device: device.into(),
+            settings: Settings::at(speed),
+            params: ConnectionParams::default(),
+            policy: Policy::default(),
+            lists: Lists::default(),
+        }
+    }
+
+    /// Set up in another way.
+    #[must_use]
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// How to reach the hosts.
+    #[must_use]
+    pub fn params(self, params: ConnectionParams) -> Self {
+        Self { params, ..self }
+    }
+
+    /// How each process is treated.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The values of `{{name}}`.
+    #[must_use]
+    pub fn lists(self, lists: Lists) -> Self {
+        Self { lists, ..self }
+    }
+
+    /// The action, run by the default conductor. It ends when it is killed, or the lines vanish.
+    ///
+    /// # Errors
+    /// When the device names a list that is not there.
     pub fn build(self) -> Result<Action, SubstituteError> {
         self.build_on(Conductor::global())
     }
@@ -92,17 +275,15 @@ impl Remote {
     /// The action, run by `conductor`.
     ///
     /// # Errors
-    /// When the command names a list that is not there.
+    /// As for [`RemoteSerial::build`].
     pub fn build_on(self, conductor: &Conductor) -> Result<Action, SubstituteError> {
-        let process = |(index, host): (usize, &String)| {
-            let command = self.lists.substitute(&self.command, host, index)?;
-            let mut spec = self.params.spec(host, &command);
-            spec.policy = self.policy.clone();
-            spec.launch.name = Some(command);
-            Ok(Process::from_spec(spec, conductor).on_host(host))
+        let process = |(index, host): (usize, &Host)| {
+            let device = self.lists.substitute(&self.device, host.address(), index)?;
+            let serial = SerialSsh::new(host, device, self.settings.speed).settings(self.settings);
+            Ok(serial.params(self.params.clone()).policy(self.policy.clone()).process_on(conductor))
         };
         let processes = self.hosts.iter().enumerate().map(process).collect::<Result<_, _>>()?;
-        let name = self.name.unwrap_or(self.command);
-        Ok(Action::new(name, processes, self.fanout, conductor))
+        let name = format!("RemoteSerial to {} hosts", self.hosts.len());
+        Ok(Action::new(name, processes, Rollout::with_fanout(0), conductor))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use phalanx_process::duration;
 
+use crate::config::ConfigArgs;
 use crate::connect::ConnectArgs;
 use crate::forward::ForwardArgs;
 use crate::hosts::HostArgs;
@@ -39,6 +40,8 @@ pub(crate) enum Verb {
     Forward(Box<ForwardArgs>),
     /// Talk to a serial line, here or on other hosts
     Serial(Box<SerialArgs>),
+    /// Show the configuration that is in force, and where each of its values comes from
+    Config(ConfigArgs),
     /// Fold, expand and compute with sets of hosts, as ClusterShell's nodeset does
     #[command(disable_help_flag = true)]
     Nodeset {
@@ -118,8 +121,23 @@ impl Args {
             Verb::Play(play) => i16::from(play.verbose) - i16::from(play.quiet),
             Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
             Verb::Serial(serial) => i16::from(serial.verbose) - i16::from(serial.quiet),
-            Verb::Report(_) | Verb::Nodeset { .. } => 0,
+            Verb::Report(_) | Verb::Config(_) | Verb::Nodeset { .. } => 0,
         }
+    }
+
+    /// Whether the configuration matters to it, and the preset of it that is asked for.
+    pub(crate) fn preset(&self) -> Option<Option<&str>> {
+        let connect = match &self.verb {
+            Verb::Run(run) => &run.connect,
+            Verb::Put(put) => &put.transfer.connect,
+            Verb::Get(get) => &get.transfer.connect,
+            Verb::Play(play) => &play.connect,
+            Verb::Forward(forward) => &forward.connect,
+            Verb::Serial(serial) => &serial.connect,
+            // phalanx config looks at it in a way of its own.
+            Verb::Report(_) | Verb::Config(_) | Verb::Nodeset { .. } => return None,
+        };
+        Some(connect.preset.as_deref())
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::{ConnectionParams, defaults};
 
 use crate::args::time;
 
@@ -38,6 +38,10 @@ pub(crate) struct ConnectArgs {
     /// Connect with this program instead of ssh
     #[arg(long = "ssh", value_name = "PROGRAM")]
     ssh: Option<OsString>,
+
+    /// Use this preset of the configuration; phalanx config shows what is in force
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
 }
 
 /// Why hosts cannot be reached so.
@@ -45,20 +49,33 @@ pub(crate) struct ConnectArgs {
 pub(crate) enum ConnectError {
     #[error("cannot use `{path}` as {role}: {reason}")]
     File { path: PathBuf, role: &'static str, reason: String },
-    #[error("cannot connect with `{}` (--ssh): {reason}", .program.display())]
-    Connector { program: OsString, reason: &'static str },
+    #[error("cannot connect with `{}` ({said_by}): {reason}", .program.display())]
+    Connector { program: OsString, said_by: &'static str, reason: &'static str },
 }
 
 impl ConnectArgs {
-    /// What they mean.
+    /// What they mean. What is not among them is left to the defaults, which the configuration has set.
     ///
     /// # Errors
-    /// When a file or the program is not there.
+    /// When a file or the program that will be used is not there.
     pub(crate) fn params(&self) -> Result<ConnectionParams, ConnectError> {
-        check_file(self.key.as_deref(), "a private key (-i)")?;
+        let defaults = defaults();
+        let (key, role) = match &self.key {
+            Some(key) => (Some(key), "a private key (-i)"),
+            None => (defaults.keyfile.as_ref(), "a private key (connection.keyfile of the configuration)"),
+        };
+        check_file(key, role)?;
+        let (config, role) = match &self.ssh_config {
+            Some(config) => (Some(config), "an ssh configuration (-F)"),
+            None => (defaults.ssh_config.as_ref(), "an ssh configuration (connection.ssh_config of the configuration)"),
+        };
         // ssh knows `-F none`: no configuration at all.
-        check_file(self.ssh_config.as_deref().filter(|path| *path != Path::new("none")), "an ssh configuration (-F)")?;
-        check_connector(self.ssh.as_deref().unwrap_or(OsStr::new("ssh")))?;
+        check_file(config.filter(|path| *path != Path::new("none")), role)?;
+        match (&self.ssh, &defaults.ssh) {
+            (Some(program), _) => check_connector(program, "--ssh")?,
+            (None, Some(program)) => check_connector(program, "connection.ssh of the configuration")?,
+            (None, None) => check_connector(OsStr::new("ssh"), "--ssh")?,
+        }
         Ok(ConnectionParams {
             user: self.user.clone(),
             port: self.port,
@@ -66,13 +83,13 @@ impl ConnectArgs {
             ssh: self.ssh.clone(),
             ssh_config: self.ssh_config.clone(),
             options: self.options.clone(),
-            connect_timeout: self.connect_timeout.filter(|timeout| !timeout.is_zero()),
+            connect_timeout: self.connect_timeout,
             ..ConnectionParams::default()
         })
     }
 }
 
-fn check_file(path: Option<&Path>, role: &'static str) -> Result<(), ConnectError> {
+fn check_file(path: Option<&PathBuf>, role: &'static str) -> Result<(), ConnectError> {
     let Some(path) = path else { return Ok(()) };
     let reason = match std::fs::File::open(path).and_then(|file| file.metadata()) {
         Ok(meta) if meta.is_dir() => "it is a directory".to_owned(),
@@ -82,7 +99,7 @@ fn check_file(path: Option<&Path>, role: &'static str) -> Result<(), ConnectErro
     Err(ConnectError::File { path: path.to_owned(), role, reason })
 }
 
-fn check_connector(program: &OsStr) -> Result<(), ConnectError> {
+fn check_connector(program: &OsStr, said_by: &'static str) -> Result<(), ConnectError> {
     let found = if Path::new(program).components().count() > 1 {
         Path::new(program).is_file()
     } else {
@@ -90,5 +107,5 @@ fn check_connector(program: &OsStr) -> Result<(), ConnectError> {
         !program.is_empty() && std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
     };
     let reason = "there is no such program; install openssh-client, or name another with --ssh";
-    if found { Ok(()) } else { Err(ConnectError::Connector { program: program.to_owned(), reason }) }
+    if found { Ok(()) } else { Err(ConnectError::Connector { program: program.to_owned(), said_by, reason }) }
 }

@@ -47,10 +47,10 @@ pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
     usage(&format!("{} (see --help)", sentence.strip_prefix("error: ").unwrap_or(&sentence)))
 }
 
-/// One sentence on stderr.
+/// One sentence on stderr, or several, each on its line.
 #[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
 pub(crate) fn say(sentence: &impl Display) {
-    eprintln!("phalanx: {sentence}");
+    sentence.to_string().lines().for_each(|line| eprintln!("phalanx: {line}"));
 }
 
 /// One sentence on stderr, and the status for wrong usage.

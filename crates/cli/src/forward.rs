@@ -44,7 +44,7 @@ pub(crate) struct ForwardArgs {
     no_probe: bool,
 
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(crate) connect: ConnectArgs,
 
     /// Say nothing but the address and errors
     #[arg(short, long, conflicts_with = "verbose")]

@@ -1,6 +1,7 @@
 //! The `phalanx` binary: what was typed, what it means, doing it, showing it, and the exit status.
 
 mod args;
+mod config;
 mod connect;
 mod exit;
 mod forward;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use phalanx_action::configuration::Configuration;
 
 fn main() -> ExitCode {
     if let Some((name, arguments)) = called_as_nodeset() {
@@ -29,15 +31,21 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return exit::after_parsing(&error),
     };
-    logging::start(args.verbosity());
+    let configuration = match args.preset().map(config::load).transpose() {
+        Ok(loaded) => loaded.map_or_else(Configuration::default, |loaded| loaded.configuration),
+        Err(error) => return exit::usage(&error),
+    };
+    configuration.apply();
+    logging::start(args.verbosity(), &configuration);
     match args.verb {
-        args::Verb::Run(typed) => run::run(&typed),
-        args::Verb::Put(typed) => transfer::put(&typed),
-        args::Verb::Get(typed) => transfer::get(&typed),
-        args::Verb::Play(typed) => play::run(&typed),
+        args::Verb::Run(typed) => run::run(&typed, &configuration),
+        args::Verb::Put(typed) => transfer::put(&typed, &configuration),
+        args::Verb::Get(typed) => transfer::get(&typed, &configuration),
+        args::Verb::Play(typed) => play::run(&typed, &configuration),
         args::Verb::Report(typed) => report::run(&typed),
         args::Verb::Forward(typed) => forward::run(&typed),
-        args::Verb::Serial(typed) => serial::run(&typed),
+        args::Verb::Serial(typed) => serial::run(&typed, &configuration),
+        args::Verb::Config(typed) => config::run(&typed),
         args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
 }

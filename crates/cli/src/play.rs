@@ -12,16 +12,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phalanx_action::plan::player::{Line, outline};
+use phalanx_action::configuration::Configuration;
+use phalanx_action::plan::player::{Line, Manner, outline};
 use phalanx_action::plan::{Happening, Overrides, Plan, Player, ReadError};
 use phalanx_process::Signal;
-use phalanx_process::ssh::ConnectionParams;
 
 use self::stage::Stage;
 use crate::args::Worker;
 use crate::connect::ConnectArgs;
 use crate::exit;
 use crate::show::ShowError;
+use crate::work::policy;
 
 /// What `phalanx play --help` says below the options.
 const HELP: &str = "\
@@ -62,7 +63,7 @@ pub(crate) struct PlayArgs {
     worker: Worker,
 
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(crate) connect: ConnectArgs,
 
     /// Say nothing but what the processes say
     #[arg(short, long, conflicts_with = "verbose")]
@@ -105,7 +106,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// `phalanx play`, from what was typed to the exit status.
-pub(crate) fn run(args: &PlayArgs) -> ExitCode {
+pub(crate) fn run(args: &PlayArgs, configuration: &Configuration) -> ExitCode {
     let values: BTreeMap<String, String> = args.values.iter().cloned().collect();
     let overrides = Overrides { values, exec: args.worker == Worker::Exec };
     let plan = match Plan::read(&args.file, &overrides) {
@@ -126,15 +127,16 @@ pub(crate) fn run(args: &PlayArgs) -> ExitCode {
         Ok(params) => params,
         Err(error) => return exit::usage(&error),
     };
+    let manner = Manner { params, policy: policy(None, configuration), fanout: configuration.fanout };
     if args.dry_run {
-        return dry_run(&plan, &params);
+        return dry_run(&plan, &manner);
     }
-    let (plan, wanted) = (Arc::new(plan), Wanted::from(args));
+    let (plan, wanted) = (Arc::new(plan), Wanted::new(args, configuration));
     let stage = match Stage::new(&wanted) {
         Ok(stage) => stage,
         Err(error) => return exit::usage(&error),
     };
-    match Play::new(plan, params, stage, args.max_status).and_then(Play::play_to_the_end) {
+    match Play::new(plan, manner, stage, args.max_status).and_then(Play::play_to_the_end) {
         Ok(status) => ExitCode::from(status),
         Err(error) => exit::internal(&format!("cannot go on: {error}")),
     }
@@ -149,10 +151,11 @@ pub(crate) struct Wanted<'a> {
     pub(crate) json: bool,
     pub(crate) report: bool,
     pub(crate) record: Option<&'a std::path::Path>,
+    pub(crate) configuration: &'a Configuration,
 }
 
-impl<'a> From<&'a PlayArgs> for Wanted<'a> {
-    fn from(args: &'a PlayArgs) -> Self {
+impl<'a> Wanted<'a> {
+    fn new(args: &'a PlayArgs, configuration: &'a Configuration) -> Self {
         Self {
             label: !args.no_label,
             quiet: args.quiet,
@@ -160,6 +163,7 @@ impl<'a> From<&'a PlayArgs> for Wanted<'a> {
             json: args.json,
             report: args.report,
             record: args.record.as_deref(),
+            configuration,
         }
     }
 }
@@ -172,9 +176,9 @@ fn check(plan: &Plan) -> ExitCode {
     written(writeln!(io::stdout(), "{}: {steps}, nothing wrong", plan.file))
 }
 
-fn dry_run(plan: &Plan, params: &ConnectionParams) -> ExitCode {
+fn dry_run(plan: &Plan, manner: &Manner) -> ExitCode {
     let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-    let shown = outline(plan, params, |line| {
+    let shown = outline(plan, manner, |line| {
         let Line { depth, host, text } = line;
         let indent = 2 * depth;
         match host {
@@ -217,8 +221,8 @@ struct Play {
 }
 
 impl Play {
-    fn new(plan: Arc<Plan>, params: ConnectionParams, stage: Stage, max_status: bool) -> io::Result<Self> {
-        let mut player = Player::new(plan, params)?;
+    fn new(plan: Arc<Plan>, manner: Manner, stage: Stage, max_status: bool) -> io::Result<Self> {
+        let mut player = Player::new(plan, manner)?;
         // XFSZ only so that a limit on the size of files is an error of the write, not our death.
         player.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP, Signal::XFSZ])?;
         stage.on_progress(player.waker());

@@ -13,23 +13,25 @@ mod plan;
 mod tally;
 mod verdict;
 
+use std::collections::HashMap;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use phalanx_action::crew::{CallOff, Crew};
-use phalanx_action::fanout::Fanout;
-use phalanx_action::report::Calendar;
+use phalanx_action::configuration::Configuration;
+use phalanx_action::crew::{Crew, Foreman, Reins};
+use phalanx_action::rollout::Retry;
 use phalanx_process::Signal;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;
-use phalanx_process::id::{ProcessId, ProcessIds};
+use phalanx_process::id::{HandlerId, ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
+use phalanx_process::stats::Calendar;
 
-pub(crate) use self::plan::{Plan, policy};
+pub(crate) use self::plan::{Plan, Recipe};
 pub(crate) use self::tally::Tally;
 pub(crate) use self::verdict::Verdict;
 use crate::args::RunArgs;
@@ -44,15 +46,15 @@ const TICK: Duration = Duration::from_millis(200);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// `phalanx run`, from what was typed to the exit status.
-pub(crate) fn run(args: &RunArgs) -> ExitCode {
-    let plan = match Plan::new(args) {
+pub(crate) fn run(args: &RunArgs, configuration: &Configuration) -> ExitCode {
+    let plan = match Plan::new(args, configuration) {
         Ok(plan) => plan,
         Err(error) => return exit::usage(&error),
     };
     if plan.hosts.is_empty() {
         return exit::nothing_to_do(&"no host that was asked for failed in the record: nothing is run again");
     }
-    drive(&plan, &Wanted::from(args), &args.work)
+    drive(&plan, &Wanted::of_run(args, configuration), &args.work)
 }
 
 /// Does what was planned, and shows it.
@@ -74,14 +76,52 @@ pub(crate) fn drive(plan: &Plan, wanted: &Wanted<'_>, work: &WorkArgs) -> ExitCo
 struct Run<'a> {
     plan: &'a Plan,
     drive: Drive,
+    /// A name for each attempt of each host: all first attempts, then all second ones…
     ids: ProcessIds,
-    call_off: CallOff,
+    reins: Reins,
+    crew: HandlerId,
+    retries: Retries,
     over: Arc<AtomicBool>,
     stop: Stop,
     tally: Tally,
     show: Show<'a>,
     calendar: Calendar,
     max_status: bool,
+}
+
+/// The failed attempts that are followed by another, until their ends have been shown.
+type Retries = Arc<Mutex<HashMap<ProcessId, Retry>>>;
+
+/// Starts the processes of a run.
+struct Starter {
+    ids: ProcessIds,
+    recipe: Recipe,
+    hosts: Arc<[String]>,
+    retries: Retries,
+    over: Arc<AtomicBool>,
+}
+
+impl Starter {
+    fn id(&self, host: usize, attempt: u32) -> ProcessId {
+        self.ids.at((attempt as usize - 1) * self.hosts.len() + host)
+    }
+}
+
+impl Foreman for Starter {
+    fn start(&mut self, context: &mut Context<'_>, host: usize, attempt: u32) -> Option<ProcessId> {
+        let id = self.id(host, attempt);
+        context.start(id, self.recipe.spec(&self.hosts[host], host));
+        Some(id)
+    }
+
+    fn will_retry(&mut self, host: usize, retry: Retry) {
+        let id = self.id(host, retry.failed);
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(id, retry);
+    }
+
+    fn over(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
 }
 
 /// How far a run has been stopped.
@@ -104,19 +144,21 @@ impl<'a> Run<'a> {
         // XFSZ only so that a limit on the size of files is an error of the write, not our death.
         drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP, Signal::XFSZ])?;
         show.on_progress(drive.waker());
-        let ids = ProcessId::block(plan.hosts.len());
-        let (call_off, over) = (CallOff::default(), Arc::new(AtomicBool::new(false)));
+        let attempts = 1 + plan.rollout.retries.count as usize;
+        let ids = ProcessId::block(plan.hosts.len() * attempts);
+        let reins = Reins::new(plan.hosts.len(), plan.rollout.clone());
+        let retries = Retries::default();
+        let over = Arc::new(AtomicBool::new(false));
         let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
-        let start = move |context: &mut Context<'_>, member: usize| {
-            context.start(ids.at(member), recipe.spec(&hosts[member], member));
-        };
-        let fanout = Fanout::new(plan.hosts.len(), plan.fanout);
-        drive.attach(Crew::new(fanout, call_off.clone(), start, move || told.store(true, Ordering::SeqCst)));
+        let starter = Starter { ids, recipe, hosts, retries: Arc::clone(&retries), over: told };
+        let crew = drive.attach(Crew::new(reins.clone(), starter));
         Ok(Self {
             plan,
             drive,
             ids,
-            call_off,
+            reins,
+            crew,
+            retries,
             over,
             stop: Stop::No,
             tally: Tally::new(plan.hosts.len()),
@@ -161,7 +203,7 @@ impl<'a> Run<'a> {
                 let host = self.host(id);
                 self.watch_output(|show| show.output(host, stream, &bytes));
             }
-            Some(Event::Ended { id, finished }) => self.ended(self.host(id), &finished),
+            Some(Event::Ended { id, finished }) => self.ended(id, finished),
             Some(Event::Signal(Signal::XFSZ)) => {}
             Some(Event::Signal(signal)) => self.stop_by(signal),
             Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. } | Event::Woken) => {}
@@ -170,11 +212,26 @@ impl<'a> Run<'a> {
     }
 
     fn host(&self, id: ProcessId) -> usize {
-        self.ids.index(id).expect("this run started all its processes")
+        self.ids.index(id).expect("this run started all its processes") % self.plan.hosts.len()
     }
 
-    fn ended(&mut self, host: usize, finished: &Finished) {
-        let verdict = self.plan.verdict(host, finished);
+    fn ended(&mut self, id: ProcessId, finished: Arc<Finished>) {
+        let host = self.host(id);
+        let verdict = self.plan.verdict(host, &finished);
+        // The crew has heard of the end before, and has decided.
+        let retry = self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        match retry {
+            None => self.conclude_host(host, verdict, &finished),
+            Some(retry) => {
+                let shown = self.show.retry(host, &verdict, retry);
+                self.tally.pauses(host, verdict, finished);
+                self.note_output(shown);
+            }
+        }
+    }
+
+    /// No attempt will follow.
+    fn conclude_host(&mut self, host: usize, verdict: Verdict, finished: &Finished) {
         let verdict = match self.show.close(host) {
             Ok(()) => verdict,
             // A process that went wrong by itself keeps its own fault.
@@ -192,7 +249,7 @@ impl<'a> Run<'a> {
 
     /// Once politely, then at once.
     fn stop_by(&mut self, signal: Signal) {
-        self.call_off.call_off();
+        self.call_off();
         // Not the tally's: a process may run whose start has not been told yet.
         let mut running: Vec<_> = self.drive.processes().map(|id| self.host(id)).collect();
         running.sort_unstable();
@@ -210,6 +267,12 @@ impl<'a> Run<'a> {
             }
             Stop::OutputClosed | Stop::OutputFailed => self.stop,
         };
+    }
+
+    /// Starts nobody more; pauses end too.
+    fn call_off(&mut self) {
+        self.reins.call_off();
+        self.drive.call(self.crew);
     }
 
     fn kill_all(&mut self, kill: Kill) {
@@ -236,13 +299,16 @@ impl<'a> Run<'a> {
                     log::error!("{error}; the run is stopped");
                     Stop::OutputFailed
                 };
-                self.call_off.call_off();
+                self.call_off();
                 self.kill_all(Kill::NOW);
             }
         }
     }
 
     fn conclude(mut self) -> io::Result<u8> {
+        for (host, verdict, finished) in self.tally.take_pausing() {
+            self.conclude_host(host, verdict, &finished);
+        }
         self.tally.call_off_the_rest();
         // The status tells whether what was said so far could be recorded.
         self.watch_output(Show::flush);

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use phalanx_action::configuration::Configuration;
 use phalanx_process::Spec;
 use phalanx_process::expect::{Expect, InvalidNeedle, Needle};
 use phalanx_process::output::Capture;
@@ -78,7 +79,7 @@ pub(crate) struct SerialArgs {
     hosts: HostArgs,
 
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(crate) connect: ConnectArgs,
 
     /// Say nothing but what the lines say
     #[arg(short, long, conflicts_with = "verbose")]
@@ -133,8 +134,8 @@ struct Plan {
 }
 
 /// `phalanx serial`, from what was typed to the exit status.
-pub(crate) fn run(args: &SerialArgs) -> ExitCode {
-    let plan = match args.plan() {
+pub(crate) fn run(args: &SerialArgs, configuration: &Configuration) -> ExitCode {
+    let plan = match args.plan(configuration) {
         Ok(plan) => plan,
         Err(error) => return exit::usage(&error),
     };
@@ -148,8 +149,8 @@ pub(crate) fn run(args: &SerialArgs) -> ExitCode {
 }
 
 impl SerialArgs {
-    fn plan(&self) -> Result<Plan, SerialError> {
-        let lines = self.lines()?;
+    fn plan(&self, configuration: &Configuration) -> Result<Plan, SerialError> {
+        let lines = self.lines(configuration)?;
         let until = self.until.as_ref().map(|regex| Expect::one(Needle::regex(regex))).transpose()?;
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let interactive = terminal && until.is_none() && lines.len() == 1;
@@ -162,8 +163,9 @@ impl SerialArgs {
         })
     }
 
-    fn lines(&self) -> Result<Vec<(Option<String>, Spec)>, SerialError> {
+    fn lines(&self, configuration: &Configuration) -> Result<Vec<(Option<String>, Spec)>, SerialError> {
         let policy = Policy {
+            grace: configuration.kill_timeout.or(Policy::default().grace),
             capture_stdout: Capture::None,
             listened: true,
             // The ends are shown in a way of our own.

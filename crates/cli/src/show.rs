@@ -19,7 +19,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use phalanx_action::configuration::Configuration;
 use phalanx_action::report::{Layout, Report};
+use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
 use phalanx_process::date::Zone;
@@ -75,6 +77,7 @@ enum Style {
 /// What a verb wants to be shown.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
+    pub(crate) configuration: &'a Configuration,
     pub(crate) label: bool,
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
@@ -85,10 +88,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) record: Option<&'a Path>,
 }
 
-impl From<&WorkArgs> for Wanted<'_> {
-    fn from(work: &WorkArgs) -> Self {
+impl<'a> Wanted<'a> {
+    /// What these options ask for.
+    pub(crate) fn of_work(work: &WorkArgs, configuration: &'a Configuration) -> Self {
         let (quiet, verbose) = (work.quiet, work.verbose > 0);
         Self {
+            configuration,
             label: true,
             quiet,
             verbose,
@@ -99,13 +104,12 @@ impl From<&WorkArgs> for Wanted<'_> {
             record: None,
         }
     }
-}
 
-impl<'a> From<&'a RunArgs> for Wanted<'a> {
-    fn from(run: &'a RunArgs) -> Self {
+    /// What the options of `phalanx run` ask for.
+    pub(crate) fn of_run(run: &'a RunArgs, configuration: &'a Configuration) -> Self {
         let output_dir = run.output_dir.as_deref();
         let record = run.record.as_deref();
-        Self { label: !run.no_label, gather: run.gather, output_dir, record, ..Self::from(&run.work) }
+        Self { label: !run.no_label, gather: run.gather, output_dir, record, ..Self::of_work(&run.work, configuration) }
     }
 }
 
@@ -130,7 +134,7 @@ impl<'a> Show<'a> {
     /// # Errors
     /// When the output directory or the record cannot be written.
     pub(crate) fn new(args: &Wanted<'_>, plan: &'a Plan) -> Result<Self, BeginError> {
-        let screen = Screen::new().map_err(BeginError::Thread)?;
+        let screen = Screen::new(args.configuration).map_err(BeginError::Thread)?;
         let files = args.output_dir.map(Files::new).transpose();
         let files = files.map_err(|(directory, error)| BeginError::OutputDir { directory, error })?;
         // Last, so that what else is refused leaves no record behind.
@@ -139,7 +143,7 @@ impl<'a> Show<'a> {
         let style = match (args.json, args.gather) {
             (true, _) => Style::Json(Events::default()),
             (false, true) if !verbose => Style::Gathered,
-            (false, _) => Style::Labels(Labels::new(args.label, screen.colours())),
+            (false, _) => Style::Labels(Labels::new(args.label, screen.styles().clone())),
         };
         let status = (!args.quiet && screen.has_terminal()).then(StatusLine::new);
         let gather = args.gather.then(Gather::default);
@@ -244,6 +248,32 @@ impl<'a> Show<'a> {
     /// What could not be written into them.
     pub(crate) fn close(&mut self, host: usize) -> Result<(), String> {
         self.files.as_mut().map_or(Ok(()), |files| files.close(&self.plan.hosts[host]))
+    }
+
+    /// An attempt has failed, and there will be another. What was said stays, but for what is gathered.
+    pub(crate) fn retry(&mut self, host: usize, verdict: &Verdict, retry: Retry) -> Result<(), ShowError> {
+        let name = &self.plan.hosts[host];
+        if let Some(gather) = &mut self.gather {
+            gather.forget(host);
+        }
+        if let Some(record) = &mut self.record {
+            record.retry(host, name, verdict, retry);
+        }
+        match &mut self.style {
+            Style::Json(events) => {
+                return self.screen.write_stdout(|out| events.retry(host, name, verdict, retry, out));
+            }
+            Style::Labels(labels) => labels.end(host, name, &mut self.screen)?,
+            Style::Gathered => {}
+        }
+        if self.quiet {
+            return Ok(());
+        }
+        let Retry { failed, attempts, pause } = retry;
+        let sentence = verdict.sentence();
+        self.message(&format!(
+            "{name}: {sentence}; that was attempt {failed} of {attempts}, the next is in {pause:.0?}"
+        ))
     }
 
     pub(crate) fn ended(&mut self, host: usize, tally: &Tally, outcome: &Outcome) -> Result<(), ShowError> {

@@ -3,16 +3,18 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use phalanx_action::configuration::Configuration;
 use phalanx_action::files::get::GetError;
 use phalanx_action::files::put::PutError;
 use phalanx_action::files::{Get, Put, Transfers};
+use phalanx_action::substitute::SubstituteError;
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::ssh::ConnectionParams;
 
 use crate::connect::{ConnectArgs, ConnectError};
 use crate::exit;
 use crate::hosts::{HostArgs, HostsError};
-use crate::run::{Plan, drive, policy};
+use crate::run::{Plan, drive};
 use crate::show::Wanted;
 use crate::work::WorkArgs;
 
@@ -43,7 +45,7 @@ pub(crate) struct TransferArgs {
     hosts: HostArgs,
 
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(crate) connect: ConnectArgs,
 
     #[command(flatten)]
     pub(crate) work: WorkArgs,
@@ -95,42 +97,51 @@ enum TransferError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
+    Substitute(#[from] SubstituteError),
+    #[error(transparent)]
     Put(#[from] PutError),
     #[error(transparent)]
     Get(#[from] GetError),
 }
 
 /// `phalanx put`, from what was typed to the exit status.
-pub(crate) fn put(args: &PutArgs) -> ExitCode {
-    args.transfer.run(|hosts, params| {
-        let put = Put::new(&args.sources, &args.destination, hosts).params(params);
-        Ok(put.policy(policy(&args.transfer.work)).verify(args.transfer.verify).transfers()?)
+pub(crate) fn put(args: &PutArgs, configuration: &Configuration) -> ExitCode {
+    args.transfer.run(configuration, |hosts, params| {
+        let work = &args.transfer.work;
+        let put = Put::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
+        Ok(put.policy(work.policy(configuration)).verify(args.transfer.verify).transfers()?)
     })
 }
 
 /// `phalanx get`, from what was typed to the exit status.
-pub(crate) fn get(args: &GetArgs) -> ExitCode {
-    args.transfer.run(|hosts, params| {
-        let get = Get::new(&args.sources, &args.destination, hosts).params(params);
-        Ok(get.policy(policy(&args.transfer.work)).verify(args.transfer.verify).transfers()?)
+pub(crate) fn get(args: &GetArgs, configuration: &Configuration) -> ExitCode {
+    args.transfer.run(configuration, |hosts, params| {
+        let work = &args.transfer.work;
+        let get = Get::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
+        Ok(get.policy(work.policy(configuration)).verify(args.transfer.verify).transfers()?)
     })
 }
 
 impl TransferArgs {
-    fn run(&self, transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>) -> ExitCode {
-        match self.plan(transfers) {
-            Ok(plan) => drive(&plan, &Wanted::from(&self.work), &self.work),
+    fn run(
+        &self,
+        configuration: &Configuration,
+        transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
+    ) -> ExitCode {
+        match self.plan(configuration, transfers) {
+            Ok(plan) => drive(&plan, &Wanted::of_work(&self.work, configuration), &self.work),
             Err(error) => exit::usage(&error),
         }
     }
 
     fn plan(
         &self,
+        configuration: &Configuration,
         transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
     ) -> Result<Plan, TransferError> {
         let names = self.hosts.hosts()?;
         let hosts = names.iter().map(|name| name.parse()).collect::<Result<Vec<Host>, _>>()?;
         let transfers = transfers(hosts, self.connect.params()?)?;
-        Ok(Plan::of_transfers(names, transfers, &self.work))
+        Ok(Plan::of_transfers(names, transfers, &self.work, configuration))
     }
 }

@@ -74,6 +74,16 @@ impl Reactor {
         self.poll.registry().register(&mut SourceFd(&raw), token, interest.into())
     }
 
+    /// Watches `fd`, which is registered, for something else from now on. What it is ready for by then is reported again.
+    ///
+    /// # Errors
+    /// When it was not watched.
+    pub fn reregister(&self, fd: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
+        let raw = fd.as_fd().as_raw_fd();
+        let token = Token(usize::try_from(key).expect("keys are machine words"));
+        self.poll.registry().reregister(&mut SourceFd(&raw), token, interest.into())
+    }
+
     /// Stops watching `fd` without closing it.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! Prompt round trips and sessions, for `cargo xtask bench prompts sessions line-handler resident`:
 //!
 //! ```text
-//! prompt_speed prompts COUNT     so many times: write a line to `cat` on a pty, expect it back
+//! prompt_speed prompts COUNT     so many times: write a line to `cat` on a pty, expect it back; on one thread
+//! prompt_speed handled COUNT     the same by a handler
+//! prompt_speed handle COUNT      the same by the handle of a process, which a conductor runs
 //! prompt_speed sessions COUNT    so many sessions, one match each per second for five seconds; says the processor time
 //! prompt_speed lines FILE        the lines of FILE, as `cat` sends them, by a line handler
 //! prompt_speed spawn MIB COUNT   so many `true`, with so much memory resident in this program
@@ -16,11 +18,12 @@ use std::time::Instant;
 
 use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
-use phalanx_process::event::Stream;
+use phalanx_process::drive::Drive;
+use phalanx_process::event::{Request, Stream};
 use phalanx_process::expect::Expect;
 use phalanx_process::output::Capture;
-use phalanx_process::spec::Terminal;
-use phalanx_process::watch::{ExpectHandler, Next};
+use phalanx_process::spec::{Mode, Spec, Stdin, Terminal, WindowSize};
+use phalanx_process::watch::{ExpectHandler, Limit, Next};
 
 type Said = Result<String, Box<dyn std::error::Error>>;
 
@@ -28,10 +31,12 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let said = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["prompts", count] => count.parse().map_err(Into::into).and_then(prompts),
+        ["handled", count] => count.parse().map_err(Into::into).and_then(handled),
+        ["handle", count] => count.parse().map_err(Into::into).and_then(handle),
         ["sessions", count] => count.parse().map_err(Into::into).and_then(sessions),
         ["lines", file] => lines(file),
         ["spawn", mebibytes, count] => spawn(mebibytes, count),
-        _ => Err("usage: prompt_speed prompts|sessions COUNT | lines FILE | spawn MIB COUNT".into()),
+        _ => Err("usage: prompt_speed prompts|handled|handle|sessions COUNT | lines FILE | spawn MIB COUNT".into()),
     };
     match said {
         Ok(sentence) => {
@@ -45,10 +50,43 @@ fn main() -> ExitCode {
     }
 }
 
-/// As in a login dialogue, by a handler: what is found is answered where it is found.
+/// Without echo, or what is expected would be there before `cat` has seen it.
+const TERMINAL: Terminal = Terminal { echo: false, size: WindowSize { rows: 24, columns: 80 }, mode: Mode::Cooked };
+
+fn speed(count: u64, begin: Instant) -> Said {
+    Ok(format!("{:.0} round trips a second", count as f64 / begin.elapsed().as_secs_f64()))
+}
+
 fn prompts(count: u64) -> Said {
-    let terminal = Terminal { echo: false, ..Terminal::default() };
-    let cat = Process::new("cat").terminal(terminal).capture_stdout(Capture::None);
+    let mut drive = Drive::new()?;
+    let mut cat = Spec::new(["cat"]);
+    cat.launch.stdin = Stdin::Pipe;
+    cat.launch.terminal = Some(TERMINAL);
+    cat.policy.capture_stdout = Capture::None;
+    let (line, prompt): (Arc<[u8]>, _) = (b"prompt> \n"[..].into(), Expect::one("prompt> ")?);
+    let begin = Instant::now();
+    let cat = drive.start(cat);
+    for _ in 0..count {
+        drive.request(cat, Request::Write(Arc::clone(&line)));
+        drive.expect(cat, Stream::Stdout, Limit::Never, &prompt)??;
+    }
+    speed(count, begin)
+}
+
+fn handle(count: u64) -> Said {
+    let prompt = Expect::one("prompt> ")?;
+    let begin = Instant::now();
+    let cat = Process::new("cat").terminal(TERMINAL).capture_stdout(Capture::None).start();
+    for _ in 0..count {
+        cat.write("prompt> \n");
+        cat.expect(&prompt)?;
+    }
+    speed(count, begin)
+}
+
+/// As in a login dialogue: what is found is answered where it is found.
+fn handled(count: u64) -> Said {
+    let cat = Process::new("cat").terminal(TERMINAL).capture_stdout(Capture::None);
     let answer: Arc<[u8]> = b"prompt> \n"[..].into();
     let mut left = count;
     let first = Arc::clone(&answer);
@@ -56,7 +94,7 @@ fn prompts(count: u64) -> Said {
         left -= u64::from(verdict.is_ok());
         match left {
             0 => context.kill(id),
-            _ => context.request(id, phalanx_process::event::Request::Write(Arc::clone(&answer))),
+            _ => context.request(id, Request::Write(Arc::clone(&answer))),
         }
         if left == 0 { Next::Done } else { Next::Again }
     });
@@ -67,7 +105,7 @@ fn prompts(count: u64) -> Said {
     if !cat.ok() {
         return Err(format!("{cat:?}").into());
     }
-    Ok(format!("{:.0} round trips a second", count as f64 / begin.elapsed().as_secs_f64()))
+    speed(count, begin)
 }
 
 fn sessions(count: usize) -> Said {

@@ -17,7 +17,7 @@ use crate::id::{HandlerId, ProcessId};
 use crate::output::Captured;
 use crate::slot::Slot;
 use crate::spec::Spec;
-use crate::subscription::{Events, subscription};
+use crate::subscription::{Events, Tap, subscription};
 
 /// A thread that runs an engine. Cloning gives another handle to the same one; with the last handle the engine stops,
 /// and no child of it lives on.
@@ -110,6 +110,18 @@ impl Conductor {
         let (feed, events) = subscription(Arc::new(move || sender.send(Message::Nudge)));
         self.send(Message::Subscribe(feed));
         events
+    }
+
+    /// Events of chosen processes: of those that are given the handler, with [`Process::heard_by`]. Nothing more comes
+    /// when it has been [disowned](Conductor::disown) and the processes have ended.
+    ///
+    /// [`Process::heard_by`]: crate::Process::heard_by
+    #[must_use]
+    pub fn tap(&self) -> (HandlerId, Events) {
+        let sender = self.inner.sender.clone();
+        let (feed, events) = subscription(Arc::new(move || sender.send(Message::Nudge)));
+        self.send(Message::Gauge(feed.gauge()));
+        (self.attach(Tap(feed)), events)
     }
 
     /// What has been kept so far of a stream of a process that has not ended.

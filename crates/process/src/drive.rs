@@ -20,7 +20,9 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-use std::collections::VecDeque;
+mod expecting;
+
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -29,10 +31,11 @@ use std::time::Instant;
 use phalanx_core::Signal;
 
 use crate::engine::{Engine, EngineOptions, Message};
-use crate::event::{Event, Request};
+use crate::event::{Event, Notice, Request};
 use crate::handler::Handler;
 use crate::id::{HandlerId, ProcessId};
 use crate::spec::Spec;
+use expecting::Expecting;
 
 /// An engine that runs while it is waited for. Dropping it kills its children.
 ///
@@ -40,6 +43,7 @@ use crate::spec::Spec;
 pub struct Drive {
     engine: Engine,
     events: VecDeque<Event>,
+    expecting: HashMap<ProcessId, Expecting>,
     stays_here: PhantomData<*const ()>,
 }
 
@@ -63,7 +67,12 @@ impl Drive {
     /// # Errors
     /// When the system has no descriptor left for it.
     pub fn with_options(options: EngineOptions) -> io::Result<Self> {
-        Ok(Self { engine: Engine::new(options)?, events: VecDeque::new(), stays_here: PhantomData })
+        Ok(Self {
+            engine: Engine::new(options)?,
+            events: VecDeque::new(),
+            expecting: HashMap::new(),
+            stays_here: PhantomData,
+        })
     }
 
     /// Starts a process. Its output becomes events if the policy says `listened`.
@@ -84,6 +93,11 @@ impl Drive {
         let id = HandlerId::new();
         self.engine.attach(id, Box::new(handler));
         id
+    }
+
+    /// Calls for a handler, as [`Conductor::call`](crate::conductor::Conductor::call) does.
+    pub fn call(&mut self, handler: HandlerId) {
+        self.engine.notify(handler, Notice::Called);
     }
 
     /// From now on these signals to this program are events, and do nothing else.
@@ -119,7 +133,7 @@ impl Drive {
     /// When the system refuses to wait.
     pub fn next_event(&mut self, deadline: Option<Instant>) -> io::Result<Option<Event>> {
         loop {
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.take_event() {
                 return Ok(Some(event));
             }
             let began = Instant::now();
@@ -140,7 +154,11 @@ impl Drive {
 
     /// The next event that is known already.
     pub fn take_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if let Event::Ended { id, .. } = &event {
+            self.expect_no_more(*id);
+        }
+        Some(event)
     }
 
     /// When the next turn is due although nothing became ready.
@@ -150,8 +168,12 @@ impl Drive {
     }
 
     fn turn_until(&mut self, deadline: Option<Instant>) -> io::Result<()> {
-        let events = &mut self.events;
-        self.engine.turn(deadline, &mut |event| events.push_back(event))
+        let Self { engine, events, expecting, .. } = self;
+        engine.turn(deadline, &mut |event| {
+            if !expecting::is_for_the_search_only(expecting, &event) {
+                events.push_back(event);
+            }
+        })
     }
 }
 

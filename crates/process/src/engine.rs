@@ -40,7 +40,8 @@ use crate::outcome::Blame;
 use crate::output::Captured;
 use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
-use crate::subscription::Feed;
+use crate::spin::{SPIN, Spin, look_again};
+use crate::subscription::{Feed, Gauge};
 use crate::table::Table;
 use children::Children;
 use devices::Devices;
@@ -98,6 +99,8 @@ pub(crate) enum Message {
     /// A handler is given a notice once it has heard all that was said before.
     Notify(HandlerId, Notice),
     Subscribe(Feed),
+    /// Somebody else's channel, which may become congested too.
+    Gauge(Gauge),
     Inspect {
         id: ProcessId,
         stream: Stream,
@@ -128,6 +131,7 @@ pub(crate) struct Engine {
     hosting: Hosting,
     hub: Hub,
     ready: Vec<Readiness>,
+    spin: Spin,
     pending_signals: Vec<Signal>,
     /// Somebody nudged us since the last turn.
     woken: bool,
@@ -163,6 +167,7 @@ impl Engine {
             launches: Launches::default(),
             hub: Hub::default(),
             ready: Vec::new(),
+            spin: Spin::default(),
             pending_signals: Vec::new(),
             woken: false,
             reading: true,
@@ -272,6 +277,7 @@ impl Engine {
                 self.deliver(event, now, seen);
             }
             if self.give_notice(now) {
+                settled = Settled::Something;
                 continue;
             }
             let (hub, ground) = self.hub_and_ground(now);
@@ -315,6 +321,15 @@ impl Engine {
         }
     }
 
+    /// Nobody outside has a use for this handler any more.
+    pub(crate) fn disown(&mut self, handler: HandlerId) {
+        self.notices.push_back((handler, None));
+    }
+
+    pub(crate) fn launch(&self, id: ProcessId) -> Option<&Launch> {
+        self.launches.get(&id).map(Arc::as_ref)
+    }
+
     pub(crate) fn notify(&mut self, handler: HandlerId, notice: Notice) {
         self.notices.push_back((handler, Some(notice)));
     }
@@ -344,6 +359,10 @@ impl Engine {
     fn perform(&mut self, effect: Effect, now: Instant) {
         let launch = match &effect {
             Effect::Spawn(id) => self.launches.get(id).cloned(),
+            Effect::Write(..) => {
+                self.spin.asked();
+                None
+            }
             _ => None,
         };
         if let Some(backend) = self.hosting.performer(&effect, launch.as_deref()) {
@@ -373,9 +392,9 @@ impl Engine {
         // The table hears of no time later than the last look at what is ready. Otherwise a controller that was
         // suspended would take every process that ended meanwhile for one that ran too long.
         let before = Instant::now();
-        self.ready.clear();
-        self.ready.extend(self.reactor.wait(timeout)?);
+        self.look(before, timeout)?;
         let now = Instant::now();
+        self.spin.waited(now.saturating_duration_since(before));
         for ready in std::mem::take(&mut self.ready) {
             match ready.key {
                 INBOX_KEY => self.read_inbox(),
@@ -393,6 +412,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Waits until something is ready: for a moment by looking again and again, if that pays, then by sleeping.
+    fn look(&mut self, began: Instant, timeout: Option<Duration>) -> io::Result<()> {
+        self.ready.clear();
+        if self.hub.take_answered() {
+            self.spin.asked();
+        }
+        if self.spin.pays() && timeout.is_none_or(|timeout| timeout > SPIN) {
+            let Self { reactor, ready, .. } = self;
+            let look = || match reactor.wait(Some(Duration::ZERO)) {
+                Err(error) => Some(Err(error)),
+                Ok(now) => {
+                    ready.extend(now);
+                    (!ready.is_empty()).then_some(Ok(()))
+                }
+            };
+            if let Some(found) = look_again(began, look) {
+                return found;
+            }
+        }
+        self.ready.extend(self.reactor.wait(timeout)?);
+        Ok(())
+    }
+
     fn handle_readiness(&mut self, ready: Readiness, now: Instant) {
         let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
         if ready.key == SIGCHLD_KEY {
@@ -405,6 +447,7 @@ impl Engine {
     }
 
     fn read_inbox(&mut self) {
+        self.spin.asked();
         for message in self.inbox.take() {
             match message {
                 Message::Insert { id, spec, slot, handlers } => self.insert(id, *spec, slot, &handlers),
@@ -416,9 +459,10 @@ impl Engine {
                 Message::Write { slot, .. } => slot.blame(Blame::WriteError),
                 Message::Attach(id, handler) => self.attach(id, handler),
                 Message::Route(id, handler) => self.route(id, handler),
-                Message::Disown(handler) => self.notices.push_back((handler, None)),
+                Message::Disown(handler) => self.disown(handler),
                 Message::Notify(handler, notice) => self.notify(handler, notice),
                 Message::Subscribe(feed) => self.hub.subscribe(feed),
+                Message::Gauge(gauge) => self.hub.gauge(gauge),
                 Message::Inspect { id, stream, reply } => {
                     // Nobody waits for it any more? Then it was not needed.
                     let _ = reply.send(self.table.captured(id, stream).cloned());

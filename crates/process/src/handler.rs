@@ -82,6 +82,8 @@ pub(crate) struct Wishes {
     /// Faults of processes that the table has forgotten; they are entered into the event that is being told.
     pub(crate) blames: Vec<(ProcessId, Blame)>,
     pub(crate) farewells: Vec<HandlerId>,
+    /// Somebody on another thread was told what it waited for, and may ask for more at once.
+    pub(crate) answered: bool,
 }
 
 impl fmt::Debug for Context<'_> {
@@ -105,6 +107,12 @@ impl Context<'_> {
         self.wishes.slots.push((id, slot));
         self.wishes.routes.extend(handlers.iter().map(|handler| (id, *handler)));
         self.start(id, spec);
+    }
+
+    /// From now on this handler hears the events of that process too.
+    pub(crate) fn hear(&mut self, id: ProcessId) -> ProcessId {
+        self.wishes.routes.push((id, self.me));
+        id
     }
 
     /// Asks something of a process. One that is unknown or has ended is not an error: late is normal.
@@ -166,6 +174,12 @@ impl Context<'_> {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The name of this handler, by which others [call](crate::conductor::Conductor::call) for it.
+    #[must_use]
+    pub fn handler(&self) -> HandlerId {
+        self.me
     }
 
     /// Lets go of this handler: it will hear nothing more.

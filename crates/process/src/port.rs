@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::ops::Range;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 /// Hands out the ports of a range one after the other, beginning anywhere, and from the beginning again after the last;
 /// see [`Ports::get`].
@@ -57,14 +57,21 @@ impl Ports {
     }
 }
 
-/// The next free port of the program's own [`Ports`], over [`Ports::RANGE`].
+static PORTS: LazyLock<RwLock<Arc<Ports>>> = LazyLock::new(|| RwLock::new(Arc::new(Ports::new(Ports::RANGE))));
+
+/// The next free port of the program's own [`Ports`], over [`Ports::RANGE`] unless [`set_range`] chose another.
 ///
 /// # Errors
 ///
 /// As [`Ports::get`].
 pub fn get_port() -> Result<u16> {
-    static PORTS: LazyLock<Ports> = LazyLock::new(|| Ports::new(Ports::RANGE));
-    PORTS.get()
+    let ports = Arc::clone(&PORTS.read().unwrap_or_else(PoisonError::into_inner));
+    ports.get()
+}
+
+/// Sets the range of [`get_port`] from now on. For the author of a script; a library has [`Ports`] of its own.
+pub fn set_range(range: Range<u16>) {
+    *PORTS.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ports::new(range));
 }
 
 /// Whether nobody listens on a port: neither on all addresses nor on one of them, by either version of IP.

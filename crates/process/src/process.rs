@@ -18,7 +18,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 pub use expecting::{IntoExpect, Matches, expect_all};
-pub use facts::{COMPACT_OUTPUT_THRESHOLD, Stats};
+pub use facts::{COMPACT_OUTPUT_THRESHOLD, set_compact_output_threshold};
 pub use scope::Scoped;
 
 use crate::conductor::Conductor;
@@ -65,6 +65,27 @@ struct State {
     owned: Vec<HandlerId>,
     expect_timeout: Option<Duration>,
     run: Option<Run>,
+    /// The run that is still to begin, if something is expected of it already.
+    coming: Option<Run>,
+    /// What is asked of that run as soon as it begins.
+    early: Vec<Request>,
+    /// It was said that there will be none.
+    called_off: bool,
+}
+
+impl State {
+    /// Begins a run: what the engine is to be told about it.
+    fn begin(&mut self) -> (Run, Spec, Vec<HandlerId>) {
+        self.called_off = false;
+        let run = self.coming.take().unwrap_or_else(Run::new);
+        let (mut spec, mut handlers) = (self.spec.clone(), self.handlers.clone());
+        if let Some(watch) = run.watch.get() {
+            spec.policy.listened = true;
+            handlers.push(watch.handler());
+        }
+        self.run = Some(run.clone());
+        (run, spec, handlers)
+    }
 }
 
 impl Drop for Inner {
@@ -128,8 +149,17 @@ impl Process {
     /// A process described in full, to be run by `conductor`.
     #[must_use]
     pub fn from_spec(spec: Spec, conductor: &Conductor) -> Self {
-        let state =
-            State { spec, host: None, handlers: Vec::new(), owned: Vec::new(), expect_timeout: None, run: None };
+        let state = State {
+            spec,
+            host: None,
+            handlers: Vec::new(),
+            owned: Vec::new(),
+            expect_timeout: None,
+            run: None,
+            coming: None,
+            early: Vec::new(),
+            called_off: false,
+        };
         Self { inner: Arc::new(Inner { conductor: conductor.clone(), state: Mutex::new(state) }) }
     }
 
@@ -142,25 +172,67 @@ impl Process {
     pub fn start(self) -> Self {
         let mut state = self.state();
         if state.run.is_none() {
-            let run = Run::new();
+            let (run, spec, handlers) = state.begin();
             let conductor = &self.inner.conductor;
-            conductor.insert(run.id, state.spec.clone(), Arc::clone(&run.slot), state.handlers.clone());
+            conductor.insert(run.id, spec, run.slot, handlers);
             conductor.request(run.id, Request::Start);
-            state.run = Some(run);
+            state.early.drain(..).for_each(|request| conductor.request(run.id, request));
         }
         drop(state);
         self
     }
 
-    /// Starts it from inside a handler, which will hear its events too. A process that was started already is left
-    /// alone.
-    pub fn start_within(&self, context: &mut Context<'_>) {
+    /// Starts it from inside a handler, which will hear its events too, under the name that is returned. Of a process
+    /// that was started already it will hear the rest; of one that has ended nothing, and there is no name.
+    pub fn start_within(&self, context: &mut Context<'_>) -> Option<ProcessId> {
         let mut state = self.state();
-        if state.run.is_none() {
-            let run = Run::new();
-            context.start_watched(run.id, state.spec.clone(), Arc::clone(&run.slot), &state.handlers);
-            state.run = Some(run);
+        if let Some(run) = &state.run {
+            let is_over = run.slot.finished().is_some();
+            return (!is_over).then(|| context.hear(run.id));
         }
+        let (run, spec, handlers) = state.begin();
+        context.start_watched(run.id, spec, run.slot, &handlers);
+        state.early.drain(..).for_each(|request| context.request(run.id, request));
+        Some(run.id)
+    }
+
+    /// Starts it once more from inside a handler, now that it has ended, as [`Process::reset`] and
+    /// [`Process::start_within`] do. One that has not ended is left alone.
+    pub fn restart_within(&self, context: &mut Context<'_>) -> Option<ProcessId> {
+        let over = {
+            let mut state = self.state();
+            let over = state.run.take_if(|run| run.slot.finished().is_some());
+            over.map(|run| (run, state.handlers.clone()))
+        };
+        if let Some((run, handlers)) = over {
+            self.tell_reset(run.id, handlers);
+        }
+        self.start_within(context)
+    }
+
+    /// Says that it will not be started: whoever expects something of it already need not wait. One that was started
+    /// is left alone, and one that is started all the same is as if nothing had been said.
+    pub fn call_off(&self) {
+        let coming = {
+            let mut state = self.state();
+            state.early.clear();
+            state.called_off = state.run.is_none();
+            state.coming.take()
+        };
+        coming.into_iter().for_each(|run| self.disappoint(&run));
+    }
+
+    /// Whatever is expected of this run will not come.
+    fn disappoint(&self, run: &Run) {
+        if let Some(watch) = run.watch.get() {
+            self.inner.conductor.notify(watch.handler(), Notice::Reset { id: run.id });
+        }
+    }
+
+    /// The name under which the engine knows its present run; none before it was started.
+    #[must_use]
+    pub fn id(&self) -> Option<ProcessId> {
+        self.run_state().map(|run| run.id)
     }
 
     fn run_state(&self) -> Option<Run> {
@@ -254,9 +326,32 @@ impl Process {
         Ok(())
     }
 
-    /// Closes its stdin once everything has been written.
+    /// As [`Process::try_write`], of bytes that many processes may share; one that is still to be started is given them
+    /// then.
+    ///
+    /// # Errors
+    /// When too much is waiting to be taken; nothing was written then.
+    pub fn feed(&self, bytes: &Arc<[u8]>) -> Result<(), StdinFull> {
+        let run = {
+            let mut state = self.state();
+            if state.run.is_none() {
+                state.early.push(Request::Write(Arc::clone(bytes)));
+            }
+            state.run.clone()
+        };
+        let Some(run) = run else { return Ok(()) };
+        let bytes = run.slot.reserve(bytes, false).ok_or(StdinFull)?;
+        self.inner.conductor.write(run.id, bytes, run.slot);
+        Ok(())
+    }
+
+    /// Closes its stdin once everything has been written; of a process that is still to be started, then.
     pub fn close_stdin(&self) {
-        self.request(Request::CloseStdin);
+        let mut state = self.state();
+        match &state.run {
+            Some(run) => self.inner.conductor.request(run.id, Request::CloseStdin),
+            None => state.early.push(Request::CloseStdin),
+        }
     }
 
     fn request(&self, request: Request) {
@@ -281,12 +376,17 @@ impl Process {
         // The watch of the run is dropped outside of the lock.
         let (run, handlers) = {
             let mut state = self.state();
+            state.called_off = false;
             (state.run.take(), state.handlers.clone())
         };
-        if let Some(Run { id, .. }) = run {
-            handlers.into_iter().for_each(|handler| self.inner.conductor.notify(handler, Notice::Reset { id }));
+        if let Some(run) = run {
+            self.tell_reset(run.id, handlers);
         }
         self
+    }
+
+    fn tell_reset(&self, id: ProcessId, handlers: Vec<HandlerId>) {
+        handlers.into_iter().for_each(|handler| self.inner.conductor.notify(handler, Notice::Reset { id }));
     }
 
     /// A failed process as an error.

@@ -29,6 +29,8 @@ struct State {
     written: VecDeque<(Weak<[u8]>, usize)>,
     /// How many bytes those are.
     queued: usize,
+    /// How many wait for room. Waking nobody is a system call too, and a dialogue would pay it for every answer.
+    writers: usize,
     /// Faults that were found when the table had forgotten the process already, but nobody had been told its end.
     late: Vec<Blame>,
 }
@@ -85,9 +87,11 @@ impl Slot {
     }
 
     pub(crate) fn stdin_drained(&self) {
-        // A writer that has just found no room must be waiting before it is woken.
-        drop(self.state());
-        self.room.notify_all();
+        // A writer that has just found no room is counted before the lock is free.
+        let waited_for = self.state().writers > 0;
+        if waited_for {
+            self.room.notify_all();
+        }
     }
 
     /// Enters a fault that was found when the process had ended, or was about to.
@@ -107,7 +111,9 @@ impl Slot {
             if !patient {
                 return None;
             }
+            state.writers += 1;
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.writers -= 1;
         }
         let bytes: Arc<[u8]> = bytes.into();
         state.written.push_back((Arc::downgrade(&bytes), bytes.len()));

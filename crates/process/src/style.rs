@@ -1,12 +1,16 @@
 //! How things look on a terminal: hosts, commands, warnings and levels of the log, each in a style of its own that can
 //! be changed. Whether there are colours at all is decided once, by a list.
 
+mod words;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
 use log::Level;
+
+pub use words::{InvalidStyle, parse, words};
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +27,10 @@ pub enum Role {
     ReportError,
     /// A command.
     Command,
+    /// The host before a line of its stdout.
+    StdoutLabel,
+    /// The host before a line of its stderr.
+    StderrLabel,
     /// A host.
     Host,
     /// For the program's own use, first.
@@ -35,7 +43,64 @@ pub enum Role {
     Level(Level),
 }
 
+/// Whether there are colours, if neither the user's environment nor the stream is to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum When {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::LogHeader,
+        Self::Object,
+        Self::Emphasis,
+        Self::ReportWarning,
+        Self::ReportError,
+        Self::Command,
+        Self::Host,
+        Self::StdoutLabel,
+        Self::StderrLabel,
+        Self::User1,
+        Self::User2,
+        Self::User3,
+        Self::Level(Level::Error),
+        Self::Level(Level::Warn),
+        Self::Level(Level::Info),
+        Self::Level(Level::Debug),
+        Self::Level(Level::Trace),
+    ];
+
+    /// What it is called in a configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LogHeader => "log_header",
+            Self::Object => "object",
+            Self::Emphasis => "emphasis",
+            Self::ReportWarning => "report_warning",
+            Self::ReportError => "report_error",
+            Self::Command => "command",
+            Self::StdoutLabel => "stdout_label",
+            Self::StderrLabel => "stderr_label",
+            Self::Host => "host",
+            Self::User1 => "user1",
+            Self::User2 => "user2",
+            Self::User3 => "user3",
+            Self::Level(Level::Error) => "error",
+            Self::Level(Level::Warn) => "warn",
+            Self::Level(Level::Info) => "info",
+            Self::Level(Level::Debug) => "debug",
+            Self::Level(Level::Trace) => "trace",
+        }
+    }
+
     /// Its style unless another is set.
     #[must_use]
     pub fn style(self) -> Style {
@@ -45,6 +110,9 @@ impl Role {
             Self::Object | Self::Command => colour(AnsiColor::Blue).bold(),
             Self::Emphasis => colour(AnsiColor::Magenta).bold(),
             Self::Host => colour(AnsiColor::Magenta),
+            // As clush has them.
+            Self::StdoutLabel => colour(AnsiColor::BrightBlue),
+            Self::StderrLabel => colour(AnsiColor::BrightRed),
             Self::ReportWarning | Self::Level(Level::Warn) => colour(AnsiColor::Yellow).bold(),
             Self::ReportError | Self::Level(Level::Error) => colour(AnsiColor::Red).bold(),
             Self::User1 => colour(AnsiColor::Green),
@@ -88,8 +156,14 @@ impl Styles {
     /// What suits a stream, and its user: see [`allowed`].
     #[must_use]
     pub fn of(stream: &impl IsTerminal) -> Self {
+        Self::when(When::Auto, stream)
+    }
+
+    /// What suits a stream and its user, who may also have said when in a configuration: see [`allowed`].
+    #[must_use]
+    pub fn when(when: When, stream: &impl IsTerminal) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
-        let coloured = allowed(stream.is_terminal(), variable);
+        let coloured = allowed(when, stream.is_terminal(), variable);
         Self { coloured, changed: HashMap::new() }
     }
 
@@ -106,6 +180,12 @@ impl Styles {
         self.coloured
     }
 
+    /// The style of a role that was given one by [`Styles::with`].
+    #[must_use]
+    pub fn changed(&self, role: Role) -> Option<Style> {
+        self.changed.get(&role).copied()
+    }
+
     /// A text in the style of its role, to be shown.
     #[must_use]
     pub fn paint<T: fmt::Display>(&self, role: Role, text: T) -> Painted<T> {
@@ -118,11 +198,12 @@ impl Styles {
 ///
 /// 1. `NO_COLOR` is set and not empty (<https://no-color.org>): no
 /// 2. `CLICOLOR_FORCE` is set and neither empty nor 0 (<https://bixense.com/clicolors>): yes
-/// 3. `TERM` is `dumb`: no
-/// 4. the stream is a terminal: yes
-/// 5. otherwise: no
+/// 3. a configuration says always or never: so be it
+/// 4. `TERM` is `dumb`: no
+/// 5. the stream is a terminal: yes
+/// 6. otherwise: no
 #[must_use]
-pub fn allowed(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
+pub fn allowed(when: When, terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     if set("NO_COLOR").is_some() {
         return false;
@@ -130,7 +211,11 @@ pub fn allowed(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> boo
     if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
         return true;
     }
-    terminal && set("TERM").is_none_or(|term| term != "dumb")
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => terminal && set("TERM").is_none_or(|term| term != "dumb"),
+    }
 }
 
 /// A text with its style.
@@ -155,22 +240,26 @@ mod tests {
 
     #[test]
     fn colours_follow_their_list() {
-        let decide = |terminal: bool, variables: &[(&str, &str)]| {
+        let decide = |when: When, terminal: bool, variables: &[(&str, &str)]| {
             let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-            allowed(terminal, |name| find(name).map(|(_, value)| (*value).to_owned()))
+            allowed(when, terminal, |name| find(name).map(|(_, value)| (*value).to_owned()))
         };
-        for (terminal, variables, expected) in [
-            (true, &[][..], true),
-            (false, &[], false),
-            (true, &[("NO_COLOR", "1")], false),
-            (true, &[("NO_COLOR", "")], true),
-            (true, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], false),
-            (false, &[("CLICOLOR_FORCE", "1")], true),
-            (false, &[("CLICOLOR_FORCE", "0")], false),
-            (true, &[("TERM", "dumb")], false),
-            (true, &[("TERM", "xterm")], true),
+        for (when, terminal, variables, expected) in [
+            (When::Auto, true, &[][..], true),
+            (When::Auto, false, &[], false),
+            (When::Auto, true, &[("NO_COLOR", "1")], false),
+            (When::Auto, true, &[("NO_COLOR", "")], true),
+            (When::Auto, true, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], false),
+            (When::Auto, false, &[("CLICOLOR_FORCE", "1")], true),
+            (When::Auto, false, &[("CLICOLOR_FORCE", "0")], false),
+            (When::Auto, true, &[("TERM", "dumb")], false),
+            (When::Auto, true, &[("TERM", "xterm")], true),
+            (When::Always, false, &[("TERM", "dumb")], true),
+            (When::Always, true, &[("NO_COLOR", "1")], false),
+            (When::Never, true, &[], false),
+            (When::Never, false, &[("CLICOLOR_FORCE", "1")], true),
         ] {
-            assert_eq!(decide(terminal, variables), expected, "{terminal} {variables:?}");
+            assert_eq!(decide(when, terminal, variables), expected, "{when:?} {terminal} {variables:?}");
         }
     }
 

@@ -1,14 +1,15 @@
-//! Events on another thread: a channel from the engine, and the iterator at its far end.
+//! Events on another thread: a channel from the engine, and the iterator at its far end. A subscriber hears everything; a
+//! tap hears some processes, as any handler of them does.
 //!
 //! A subscriber that is slower than its processes must not fill memory: the bytes under way are counted, and while
 //! they are over a bound the engine reads no stream, so that the children feel it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::event::Event;
+use crate::handler::{Context, Handler};
 
 /// Past this, the engine stops reading streams.
 const CONGESTED: usize = 8 * 1024 * 1024;
@@ -29,8 +30,33 @@ impl Feed {
         self.sender.send(event.clone()).is_ok()
     }
 
+    pub(crate) fn gauge(&self) -> Gauge {
+        Gauge(Arc::downgrade(&self.under_way))
+    }
+}
+
+/// Tells how much is under way.
+pub(crate) struct Gauge(Weak<AtomicUsize>);
+
+impl Gauge {
     pub(crate) fn is_congested(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) > CONGESTED
+        self.0.upgrade().is_some_and(|under_way| under_way.load(Ordering::Relaxed) > CONGESTED)
+    }
+
+    /// Whether both ends are gone.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+/// The handler that sends on what it hears.
+pub(crate) struct Tap(pub(crate) Feed);
+
+impl Handler for Tap {
+    fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
+        if event.process().is_some() && !self.0.send(event) {
+            context.farewell();
+        }
     }
 }
 
@@ -41,7 +67,7 @@ fn weight(event: &Event) -> usize {
     }
 }
 
-/// Every event of an engine, in order, from the moment of subscription. Iterating waits for the next one.
+/// Events of an engine, in order, from the moment of subscription. Iterating waits for the next one.
 pub struct Events {
     receiver: mpsc::Receiver<Event>,
     under_way: Arc<AtomicUsize>,
@@ -83,8 +109,16 @@ impl Events {
 impl Iterator for Events {
     type Item = Event;
 
-    /// Waits; `None` only when the engine is gone.
+    /// Waits; `None` only when the engine, or the tap, is gone.
     fn next(&mut self) -> Option<Event> {
         self.receiver.recv().ok().inspect(|event| self.taken(event))
+    }
+}
+
+impl Drop for Events {
+    /// What is under way will be read by nobody: it must not hold up the engine.
+    fn drop(&mut self) {
+        self.under_way.store(0, Ordering::Relaxed);
+        (self.nudge)();
     }
 }

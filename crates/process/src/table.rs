@@ -158,6 +158,11 @@ impl Table {
         })
     }
 
+    /// How a process that has not ended is treated.
+    pub(crate) fn policy(&self, id: ProcessId) -> Option<&Policy> {
+        self.records.get(&id).map(|record| &record.policy)
+    }
+
     /// Takes what a user or a handler asks for.
     pub fn handle_request(&mut self, id: ProcessId, now: Instant, request: Request) {
         let Some(record) = self.records.get_mut(&id) else { return };

@@ -29,6 +29,7 @@ use crate::handler::{Context, Handler};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::outcome::Blame;
 use crate::slot::Slot;
+use crate::spin::{Spin, look_again};
 
 /// How long to wait for what is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,10 +77,36 @@ enum Letter {
     Skip(Stream),
 }
 
-type Mailbox = Arc<Mutex<Vec<Letter>>>;
+/// Where others leave what they want of a [`Watcher`]; it looks when it is called.
+#[derive(Clone, Default)]
+pub(crate) struct Mailbox {
+    letters: Arc<Mutex<Vec<Letter>>>,
+    /// How quickly those were answered who waited.
+    spin: Arc<Mutex<Spin>>,
+}
 
-fn post(mailbox: &Mailbox, letter: Letter) {
-    mailbox.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+impl Mailbox {
+    fn post(&self, letter: Letter) {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+    }
+
+    fn take(&self) -> Vec<Letter> {
+        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks. Whether a miss is the process's fault is said by `strict`.
+    pub(crate) fn expect(&self, stream: Stream, needles: Expect, limit: Option<Duration>, strict: bool) -> Promise {
+        let expected = needles.to_string();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let reply = Box::new(move |answer| {
+            if let Answer::Verdict(verdict) = answer {
+                // Nobody waits for it any more? Then it was not needed.
+                let _ = sender.send(verdict);
+            }
+        });
+        self.post(Letter::Ask(Ask { stream, what: What::Needles(needles), limit, strict, reply }));
+        Promise { receiver, expected, spin: Arc::clone(&self.spin) }
+    }
 }
 
 /// What a watch needs to know of its process.
@@ -106,27 +133,34 @@ impl fmt::Debug for Watch {
 }
 
 impl Watch {
+    /// The watch of a process that was started.
     pub(crate) fn new(conductor: &Conductor, watched: Watched) -> Self {
-        let mailbox = Mailbox::default();
         let id = watched.id;
-        let watcher = Watcher { watched, mailbox: Arc::clone(&mailbox), streams: Default::default(), seeded: false };
-        let handler = conductor.attach(watcher);
-        conductor.route(id, handler);
+        let watch = Self::attach(conductor, watched, Watcher::new);
+        conductor.route(id, watch.handler);
+        watch
+    }
+
+    /// The watch of a process that is still to be started, with this [handler](Watch::handler) among others.
+    pub(crate) fn early(conductor: &Conductor, watched: Watched) -> Self {
+        Self::attach(conductor, watched, Watcher::early)
+    }
+
+    fn attach(conductor: &Conductor, watched: Watched, make: fn(Watched, Mailbox) -> Watcher) -> Self {
+        let mailbox = Mailbox::default();
+        let handler = conductor.attach(make(watched, mailbox.clone()));
         Self { conductor: conductor.clone(), handler, mailbox }
+    }
+
+    pub(crate) fn handler(&self) -> HandlerId {
+        self.handler
     }
 
     /// Asks; the promise is kept when it is waited for.
     pub(crate) fn expect(&self, stream: Stream, needles: Expect, limit: Option<Duration>, strict: bool) -> Promise {
-        let expected = needles.to_string();
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let reply = Box::new(move |answer| {
-            if let Answer::Verdict(verdict) = answer {
-                // Nobody waits for it any more? Then it was not needed.
-                let _ = sender.send(verdict);
-            }
-        });
-        self.ask(Ask { stream, what: What::Needles(needles), limit, strict, reply });
-        Promise { receiver, expected }
+        let promise = self.mailbox.expect(stream, needles, limit, strict);
+        self.conductor.call(self.handler);
+        promise
     }
 
     pub(crate) fn converse(
@@ -142,17 +176,13 @@ impl Watch {
             }
         });
         let what = What::Script(Box::new(script.clone()));
-        self.ask(Ask { stream, what, limit, strict: true, reply });
+        self.mailbox.post(Letter::Ask(Ask { stream, what, limit, strict: true, reply }));
+        self.conductor.call(self.handler);
         receiver.recv().unwrap_or_else(|_| Ok(Outcome::Missed(gone("an answer".to_owned()))))
     }
 
     pub(crate) fn skip_received(&self, stream: Stream) {
-        post(&self.mailbox, Letter::Skip(stream));
-        self.conductor.call(self.handler);
-    }
-
-    fn ask(&self, ask: Ask) {
-        post(&self.mailbox, Letter::Ask(ask));
+        self.mailbox.post(Letter::Skip(stream));
         self.conductor.call(self.handler);
     }
 }
@@ -167,11 +197,26 @@ impl Drop for Watch {
 pub(crate) struct Promise {
     receiver: std::sync::mpsc::Receiver<Verdict>,
     expected: String,
+    spin: Arc<Mutex<Spin>>,
 }
 
 impl Promise {
+    /// The verdict, if it is there.
+    pub(crate) fn poll(&self) -> Option<Verdict> {
+        self.receiver.try_recv().ok()
+    }
+
     pub(crate) fn wait(self) -> Verdict {
-        self.receiver.recv().unwrap_or_else(|_| Err(gone(self.expected)))
+        let began = Instant::now();
+        let pays = {
+            let mut spin = self.spin.lock().unwrap_or_else(PoisonError::into_inner);
+            spin.asked();
+            spin.pays()
+        };
+        let found = if pays { look_again(began, || self.poll()) } else { None };
+        let verdict = found.unwrap_or_else(|| self.receiver.recv().unwrap_or_else(|_| Err(gone(self.expected))));
+        self.spin.lock().unwrap_or_else(PoisonError::into_inner).waited(began.elapsed());
+        verdict
     }
 }
 
@@ -181,7 +226,7 @@ fn gone(expected: String) -> Missed {
 }
 
 /// The handler.
-struct Watcher {
+pub(crate) struct Watcher {
     watched: Watched,
     mailbox: Mailbox,
     streams: [Queue; 2],
@@ -205,6 +250,16 @@ struct Waiting {
 }
 
 impl Watcher {
+    /// It begins when it is called for the first time.
+    pub(crate) fn new(watched: Watched, mailbox: Mailbox) -> Self {
+        Self { watched, mailbox, streams: Default::default(), seeded: false }
+    }
+
+    /// It begins before its process does, so that nothing was said before.
+    fn early(watched: Watched, mailbox: Mailbox) -> Self {
+        Self { seeded: true, ..Self::new(watched, mailbox) }
+    }
+
     /// What was said before anybody expected something.
     fn seed(&mut self, context: &Context<'_>) {
         if std::mem::replace(&mut self.seeded, true) {
@@ -223,8 +278,7 @@ impl Watcher {
     }
 
     fn read_mail(&mut self, context: &mut Context<'_>) {
-        let letters = std::mem::take(&mut *self.mailbox.lock().unwrap_or_else(PoisonError::into_inner));
-        for letter in letters {
+        for letter in self.mailbox.take() {
             let (Letter::Ask(Ask { stream, .. }) | Letter::Skip(stream)) = letter;
             let waiting = Waiting { letter, since: context.now(), timer: None };
             self.streams[stream as usize].waiting.push_back(waiting);
@@ -261,6 +315,7 @@ impl Watcher {
             {
                 judge(&self.watched, context, &answer, strict);
                 reply(answer);
+                context.wishes.answered = true;
             }
             if queue.active.is_some() {
                 return;
@@ -340,7 +395,9 @@ impl Handler for Watcher {
                 let answer = self.streams[*stream as usize].seeker.end(context, id);
                 self.go_on(context, *stream, answer);
             }
-            Notice::StreamEnded { .. } | Notice::Reset { .. } => {}
+            // It was called off before it was started. After its end this says nothing new.
+            Notice::Reset { .. } => self.each(context, |seeker, context, id| seeker.end(context, id)),
+            Notice::StreamEnded { .. } => {}
         }
     }
 }

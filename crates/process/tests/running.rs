@@ -9,11 +9,13 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::drive::Drive;
 use phalanx_process::engine::EngineOptions;
 use phalanx_process::event::{Event, Grace, Kill, Request, Stream};
+use phalanx_process::expect::{Expect, Reason, Verdict};
 use phalanx_process::handler::Context;
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
-use phalanx_process::spec::{Leftovers, Output, Policy, Stdin};
+use phalanx_process::spec::{Leftovers, Mode, Output, Policy, Stdin, Terminal};
+use phalanx_process::watch::Limit;
 use phalanx_process::{ExitStatus, Process, Signal, Spec};
 
 /// Far longer than anything here takes: it only keeps a defect from hanging the tests.
@@ -418,4 +420,92 @@ fn a_process_can_be_awaited_by_any_executor() {
         }
     };
     assert!(finished.ok);
+}
+
+fn cat() -> Spec {
+    let mut cat = Spec::new(["cat"]);
+    cat.launch.stdin = Stdin::Pipe;
+    cat
+}
+
+fn expect(drive: &mut Drive, id: ProcessId, needle: &str) -> Verdict {
+    drive.expect(id, Stream::Stdout, SAFETY_NET, &Expect::one(needle).unwrap()).unwrap()
+}
+
+/// Item 63, in place.
+#[test]
+fn a_drive_expects_and_keeps_the_events_of_the_others() {
+    let mut drive = Drive::new().unwrap();
+    let other = drive.start(Spec::new(["true"]));
+    let cat = drive.start(cat());
+    for round in 0..1000 {
+        drive.request(cat, Request::Write(format!("noise {round}\nprompt> ").into_bytes().into()));
+        assert_eq!(expect(&mut drive, cat, "prompt> ").unwrap().before(), format!("noise {round}\n").as_bytes());
+    }
+    drive.request(cat, Request::Write(b"last words"[..].into()));
+    drive.request(cat, Request::CloseStdin);
+    let mut ended = Vec::new();
+    while ended.len() < 2 {
+        match drive.next_event(Some(Instant::now() + SAFETY_NET)).unwrap().expect("in time") {
+            Event::Ended { id, finished } => {
+                assert!(finished.ok);
+                ended.push(id);
+            }
+            Event::Started { .. } => {}
+            event => panic!("nobody asked for {event:?}"),
+        }
+        // What was said is found after the end too, until the end was taken.
+        if ended == [other] {
+            assert_eq!(expect(&mut drive, cat, "words").unwrap().before(), b"last ");
+        }
+    }
+    assert_eq!(ended, [other, cat]);
+    assert_eq!(expect(&mut drive, cat, "anything").unwrap_err().reason, Reason::EndOfFile);
+}
+
+/// Items 10, 63, in place: a miss is the process's fault, the end is told at once, a look costs nothing.
+#[test]
+fn a_drive_misses_in_time_and_says_so() {
+    let mut drive = Drive::new().unwrap();
+    let silent = drive.start(cat());
+    let never = Expect::one("never").unwrap();
+    let look = drive.expect(silent, Stream::Stdout, Duration::ZERO, &never).unwrap();
+    assert_eq!(look.unwrap_err().reason, Reason::Timeout);
+    let missed = drive.expect(silent, Stream::Stdout, Duration::from_millis(20), &never).unwrap();
+    assert_eq!(missed.unwrap_err().reason, Reason::Timeout);
+    drive.request(silent, Request::CloseStdin);
+    let missed = drive.expect(silent, Stream::Stdout, Limit::Never, &never).unwrap();
+    assert_eq!(missed.unwrap_err().reason, Reason::EndOfFile);
+    assert!(wait(&mut drive, silent).outcome.expect_failed);
+}
+
+/// What is known already is found, also where the end waits to be told.
+#[test]
+fn a_drive_finds_what_was_said_before_it_was_asked() {
+    let mut drive = Drive::new().unwrap();
+    let echo = drive.start(Spec::new(["echo", "one two"]));
+    while drive.processes().next().is_some() {
+        drive.turn().unwrap();
+    }
+    assert_eq!(expect(&mut drive, echo, "two").unwrap().before(), b"one ");
+    let unknown = drive.start(Spec::new(["/nowhere/at/all"]));
+    assert_eq!(expect(&mut drive, unknown, "two").unwrap_err().reason, Reason::EndOfFile);
+}
+
+/// A terminal is watched for writing only while it takes no more: what did not fit goes on, and so does reading.
+#[test]
+fn a_terminal_that_was_full_takes_the_rest_and_goes_on() {
+    let mut drive = Drive::new().unwrap();
+    let mut cat = cat();
+    cat.launch.terminal = Some(Terminal { mode: Mode::Raw, echo: false, ..Terminal::default() });
+    cat.policy.capture_stdout = Capture::None;
+    let cat = drive.start(cat);
+    for _ in 0..3 {
+        let mut much = vec![b'x'; 1 << 19];
+        much.extend_from_slice(b"end");
+        drive.request(cat, Request::Write(much.into()));
+        assert_eq!(expect(&mut drive, cat, "end").unwrap().before().len(), 1 << 19);
+        drive.request(cat, Request::Write(b"short"[..].into()));
+        assert!(expect(&mut drive, cat, "short").is_ok());
+    }
 }

@@ -54,6 +54,26 @@ pub(super) fn pairwise(
     Ok(())
 }
 
+/// One of several that take turns.
+pub(super) type Contestant<'a> = (&'a str, Box<dyn Fn() -> Command + 'a>);
+
+/// Lets all take turns, and says the medians of the ratios of each of ours to each of theirs, whose goals are those of
+/// the first of ours.
+pub(super) fn in_turn(rounds: usize, ours: &[Contestant<'_>], theirs: &[(Contestant<'_>, Goal)]) -> Result<(), String> {
+    let all = ours.iter().chain(theirs.iter().map(|(contestant, _)| contestant));
+    let round = |_| all.clone().map(|(_, command)| measure(&mut command())).collect();
+    let rounds: Vec<Vec<Cost>> = (0..rounds).map(round).collect::<Result<_, String>>()?;
+    for (place, (name, _)) in ours.iter().enumerate() {
+        println!("  {name}:");
+        for (behind, ((tool, _), goal)) in theirs.iter().enumerate() {
+            let goal = if place == 0 { *goal } else { Goal::Told };
+            let turns: Vec<_> = rounds.iter().map(|costs| (costs[place], costs[ours.len() + behind])).collect();
+            say(tool, goal, &turns);
+        }
+    }
+    Ok(())
+}
+
 /// As [`pairwise`], with a tool that may not be installed: then that is what is said.
 pub(super) fn against_tool(
     tool: &str,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::Row;
-use super::contest::{Goal, against_tool, pairwise};
+use super::contest::{Contestant, Goal, in_turn, pairwise};
 use super::expect::built;
 use super::measure::quiet;
 use super::workshop::Workshop;
@@ -26,9 +26,6 @@ pub(super) const RESIDENT: Row = Row {
 
 const ROUND_TRIPS: usize = 20_000;
 
-/// pexpect is so slow that fewer are enough, for both.
-const FEWER: usize = 10_000;
-
 fn ours(arguments: &[&str]) -> Result<impl Fn() -> Command + use<>, String> {
     let example = built("prompt_speed")?;
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
@@ -39,36 +36,46 @@ fn ours(arguments: &[&str]) -> Result<impl Fn() -> Command + use<>, String> {
     })
 }
 
+/// One round trip in flight, for all: each writes when it has found the answer to what it wrote before.
 fn prompts(_: &Workshop) -> Result<(), String> {
+    let count = ROUND_TRIPS.to_string();
+    let ways =
+        [("on one thread", "prompts"), ("by a handler", "handled"), ("by a handle of another thread's", "handle")];
+    let mut all: Vec<Contestant<'_>> = Vec::new();
+    for (name, way) in ways {
+        all.push((name, Box::new(ours(&[way, &count])?)));
+    }
+    let mut theirs: Vec<(Contestant<'_>, Goal)> = Vec::new();
     let tcl = format!(
         "set timeout 60; log_user 0; spawn -noecho cat; stty -echo < $spawn_out(slave,name); \
          for {{set i 0}} {{$i < {ROUND_TRIPS}}} {{incr i}} {{ send \"prompt> \\n\"; expect \"prompt> \" {{}} timeout {{ exit 1 }} }}"
     );
-    let theirs = || {
-        let mut expect = quiet("expect");
-        expect.args(["-c", &tcl]);
-        expect
-    };
-    let all = ours(&["prompts", &ROUND_TRIPS.to_string()])?;
-    against_tool("expect", "expect", Goal::AtLeast(3.0), 5, all, theirs)?;
-    let python = match pexpect() {
-        Ok(python) => python,
-        Err(sentence) => {
-            println!("  pexpect: left out ({sentence})");
-            return Ok(());
-        }
-    };
+    if phalanx_tests::find_program("expect").is_some() {
+        let command = move || {
+            let mut expect = quiet("expect");
+            expect.args(["-c", &tcl]);
+            expect
+        };
+        theirs.push((("expect", Box::new(command)), Goal::AtLeast(3.0)));
+    } else {
+        println!("  expect: not installed (apt-get install expect), left out");
+    }
     let script = format!(
         "import pexpect\np = pexpect.spawn('cat', echo=False)\np.delaybeforesend = None\n\
-         for i in range({FEWER}):\n    p.send('prompt> \\n')\n    p.expect_exact('prompt> ')\np.close(force=True)\n"
+         for i in range({ROUND_TRIPS}):\n    p.send('prompt> \\n')\n    p.expect_exact('prompt> ')\np.close(force=True)\n"
     );
-    let theirs = || {
-        let mut command = quiet(&python);
-        command.args(["-c", &script]);
-        command
-    };
-    let fewer = ours(&["prompts", &FEWER.to_string()])?;
-    pairwise("pexpect", Goal::AtLeast(10.0), 5, fewer, theirs)
+    match pexpect() {
+        Ok(python) => {
+            let command = move || {
+                let mut command = quiet(&python);
+                command.args(["-c", &script]);
+                command
+            };
+            theirs.push((("pexpect", Box::new(command)), Goal::AtLeast(10.0)));
+        }
+        Err(sentence) => println!("  pexpect: left out ({sentence})"),
+    }
+    in_turn(7, &all, &theirs)
 }
 
 /// A Python that has pexpect: the system's, or one in an environment of our own.

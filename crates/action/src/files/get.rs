@@ -12,6 +12,7 @@ use phalanx_process::ssh::ConnectionParams;
 use super::sources::expand_home;
 use super::transfers::{Job, Options, Transfers, goes_into, substitute};
 use crate::action::Action;
+use crate::rollout::Rollout;
 use crate::substitute::{Lists, SubstituteError};
 
 /// Files and directories to be copied from each of some hosts. The rules are in [`crate::files`].
@@ -93,7 +94,14 @@ impl Get {
     /// How many hosts work at once; zero for all.
     #[must_use]
     pub fn fanout(mut self, fanout: usize) -> Self {
-        self.options.fanout = Some(fanout);
+        self.options.rollout.fanout = fanout;
+        self
+    }
+
+    /// How hosts are started, and what failures lead to.
+    #[must_use]
+    pub fn rollout(mut self, rollout: Rollout) -> Self {
+        self.options.rollout = rollout;
         self
     }
 

@@ -79,14 +79,17 @@ impl<W: Write> Packer<'_, W> {
     fn directory(&mut self, path: &Path, meta: &Metadata, mut name: Vec<u8>) -> Result<(), Fault> {
         name.push(b'/');
         self.header(EntryType::Directory, &name, 0, meta, None).map_err(cut)?;
+        let mut is_empty = true;
         for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
             let entry = entry.map_err(|error| unreadable(path, &error))?;
             let path = entry.path();
             let meta = entry.metadata().map_err(|error| unreadable(&path, &error))?;
             let name = [&name, entry.file_name().as_bytes()].concat();
             self.entry(&path, &meta, name)?;
+            is_empty = false;
         }
-        Ok(())
+        // Once more, for a tar that sets the time of a directory at once (busybox): what came into it has changed that.
+        if is_empty { Ok(()) } else { self.header(EntryType::Directory, &name, 0, meta, None).map_err(cut) }
     }
 
     fn file(&mut self, path: &Path, name: Vec<u8>) -> Result<(), Fault> {

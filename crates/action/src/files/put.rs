@@ -11,6 +11,7 @@ use phalanx_process::ssh::ConnectionParams;
 use super::sources::{SourceError, find_sources};
 use super::transfers::{Job, Options, Transfers, goes_into, substitute};
 use crate::action::Action;
+use crate::rollout::Rollout;
 use crate::substitute::{Lists, SubstituteError};
 
 /// Files and directories to be copied to each of some hosts. The rules are in [`crate::files`].
@@ -90,7 +91,14 @@ impl Put {
     /// How many hosts work at once; zero for all.
     #[must_use]
     pub fn fanout(mut self, fanout: usize) -> Self {
-        self.options.fanout = Some(fanout);
+        self.options.rollout.fanout = fanout;
+        self
+    }
+
+    /// How hosts are started, and what failures lead to.
+    #[must_use]
+    pub fn rollout(mut self, rollout: Rollout) -> Self {
+        self.options.rollout = rollout;
         self
     }
 

@@ -28,6 +28,7 @@ use super::script::{self, GetScript, PutScript};
 use super::sources::{self, Source};
 use super::{pack, place, unpack};
 use crate::action::{Action, Preparation};
+use crate::rollout::Rollout;
 use crate::substitute::{Lists, SubstituteError};
 
 /// How much of what the far end of a put says is kept: its last line says how it went.
@@ -42,7 +43,7 @@ pub(super) struct Options {
     pub(super) policy: Policy,
     pub(super) lists: Lists,
     pub(super) verify: bool,
-    pub(super) fanout: Option<usize>,
+    pub(super) rollout: Rollout,
     pub(super) name: Option<String>,
 }
 
@@ -54,7 +55,7 @@ pub struct Transfers {
 
 struct Inner {
     name: String,
-    fanout: usize,
+    rollout: Rollout,
     params: ConnectionParams,
     policy: Policy,
     verify: bool,
@@ -72,7 +73,10 @@ struct Member {
 
 #[derive(Default)]
 struct State {
-    running: bool,
+    /// How many threads work for it: more than one when it is tried again before the last one has noticed its failure.
+    running: usize,
+    /// How often it was begun. Only the last attempt may say what was wrong.
+    attempts: u32,
     fault: Option<Fault>,
 }
 
@@ -131,7 +135,7 @@ impl Transfers {
         let member = |(host, job)| Member { host, job, state: Mutex::default(), changed: Condvar::new() };
         let inner = Inner {
             name: options.name.unwrap_or(name),
-            fanout: options.fanout.unwrap_or(crate::action::DEFAULT_FANOUT),
+            rollout: options.rollout,
             params: options.params,
             policy: options.policy,
             verify: options.verify,
@@ -149,7 +153,7 @@ impl Transfers {
         let member = &self.inner.members[index];
         self.try_begin(member).unwrap_or_else(|error| {
             let fault = format!("cannot begin the transfer: {error}");
-            member.end(Err(Fault::Here(fault.clone())));
+            member.end(member.begin(), Err(Fault::Here(fault.clone())));
             let launch = Launch { command: Command::Arguments(Vec::new()), name: Some(fault), ..Launch::default() };
             Spec { launch, policy: self.inner.policy.clone() }
         })
@@ -269,8 +273,8 @@ impl Transfers {
             Process::from_spec(spec, conductor).on_host(member.host.address())
         };
         let processes = self.inner.members.iter().map(process).collect();
-        let (name, fanout) = (self.inner.name.clone(), self.inner.fanout);
-        Action::prepared(name, processes, fanout, conductor, Arc::new(self))
+        let (name, rollout) = (self.inner.name.clone(), self.inner.rollout.clone());
+        Action::prepared(name, processes, rollout, conductor, Arc::new(self))
     }
 }
 
@@ -284,6 +288,10 @@ impl Preparation for Transfers {
             member.settle();
         }
     }
+
+    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
+        Self::fault(self, index, finished)
+    }
 }
 
 impl Member {
@@ -291,16 +299,26 @@ impl Member {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, result: Result<(), Fault>) {
+    fn begin(&self) -> u32 {
         let mut state = self.state();
-        state.running = false;
-        state.fault = result.err();
+        state.running += 1;
+        state.attempts += 1;
+        state.fault = None;
+        state.attempts
+    }
+
+    fn end(&self, attempt: u32, result: Result<(), Fault>) {
+        let mut state = self.state();
+        state.running -= 1;
+        if attempt == state.attempts {
+            state.fault = result.err();
+        }
         self.changed.notify_all();
     }
 
     fn settle(&self) {
         let state = self.state();
-        let waited = self.changed.wait_timeout_while(state, PATIENCE, |state| state.running);
+        let waited = self.changed.wait_timeout_while(state, PATIENCE, |state| state.running > 0);
         if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
             log::warn!("{}: the transfer has ended, and something here still waits for a file", self.host);
         }
@@ -318,16 +336,17 @@ struct Work {
 impl Work {
     fn start(self, work: impl FnOnce(&Self) -> Result<(), Fault> + Send + 'static) -> io::Result<()> {
         let member = Arc::clone(&self.member);
-        *member.state() = State { running: true, fault: None };
+        let attempt = member.begin();
         let name = format!("files {}", member.host);
         let run = move || {
             let result = work(&self);
             if let Err(Fault::Here(reason) | Fault::There(reason)) = &result {
                 log::info!("{}: {reason}", self.member.host);
             }
-            self.member.end(result);
+            self.member.end(attempt, result);
         };
-        thread::Builder::new().name(name).spawn(run).map(drop)
+        let started = thread::Builder::new().name(name).spawn(run).map(drop);
+        started.inspect_err(|error| member.end(attempt, Err(Fault::Here(error.to_string()))))
     }
 
     fn put(&self, mut feed: PipeWriter) -> Result<(), Fault> {

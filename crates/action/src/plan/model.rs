@@ -134,8 +134,10 @@ pub struct Processes {
     pub hosts: Vec<String>,
     /// The remote user.
     pub user: Option<String>,
-    /// Who starts when, who is tried again.
+    /// Who starts when, who is tried again; but for the fan-out.
     pub rollout: Rollout,
+    /// How many run at once, if the plan says so; zero for all.
+    pub fanout: Option<usize>,
     /// How long each may take, each time.
     pub timeout: Option<Duration>,
     /// The exit codes with which all is well.

@@ -22,24 +22,26 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use phalanx_process::Signal;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Grace, Kill, Request, Stream};
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
+use phalanx_process::output::Capture;
+use phalanx_process::spec::{Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
 use self::member::{Member, Wishes};
 pub use self::member::Fault;
 pub use self::outline::{Line, outline};
-use self::recipe::{Ending, GRACE, Recipe};
+use self::recipe::{Ending, Recipe};
 use self::sweeping::Sweeping;
 use self::tunnel::{Tidings, Tunnel};
 use super::course::{Course, Effect, Part, Turn, Verdict};
 use super::model::{Plan, Processes, Step, Work};
-use crate::rollout::{Retry, Schedule, Step as Next};
+use crate::rollout::{DEFAULT_FANOUT, Retry, Rollout, Schedule, Step as Next};
 use crate::substitute::Lists;
 use crate::sweep::Combination;
 
@@ -132,10 +134,41 @@ pub enum Happening {
     Woken,
 }
 
+/// How the processes of a plan are treated, where the plan does not say.
+#[derive(Debug, Clone)]
+pub struct Manner {
+    /// How hosts are reached.
+    pub params: ConnectionParams,
+    /// How every process is treated. Its grace is that of every step; it should keep a little of what is said on stderr,
+    /// from which one learns why a connection failed.
+    pub policy: Policy,
+    /// How many of a step run at once; zero for all.
+    pub fanout: usize,
+}
+
+impl Default for Manner {
+    /// Nothing outlives the plan, and what has been asked to end has 5 s for it.
+    fn default() -> Self {
+        let policy = Policy {
+            grace: Some(GRACE),
+            leftovers: Leftovers::Kill,
+            leak_timeout: Duration::from_secs(1),
+            capture_stdout: Capture::None,
+            capture_stderr: Capture::Last(4096),
+            nolog: Faults::ALL,
+            ..Policy::default()
+        };
+        Self { params: ConnectionParams::default(), policy, fanout: DEFAULT_FANOUT }
+    }
+}
+
+/// How long what was asked to end may take, unless somebody says otherwise.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Plays one plan.
 pub struct Player {
     plan: Arc<Plan>,
-    params: ConnectionParams,
+    manner: Manner,
     course: Course,
     drive: Drive,
     /// What is under way, by its turn.
@@ -166,7 +199,6 @@ struct Running {
     members: Vec<Member>,
     /// How many are ready.
     ready: usize,
-    ok: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,15 +218,15 @@ impl std::fmt::Debug for Player {
 }
 
 impl Player {
-    /// A player of `plan`, which reaches hosts as `params` say, and begins at once.
+    /// A player of `plan`, which begins at once.
     ///
     /// # Errors
     /// When the system has no descriptor left for it.
-    pub fn new(plan: Arc<Plan>, params: ConnectionParams) -> io::Result<Self> {
+    pub fn new(plan: Arc<Plan>, manner: Manner) -> io::Result<Self> {
         let mut player = Self {
             course: Course::new(&plan),
             plan,
-            params,
+            manner,
             drive: Drive::new()?,
             under_way: HashMap::new(),
             processes: HashMap::new(),
@@ -363,7 +395,7 @@ impl Player {
                 let command = tunnel::describe(forward, &lists);
                 self.tell_begun(turn, command, true);
                 let (sender, wake) = (self.tidings.0.clone(), self.drive.waker());
-                Tunnel::begin(turn, forward, step.limit, &lists, &self.params, sender, wake)
+                Tunnel::begin(turn, forward, step.limit, &lists, &self.manner.params, sender, wake)
                     .map(|tunnel| drop(self.under_way.insert(turn, UnderWay::Tunnel(tunnel))))
             }
             Work::Pause(pause) => {
@@ -387,7 +419,7 @@ impl Player {
     }
 
     fn start_processes(&mut self, turn: Turn, step: &Processes, lists: &Lists) -> Result<(), String> {
-        let recipe = match Recipe::new(step, lists, &self.params) {
+        let recipe = match Recipe::new(step, lists, &self.manner) {
             Ok(recipe) => recipe,
             Err(error) => {
                 self.tell_begun(turn, String::new(), false);
@@ -399,13 +431,12 @@ impl Player {
         let count = members.len();
         self.happenings.push_back(Happening::Begun { turn, members, command, remote });
         // Everybody must be ready before the next step begins, so nobody waits for anybody.
-        let mut rollout = step.rollout.clone();
-        if self.step(turn).is_some_and(|step| step.background) {
-            rollout.fanout = 0;
-        }
+        let in_background = self.step(turn).is_some_and(|step| step.background);
+        let fanout = if in_background { 0 } else { step.fanout.unwrap_or(self.manner.fanout) };
+        let rollout = Rollout { fanout, ..step.rollout.clone() };
         let schedule = Schedule::new(count, rollout);
         let members = std::iter::repeat_with(Member::default).take(count).collect();
-        let running = Running { recipe, schedule, members, ready: 0, ok: true };
+        let running = Running { recipe, schedule, members, ready: 0 };
         self.under_way.insert(turn, UnderWay::Processes(Box::new(running)));
         self.pump(turn);
         Ok(())
@@ -462,6 +493,7 @@ impl Player {
             Err(defect) => {
                 let mut spec = phalanx_process::Spec::new(["false"]);
                 spec.launch.defect = Some(defect);
+                spec.policy = self.manner.policy.clone();
                 spec
             }
         };
@@ -475,7 +507,7 @@ impl Player {
     /// All processes of a step have ended for good.
     fn finish(&mut self, turn: Turn) {
         let Some(UnderWay::Processes(running)) = self.under_way.remove(&turn) else { return };
-        let Running { schedule, members, recipe, ok, .. } = *running;
+        let Running { schedule, members, recipe, .. } = *running;
         let left: Vec<usize> = (0..members.len()).filter(|member| !schedule.is_settled(*member)).collect();
         for member in &left {
             self.happenings.push_back(Happening::NotStarted { turn, member: *member });
@@ -489,7 +521,7 @@ impl Player {
             );
             self.reasons.insert(turn, reason);
         }
-        self.course.ended(turn, ok && left.is_empty());
+        self.course.ended(turn, schedule.failures() == 0 && left.is_empty());
     }
 
     fn end(&mut self, turn: Turn) {
@@ -520,6 +552,7 @@ impl Player {
     fn end_member(&mut self, turn: Turn, member: usize, now: Instant) {
         let plan = Arc::clone(&self.plan);
         let signal = Self::description(&plan, self.course.part(turn)).stop_signal;
+        let grace = self.manner.policy.grace;
         let Some(running) = self.running_mut(turn) else { return };
         let ending = running.recipe.ending;
         let one = &mut running.members[member];
@@ -527,11 +560,12 @@ impl Player {
         one.ending = true;
         match ending {
             Ending::CloseStdin => {
-                one.kill_at = now.checked_add(GRACE);
+                one.kill_at = grace.and_then(|grace| now.checked_add(grace));
                 self.drive.request(id, Request::CloseStdin);
             }
             Ending::Signal(_) => {
-                let kill = Kill { signal, grace: Grace::After(GRACE), group: true };
+                let grace = grace.map_or(Grace::Never, Grace::After);
+                let kill = Kill { signal, grace, group: true };
                 self.drive.request(id, Request::Kill(kill));
             }
         }
@@ -607,8 +641,7 @@ impl Player {
             }
         }
         if wishes.kill {
-            let kill = Kill { signal: Signal::TERM, grace: Grace::After(GRACE), group: true };
-            self.drive.request(id, Request::Kill(kill));
+            self.drive.request(id, Request::Kill(Kill::default()));
         }
         self.arm_member(turn, member);
         if all_ready && background {
@@ -623,13 +656,12 @@ impl Player {
         let step = Self::description(&plan, self.course.part(turn));
         let asked = self.course.is_ending(turn);
         let Some(running) = self.running_mut(turn) else { return };
-        let Running { recipe, members, schedule, ok: all_ok, .. } = running;
+        let Running { recipe, members, schedule, .. } = running;
         let transfers = recipe.transfers().and_then(|transfers| transfers.fault(member, &finished));
         let one = &mut members[member];
         let fault = one.ended(step, transfers).filter(|_| !asked);
         let ok = !asked && one.is_ok(step, recipe, &finished, fault.as_ref());
         let retry = schedule.ended(member, ok, now);
-        *all_ok &= ok || retry.is_some();
         self.happenings.push_back(Happening::Ended { turn, member, finished, ok, fault, asked, retry });
         self.pump(turn);
     }

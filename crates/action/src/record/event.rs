@@ -82,6 +82,21 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         total_files: Option<u64>,
     },
+    /// It has failed, and will be tried again.
+    Retry {
+        /// The host.
+        node: &'a str,
+        /// What became of this attempt, in a word.
+        result: &'a str,
+        /// A sentence for people.
+        message: String,
+        /// How often it has been tried so far.
+        attempt: u32,
+        /// How often it is tried at most.
+        attempts: u32,
+        /// In how many seconds.
+        pause: f64,
+    },
     /// It is over.
     Ended {
         /// The host.

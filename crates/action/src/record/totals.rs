@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use phalanx_nodeset::fold_names;
+use phalanx_process::stats::Stats;
 
 use super::model::{Process, Step, date};
-use crate::report::Stats;
 
 /// How many processes, by what became of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,12 +1,13 @@
 //! What is known of one turn of a step: its processes, and what became of them. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use phalanx_action::plan::Fault;
 use phalanx_action::plan::course::Verdict as Course;
-use phalanx_action::report::{Calendar, Stats};
 use phalanx_nodeset::fold_names;
 use phalanx_process::outcome::Finished;
+use phalanx_process::stats::{Calendar, Stats};
 
 use crate::run::Verdict;
 
@@ -25,7 +26,8 @@ pub(super) struct Act {
     /// Where the numbers of its processes begin, among all of the plan.
     pub(super) first: usize,
     pub(super) verdicts: Vec<Option<Verdict>>,
-    pub(super) stats: Stats,
+    /// The figures of the last attempt of each process.
+    pub(super) last: BTreeMap<usize, Stats>,
     pub(super) verdict: Option<Course>,
     pub(super) reason: Option<String>,
 }
@@ -51,17 +53,27 @@ impl Act {
         }
     }
 
+    /// Takes note of an end, perhaps of an attempt that others follow.
     pub(super) fn ended(&mut self, member: usize, verdict: Verdict, finished: &Finished, calendar: &Calendar) {
         let ok = usize::from(verdict.is_ok());
-        let own = Stats::of_finished("", finished, calendar);
+        let start = finished.outcome.started_at.map(|at| calendar.date(at));
+        let own = Stats::of_finished("", finished, start, Some(calendar.date(finished.outcome.ended_at)));
         let finished_ok = ok.min(own.started);
-        self.stats.absorb(&Stats { ok, finished_ok, ..own });
+        let expect_failed = usize::from(matches!(verdict, Verdict::NotAsExpected(_)));
+        self.last.insert(member, Stats { ok, finished_ok, expect_failed, ..own });
         self.verdicts[member] = Some(verdict);
     }
 
     pub(super) fn not_started(&mut self, member: usize) {
-        self.stats.absorb(&Stats { ok: 0, ..Stats::of_unfinished("", None) });
+        self.last.insert(member, Stats { ok: 0, ..Stats::of_unfinished("", None) });
         self.verdicts[member] = Some(Verdict::NotStarted);
+    }
+
+    /// Its figures.
+    pub(super) fn stats(&self) -> Stats {
+        let mut sum = Stats::default();
+        self.last.values().for_each(|stats| sum.absorb(stats));
+        sum
     }
 
     /// How many of its processes ended well.

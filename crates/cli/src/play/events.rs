@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use phalanx_action::plan::course::Turn;
 use phalanx_action::record::event::{Event, Hosts};
+use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
@@ -62,13 +63,32 @@ impl Events {
         outcome: Option<&Outcome>,
         to: &mut Vec<u8>,
     ) {
+        self.last_words(turn, (key, node), to);
+        write(turn, &end(node, verdict, outcome), to);
+    }
+
+    /// An attempt has failed, and there will be another.
+    pub(super) fn retry(
+        &mut self,
+        turn: Turn,
+        (key, node): (usize, &str),
+        verdict: &Verdict,
+        retry: Retry,
+        to: &mut Vec<u8>,
+    ) {
+        self.last_words(turn, (key, node), to);
+        let (result, message) = (verdict.word(), verdict.sentence());
+        let Retry { failed: attempt, attempts, pause } = retry;
+        write(turn, &Event::Retry { node, result, message, attempt, attempts, pause: pause.as_secs_f64() }, to);
+    }
+
+    fn last_words(&mut self, turn: Turn, (key, node): (usize, &str), to: &mut Vec<u8>) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let rest = self.partial.remove(&(key, stream)).map(|mut partial| partial.take()).unwrap_or_default();
             if !rest.is_empty() {
                 write(turn, &Event::output(node, stream, &rest), to);
             }
         }
-        write(turn, &end(node, verdict, outcome), to);
     }
 
     /// A step is over.

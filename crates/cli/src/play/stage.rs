@@ -7,12 +7,15 @@ use std::time::Instant;
 use phalanx_action::plan::course::{Cause, Part, Turn, Verdict as Course};
 use phalanx_action::plan::model::OnFailure;
 use phalanx_action::plan::{Happening, Player};
-use phalanx_action::report::{Calendar, Layout, Report, Stats};
+use phalanx_action::report::{Layout, Report};
+use phalanx_process::stats::{Calendar, Stats};
+use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
 use phalanx_process::date::Zone;
 use phalanx_process::duration::{self, Fraction};
 use phalanx_process::event::Stream;
+use phalanx_process::outcome::Outcome;
 
 use super::Wanted;
 use super::act::Act;
@@ -50,12 +53,12 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(wanted: &Wanted<'_>) -> Result<Self, BeginError> {
-        let screen = Screen::new().map_err(BeginError::Thread)?;
+        let screen = Screen::new(wanted.configuration).map_err(BeginError::Thread)?;
         let begin = |path| RecordFile::begin(path, Vec::new());
         let record = wanted.record.map(begin).transpose().map_err(|error: RecordError| BeginError::from(error))?;
         let style = match wanted.json {
             true => Style::Json(Events::default()),
-            false => Style::Labels(Labels::new(wanted.label, screen.colours())),
+            false => Style::Labels(Labels::new(wanted.label, screen.styles().clone())),
         };
         Ok(Self {
             screen,
@@ -116,18 +119,15 @@ impl Stage {
             Happening::Ended { turn, member, finished, ok, fault, asked, retry } => {
                 let act = self.acts.get_mut(&turn).expect("it has begun");
                 let verdict = act.judge(&finished, ok, fault, asked);
-                if retry.is_none() {
-                    act.ended(member, verdict.clone(), &finished, &self.calendar);
-                }
+                act.ended(member, verdict.clone(), &finished, &self.calendar);
                 let counts = player.step(turn).is_none_or(|step| step.on_failure != OnFailure::Ignore);
                 if counts && retry.is_none() {
                     self.max_status = self.max_status.max(verdict.status());
                 }
-                let again = retry.map(|retry| {
-                    let seconds = retry.pause.as_secs_f64();
-                    format!("; tried again in {seconds} s ({} of {})", retry.failed + 1, retry.attempts)
-                });
-                self.ended(turn, member, &verdict, &finished.outcome, (counts, again))
+                match retry {
+                    Some(retry) => self.retry(turn, member, &verdict, retry),
+                    None => self.ended(turn, member, &verdict, &finished.outcome, counts),
+                }
             }
             Happening::NotStarted { turn, member } => {
                 let act = self.acts.get_mut(&turn).expect("it has begun");
@@ -159,7 +159,7 @@ impl Stage {
             remote,
             background: player.step(turn).is_some_and(|step| step.background),
             first,
-            stats: Stats::default(),
+            last: BTreeMap::new(),
             verdict: None,
             reason: None,
         }
@@ -213,26 +213,44 @@ impl Stage {
         }
     }
 
+    /// An attempt has failed, and there will be another.
+    fn retry(&mut self, turn: Turn, member: usize, verdict: &Verdict, retry: Retry) -> Result<(), ShowError> {
+        self.event(turn, member, |events, key, act, to| {
+            events.retry(turn, (key, &act.members[member]), verdict, retry, to);
+        })?;
+        self.last_line(turn, member)?;
+        let name = &self.acts[&turn].members[member];
+        let Retry { failed, attempts, pause } = retry;
+        let sentence = verdict.sentence();
+        let text = format!("{name}: {sentence}; that was attempt {failed} of {attempts}, the next is in {pause:.1?}");
+        self.say(!self.quiet, turn, &text)
+    }
+
     fn ended(
         &mut self,
         turn: Turn,
         member: usize,
         verdict: &Verdict,
-        outcome: &phalanx_process::outcome::Outcome,
-        (counts, again): (bool, Option<String>),
+        outcome: &Outcome,
+        counts: bool,
     ) -> Result<(), ShowError> {
         self.event(turn, member, |events, key, act, to| {
             events.ended(turn, (key, &act.members[member]), verdict, Some(outcome), to);
         })?;
-        let act = &self.acts[&turn];
-        let name = act.members[member].clone();
-        if let Style::Labels(labels) = &mut self.style {
-            labels.end(act.first + member, &name, &mut self.screen)?;
-        }
+        self.last_line(turn, member)?;
         // Who was stopped with all the others is told of with all the others.
         let told = !verdict.is_ok() && *verdict != Verdict::Interrupted && counts && !self.quiet;
-        let text = format!("{name}: {}{}", verdict.sentence(), again.unwrap_or_default());
+        let text = format!("{}: {}", self.acts[&turn].members[member], verdict.sentence());
         self.say(told || self.verbose, turn, &text)
+    }
+
+    /// Ends the line that a process has left open.
+    fn last_line(&mut self, turn: Turn, member: usize) -> Result<(), ShowError> {
+        let act = &self.acts[&turn];
+        match &mut self.style {
+            Style::Labels(labels) => labels.end(act.first + member, &act.members[member], &mut self.screen),
+            Style::Json(_) => Ok(()),
+        }
     }
 
     fn over(&mut self, player: &Player, turn: Turn, verdict: Course, reason: Option<String>) -> Result<(), ShowError> {
@@ -445,7 +463,7 @@ impl Stage {
         let name = player.title(turn);
         let parts = player.course().parts(turn);
         if parts.is_empty() {
-            let own = self.acts.get(&turn).map(|act| act.stats.clone()).unwrap_or_default();
+            let own = self.acts.get(&turn).map(Act::stats).unwrap_or_default();
             return Stats { name, ..own };
         }
         Stats::sum(&name, parts.iter().map(|part| self.stats(player, *part)).collect())

@@ -2,15 +2,15 @@
 //! and refuses what cannot work before anything is started.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use phalanx_action::configuration::Configuration;
 use phalanx_action::files::Transfers;
+use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_process::Spec;
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::outcome::Finished;
-use phalanx_process::output::Capture;
-use phalanx_process::spec::{Environment, Faults, Leftovers, Policy};
+use phalanx_process::spec::{Environment, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
 use super::again::{self, AgainError};
@@ -19,15 +19,6 @@ use crate::args::{RunArgs, Worker};
 use crate::connect::ConnectError;
 use crate::hosts::HostsError;
 use crate::work::WorkArgs;
-
-/// How long a process that was asked to end may take, before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// How long what a command left running may go on speaking.
-const LEAK_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How much of the stderr of a connector is kept to learn why it failed.
-const KEPT_OF_STDERR: usize = 4096;
 
 /// What is wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +42,7 @@ pub(crate) enum PlanError {
 pub(crate) struct Plan {
     pub(crate) hosts: Arc<[String]>,
     pub(crate) command: String,
-    pub(crate) fanout: usize,
+    pub(crate) rollout: Rollout,
     pub(crate) ssh: bool,
     recipe: Recipe,
 }
@@ -78,7 +69,7 @@ impl Plan {
     ///
     /// # Errors
     /// When it cannot work.
-    pub(crate) fn new(args: &RunArgs) -> Result<Self, PlanError> {
+    pub(crate) fn new(args: &RunArgs, configuration: &Configuration) -> Result<Self, PlanError> {
         let (hosts, command) = match &args.failed_from {
             Some(record) => again::hosts_and_command(record, args)?,
             None => (args.hosts.hosts()?, args.command.join(" ")),
@@ -86,7 +77,7 @@ impl Plan {
         if command.trim().is_empty() {
             return Err(PlanError::NoCommand);
         }
-        let recipe = Recipe::new(args, command.clone())?;
+        let recipe = Recipe::new(args, configuration, command.clone())?;
         // Every host is alike to the substitution, so one look finds what is wrong with all of them.
         hosts.first().map(|host| recipe.command(host, 0)).transpose()?;
         let ssh = args.worker == Worker::Ssh;
@@ -94,20 +85,25 @@ impl Plan {
             // `user@host:port` says how to reach this one host.
             hosts.iter().try_for_each(|host| host.parse::<Host>().map(drop))?;
         }
-        Ok(Self { hosts: hosts.into(), command, fanout: args.work.fanout, ssh, recipe })
+        Ok(Self { hosts: hosts.into(), command, rollout: args.work.rollout(configuration), ssh, recipe })
     }
 
     /// The plan of a put or a get.
-    pub(crate) fn of_transfers(hosts: Vec<String>, transfers: Transfers, work: &WorkArgs) -> Self {
+    pub(crate) fn of_transfers(
+        hosts: Vec<String>,
+        transfers: Transfers,
+        work: &WorkArgs,
+        configuration: &Configuration,
+    ) -> Self {
         let command = transfers.name().to_owned();
         let recipe = Recipe {
             command: command.clone(),
-            policy: policy(work),
+            policy: work.policy(configuration),
             way: Way::Files(transfers),
             environment: Arc::new(Environment::inherited()),
             lists: Lists::default(),
         };
-        Self { hosts: hosts.into(), command, fanout: work.fanout, ssh: true, recipe }
+        Self { hosts: hosts.into(), command, rollout: work.rollout(configuration), ssh: true, recipe }
     }
 
     /// The files that travel, if it is files.
@@ -134,17 +130,17 @@ impl Plan {
 }
 
 impl Recipe {
-    fn new(args: &RunArgs, command: String) -> Result<Self, PlanError> {
+    fn new(args: &RunArgs, configuration: &Configuration, command: String) -> Result<Self, PlanError> {
         let way = match args.worker {
             Worker::Ssh => Way::Ssh(Box::new(args.connect.params()?)),
             Worker::Exec => Way::Exec { without_shell: local::needs_no_shell(&command) },
         };
         Ok(Self {
             command,
-            policy: policy(&args.work),
+            policy: args.work.policy(configuration),
             way,
             environment: Arc::new(Environment::inherited()),
-            lists: Lists::default(),
+            lists: args.work.lists()?,
         })
     }
 
@@ -185,22 +181,5 @@ impl Recipe {
         };
         spec.policy = self.policy.clone();
         spec
-    }
-}
-
-pub(crate) fn policy(args: &WorkArgs) -> Policy {
-    Policy {
-        timeout: args.command_timeout.filter(|timeout| !timeout.is_zero()),
-        grace: Some(GRACE),
-        // No child outlives the run.
-        leftovers: Leftovers::Kill,
-        // Long enough for what a command started last to say its word, short enough not to wait for daemons.
-        leak_timeout: LEAK_TIMEOUT,
-        capture_stdout: Capture::None,
-        capture_stderr: Capture::Last(KEPT_OF_STDERR),
-        listened: true,
-        // The ends are shown in a way of our own.
-        nolog: Faults::ALL,
-        ..Policy::default()
     }
 }

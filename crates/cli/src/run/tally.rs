@@ -1,7 +1,9 @@
 //! Who waits, who runs, and what became of the others. Pure.
 
-use phalanx_action::report::{Calendar, Stats};
+use std::sync::Arc;
+
 use phalanx_process::outcome::Finished;
+use phalanx_process::stats::{Calendar, Stats};
 
 use super::Verdict;
 
@@ -19,6 +21,8 @@ pub(crate) struct Tally {
 enum State {
     Waiting,
     Running,
+    /// Until it is tried again.
+    Pausing(Verdict, Arc<Finished>),
     Ended(Verdict),
 }
 
@@ -36,8 +40,29 @@ impl Tally {
     /// A process may end without having started.
     pub(crate) fn ended(&mut self, host: usize, verdict: Verdict, finished: &Finished, calendar: &Calendar) {
         self.running -= usize::from(matches!(self.hosts[host], State::Running));
-        self.stats.absorb(&Stats::of_finished("", finished, calendar));
+        let start = finished.outcome.started_at.map(|at| calendar.date(at));
+        let end = Some(calendar.date(finished.outcome.ended_at));
+        self.stats.absorb(&Stats::of_finished("", finished, start, end));
         self.end(host, verdict);
+    }
+
+    /// An attempt has failed, and there will be another, unless the run is stopped before.
+    pub(crate) fn pauses(&mut self, host: usize, verdict: Verdict, finished: Arc<Finished>) {
+        self.running -= usize::from(matches!(self.hosts[host], State::Running));
+        self.hosts[host] = State::Pausing(verdict, finished);
+    }
+
+    /// Those for whom there will be no other attempt after all.
+    pub(crate) fn take_pausing(&mut self) -> Vec<(usize, Verdict, Arc<Finished>)> {
+        let mut pausing = Vec::new();
+        for (host, state) in self.hosts.iter_mut().enumerate() {
+            if let State::Pausing(..) = state
+                && let State::Pausing(verdict, finished) = std::mem::replace(state, State::Waiting)
+            {
+                pausing.push((host, verdict, finished));
+            }
+        }
+        pausing
     }
 
     fn end(&mut self, host: usize, verdict: Verdict) {
@@ -81,7 +106,7 @@ impl Tally {
     pub(crate) fn verdict(&self, host: usize) -> Option<&Verdict> {
         match &self.hosts[host] {
             State::Ended(verdict) => Some(verdict),
-            State::Waiting | State::Running => None,
+            State::Waiting | State::Running | State::Pausing(..) => None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use phalanx_action::files::transfers::Progress;
 use phalanx_action::record::event::{Event, Hosts};
+use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
@@ -25,7 +26,7 @@ impl Events {
     pub(crate) fn run(plan: &Plan, to: &mut Vec<u8>) {
         let worker = if plan.ssh { "ssh" } else { "exec" };
         let phalanx = env!("CARGO_PKG_VERSION");
-        let (command, hosts, fanout) = (plan.command.as_str(), &*plan.hosts, plan.fanout);
+        let (command, hosts, fanout) = (plan.command.as_str(), &*plan.hosts, plan.rollout.fanout);
         write(&Event::Run { command, hosts, worker, fanout, phalanx }, to);
     }
 
@@ -55,13 +56,25 @@ impl Events {
         outcome: Option<&Outcome>,
         to: &mut Vec<u8>,
     ) {
+        self.last_words(host, node, to);
+        write(&end(node, verdict, outcome), to);
+    }
+
+    /// An attempt has failed, and there will be another.
+    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &Verdict, retry: Retry, to: &mut Vec<u8>) {
+        self.last_words(host, node, to);
+        let (result, message) = (verdict.word(), verdict.sentence());
+        let Retry { failed: attempt, attempts, pause } = retry;
+        write(&Event::Retry { node, result, message, attempt, attempts, pause: pause.as_secs_f64() }, to);
+    }
+
+    fn last_words(&mut self, host: usize, node: &str, to: &mut Vec<u8>) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let rest = self.partial.remove(&(host, stream)).map(|mut partial| partial.take()).unwrap_or_default();
             if !rest.is_empty() {
                 write(&Event::output(node, stream, &rest), to);
             }
         }
-        write(&end(node, verdict, outcome), to);
     }
 
     pub(crate) fn summary(&mut self, plan: &Plan, tally: &Tally, exit_status: u8, to: &mut Vec<u8>) {

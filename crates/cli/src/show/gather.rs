@@ -34,6 +34,11 @@ impl Gather {
         self.growing.entry((host, stream)).or_default().extend_from_slice(bytes);
     }
 
+    /// What a host has said belongs to an attempt that failed; there will be another.
+    pub(crate) fn forget(&mut self, host: usize) {
+        [Stream::Stdout, Stream::Stderr].iter().for_each(|stream| drop(self.growing.remove(&(host, *stream))));
+    }
+
     /// A host will say no more.
     pub(crate) fn end(&mut self, host: usize, verdict: &Verdict) {
         for stream in [Stream::Stdout, Stream::Stderr] {

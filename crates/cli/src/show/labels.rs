@@ -4,29 +4,25 @@ use std::collections::HashMap;
 
 use memchr::memchr_iter;
 use phalanx_process::event::Stream;
+use phalanx_process::style::Role;
 
 use super::ShowError;
 use super::partial::Partial;
-use super::screen::{Colours, Screen};
-
-/// The colours that clush users know: bright blue for stdout, bright red for stderr.
-const STDOUT_COLOUR: &str = "\x1b[94m";
-const STDERR_COLOUR: &str = "\x1b[91m";
-const NO_COLOUR: &str = "\x1b[0m";
+use super::screen::{Screen, StreamStyles};
 
 /// Labels lines.
 #[derive(Debug)]
 pub(crate) struct Labels {
     shown: bool,
-    colours: Colours,
+    styles: StreamStyles,
     partial: HashMap<(usize, Stream), Partial>,
     /// Per stream, whose line was cut and goes on, as long as nobody else says something.
     open: [Option<usize>; 2],
 }
 
 impl Labels {
-    pub(crate) fn new(shown: bool, colours: Colours) -> Self {
-        Self { shown, colours, partial: HashMap::new(), open: [None; 2] }
+    pub(crate) fn new(shown: bool, styles: StreamStyles) -> Self {
+        Self { shown, styles, partial: HashMap::new(), open: [None; 2] }
     }
 
     /// Shows the lines that `bytes` complete.
@@ -69,14 +65,13 @@ impl Labels {
     }
 
     fn label(&self, name: &str, stream: Stream) -> Vec<u8> {
-        let (coloured, colour) = match stream {
-            Stream::Stdout => (self.colours.stdout, STDOUT_COLOUR),
-            Stream::Stderr => (self.colours.stderr, STDERR_COLOUR),
-        };
-        match (self.shown, coloured) {
-            (false, _) => Vec::new(),
-            (true, false) => format!("{name}: ").into_bytes(),
-            (true, true) => format!("{colour}{name}: {NO_COLOUR}").into_bytes(),
+        if !self.shown {
+            return Vec::new();
+        }
+        let label = format!("{name}: ");
+        match stream {
+            Stream::Stdout => self.styles.stdout.paint(Role::StdoutLabel, label).to_string().into_bytes(),
+            Stream::Stderr => self.styles.stderr.paint(Role::StderrLabel, label).to_string().into_bytes(),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use phalanx_action::rollout::Retry;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
 
@@ -114,6 +115,10 @@ impl Record {
 
     pub(crate) fn output(&mut self, host: usize, node: &str, stream: Stream, bytes: &[u8]) {
         self.file.append(|lines| self.events.output(host, node, stream, bytes, lines));
+    }
+
+    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &Verdict, retry: Retry) {
+        self.file.append(|lines| self.events.retry(host, node, verdict, retry, lines));
     }
 
     pub(crate) fn ended(&mut self, host: usize, node: &str, verdict: &Verdict, outcome: &Outcome) {

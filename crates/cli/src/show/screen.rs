@@ -8,6 +8,7 @@
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::MetadataExt as _;
 
+use phalanx_action::configuration::Configuration;
 use phalanx_process::style::Styles;
 
 use super::ShowError;
@@ -23,17 +24,17 @@ pub(crate) struct Screen {
     err: Vec<u8>,
     same_place: bool,
     stderr_is_terminal: bool,
-    colours: Colours,
+    styles: StreamStyles,
     status: String,
     drawn: bool,
     writer: Writer,
 }
 
-/// Which stream gets colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Colours {
-    pub(crate) stdout: bool,
-    pub(crate) stderr: bool,
+/// How things look on each stream.
+#[derive(Debug, Clone)]
+pub(crate) struct StreamStyles {
+    pub(crate) stdout: Styles,
+    pub(crate) stderr: Styles,
 }
 
 impl Screen {
@@ -41,18 +42,16 @@ impl Screen {
     ///
     /// # Errors
     /// When the system has no thread left for the writing.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(configuration: &Configuration) -> io::Result<Self> {
         let stderr = io::stderr().is_terminal();
-        let colours = Colours {
-            stdout: Styles::of(&io::stdout()).are_coloured(),
-            stderr: Styles::of(&io::stderr()).are_coloured(),
-        };
+        let styles =
+            StreamStyles { stdout: configuration.styles(&io::stdout()), stderr: configuration.styles(&io::stderr()) };
         Ok(Self {
             out: Vec::with_capacity(2 * ENOUGH),
             err: Vec::new(),
             same_place: same_place(),
             stderr_is_terminal: stderr,
-            colours,
+            styles,
             status: String::new(),
             drawn: false,
             writer: Writer::start()?,
@@ -63,8 +62,8 @@ impl Screen {
         &self.writer
     }
 
-    pub(crate) fn colours(&self) -> Colours {
-        self.colours
+    pub(crate) fn styles(&self) -> &StreamStyles {
+        &self.styles
     }
 
     pub(crate) fn has_terminal(&self) -> bool {

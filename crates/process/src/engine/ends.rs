@@ -109,10 +109,10 @@ impl Ends {
         Ok(Self { stdin, stdout, stderr, our_stdin, our_stdout, our_stderr, diagnostics, directory, master, slave })
     }
 
-    /// Watches what we read, and a terminal in both directions at once.
+    /// Watches what we read. What we write is watched while it takes no more.
     pub(super) fn register(&self, id: ProcessId, reactor: &Reactor) -> io::Result<()> {
         if let Some(master) = &self.master {
-            reactor.register(master, key(id, Role::Terminal), Interest::Both)?;
+            reactor.register(master, key(id, Role::Terminal), Interest::Readable)?;
         }
         for (end, role) in [(&self.our_stdout, Role::Stdout), (&self.our_stderr, Role::Stderr)] {
             if let Some(Ours::Pipe(fd)) = end {

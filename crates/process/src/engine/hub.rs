@@ -13,7 +13,7 @@ use crate::event::{Effect, Event, Notice, Request, Stream};
 use crate::handler::{Context, Handler, Tidings, Wishes};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::slot::Slot;
-use crate::subscription::Feed;
+use crate::subscription::{Feed, Gauge};
 use crate::table::Table;
 
 /// Handlers, waiters and subscribers.
@@ -29,6 +29,7 @@ pub(super) struct Hub {
     timer_owners: HashMap<TimerId, HandlerId>,
     slots: HashMap<ProcessId, Arc<Slot>>,
     feeds: Vec<Feed>,
+    gauges: Vec<Gauge>,
     wishes: Wishes,
 }
 
@@ -80,12 +81,18 @@ impl Hub {
     }
 
     pub(super) fn subscribe(&mut self, feed: Feed) {
+        self.gauge(feed.gauge());
         self.feeds.push(feed);
+    }
+
+    pub(super) fn gauge(&mut self, gauge: Gauge) {
+        self.gauges.retain(|gauge| !gauge.is_idle());
+        self.gauges.push(gauge);
     }
 
     /// Whether some subscriber lags so far behind that reading more would only fill memory.
     pub(super) fn is_congested(&self) -> bool {
-        self.feeds.iter().any(Feed::is_congested)
+        self.gauges.iter().any(Gauge::is_congested)
     }
 
     /// Tells everybody concerned: handlers first, then waiters, then subscribers.
@@ -181,6 +188,11 @@ impl Hub {
 
     pub(super) fn next_timer(&self) -> Option<Instant> {
         self.timers.next()
+    }
+
+    /// Whether somebody on another thread was told what it waited for since this was last asked.
+    pub(super) fn take_answered(&mut self) -> bool {
+        std::mem::take(&mut self.wishes.answered)
     }
 
     /// Runs one handler once; whether it is there and did not panic.

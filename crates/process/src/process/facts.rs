@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use phalanx_core::ExitStatus;
@@ -11,41 +12,17 @@ use crate::event::{NO_PROCESS, Stream};
 use crate::outcome::{Finished, Outcome, StartError};
 use crate::slot::Running;
 use crate::spec::Command;
+use crate::stats::Stats;
 
 /// How much of each stream [`Process::dump`] shows unless told otherwise, in characters.
 pub const COMPACT_OUTPUT_THRESHOLD: usize = 4096;
 
-/// What a report counts, for one process: every count is 0 or 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stats {
-    /// Its name.
-    pub name: String,
-    /// When it started.
-    pub start_date: Option<SystemTime>,
-    /// When it was over.
-    pub end_date: Option<SystemTime>,
-    /// How many processes: one.
-    pub processes: usize,
-    /// Whether it was started, successfully or not.
-    pub started: usize,
-    /// Whether it has ended.
-    pub ended: usize,
-    /// Whether it could not be started.
-    pub errors: usize,
-    /// Whether it ran out of time.
-    pub timeouts: usize,
-    /// Whether it had to be sent SIGKILL.
-    pub forced_kills: usize,
-    /// Whether it ended with something else than exit code zero; a process that never ran or was killed counts too.
-    pub non_zero_exit_codes: usize,
-    /// Whether it did not say what was expected.
-    pub expect_failed: usize,
-    /// Whether it did not read what was written to it.
-    pub write_errors: usize,
-    /// Whether nothing is known to be wrong with it.
-    pub ok: usize,
-    /// Whether it has ended and is ok.
-    pub finished_ok: usize,
+static THRESHOLD: AtomicUsize = AtomicUsize::new(COMPACT_OUTPUT_THRESHOLD);
+
+/// Sets how much of each stream [`Process::dump`] shows from now on, in characters; 0 for all. For the author of a
+/// script; a library calls [`Process::dump_within`].
+pub fn set_compact_output_threshold(threshold: usize) {
+    THRESHOLD.store(threshold, Ordering::Relaxed);
 }
 
 impl Process {
@@ -235,34 +212,20 @@ impl Process {
     /// What a report counts.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let finished = self.finished();
-        let count = |fact: fn(&Outcome) -> bool| usize::from(finished.as_ref().is_some_and(|it| fact(&it.outcome)));
-        Stats {
-            name: self.name(),
-            start_date: self.start_date(),
-            end_date: self.end_date(),
-            processes: 1,
-            started: usize::from(self.started()),
-            ended: count(|_| true),
-            errors: count(|outcome| outcome.error.is_some()),
-            timeouts: count(|outcome| outcome.timed_out),
-            forced_kills: count(|outcome| outcome.forced_kill),
-            non_zero_exit_codes: count(|outcome| outcome.exit_code() != Some(0)),
-            expect_failed: count(|outcome| outcome.expect_failed),
-            write_errors: count(|outcome| outcome.write_error),
-            ok: usize::from(self.ok()),
-            finished_ok: usize::from(self.finished_ok()),
+        match self.finished() {
+            Some(finished) => Stats::of_finished(&self.name(), &finished, self.start_date(), self.end_date()),
+            None => Stats::of_unfinished(&self.name(), self.start_date()),
         }
     }
 
     /// Everything worth reading about it: one line on how it is, and the beginning and end of both streams, at most
-    /// [`COMPACT_OUTPUT_THRESHOLD`] characters each.
+    /// [`COMPACT_OUTPUT_THRESHOLD`] characters each, unless [`set_compact_output_threshold`] chose another number.
     ///
     /// # Panics
     /// Inside a handler, while it runs.
     #[must_use]
     pub fn dump(&self) -> String {
-        self.dump_within(COMPACT_OUTPUT_THRESHOLD)
+        self.dump_within(THRESHOLD.load(Ordering::Relaxed))
     }
 
     /// As [`Process::dump`], with another threshold; 0 for none.

@@ -1,9 +1,7 @@
 //! What a plan would do, in words: every step with every command of every host, and nothing is done.
 
-use phalanx_process::ssh::ConnectionParams;
-
 use super::recipe::Recipe;
-use super::{combination_name, tunnel};
+use super::{Manner, combination_name, tunnel};
 use crate::plan::model::{Plan, Step, Sweep, Work};
 use crate::substitute::Lists;
 
@@ -24,23 +22,23 @@ pub struct Line {
 /// That of `show`.
 pub fn outline<E>(
     plan: &Plan,
-    params: &ConnectionParams,
+    manner: &Manner,
     mut show: impl FnMut(Line) -> Result<(), E>,
 ) -> Result<(), E> {
-    steps(&plan.steps, 0, &plan.lists, params, &mut show)
+    steps(&plan.steps, 0, &plan.lists, manner, &mut show)
 }
 
 fn steps<E>(
     steps: &[Step],
     depth: usize,
     lists: &Lists,
-    params: &ConnectionParams,
+    manner: &Manner,
     show: &mut impl FnMut(Line) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut lists = lists.clone();
     for one in steps {
         show(Line { depth, host: None, text: heading(one) })?;
-        step(one, depth + 1, &lists, params, show)?;
+        step(one, depth + 1, &lists, manner, show)?;
         if let Work::Forward(forward) = &one.work
             && let Some(name) = &forward.variable
         {
@@ -55,11 +53,11 @@ fn step<E>(
     one: &Step,
     depth: usize,
     lists: &Lists,
-    params: &ConnectionParams,
+    manner: &Manner,
     show: &mut impl FnMut(Line) -> Result<(), E>,
 ) -> Result<(), E> {
     match &one.work {
-        Work::Processes(processes) => match Recipe::new(processes, lists, params) {
+        Work::Processes(processes) => match Recipe::new(processes, lists, manner) {
             Ok(recipe) => recipe.labels.iter().enumerate().try_for_each(|(member, label)| {
                 show(Line { depth, host: Some(label.clone()), text: recipe.describe(member) })
             }),
@@ -67,8 +65,8 @@ fn step<E>(
         },
         Work::Forward(forward) => show(Line { depth, host: None, text: tunnel::describe(forward, lists) }),
         Work::Pause(_) => Ok(()),
-        Work::Sequence(inner) | Work::Parallel { steps: inner, .. } => steps(inner, depth, lists, params, show),
-        Work::Sweep(sweep) => passes(sweep, depth, lists, params, show),
+        Work::Sequence(inner) | Work::Parallel { steps: inner, .. } => steps(inner, depth, lists, manner, show),
+        Work::Sweep(sweep) => passes(sweep, depth, lists, manner, show),
     }
 }
 
@@ -76,7 +74,7 @@ fn passes<E>(
     sweep: &Sweep,
     depth: usize,
     lists: &Lists,
-    params: &ConnectionParams,
+    manner: &Manner,
     show: &mut impl FnMut(Line) -> Result<(), E>,
 ) -> Result<(), E> {
     for combination in &sweep.combinations {
@@ -87,7 +85,7 @@ fn passes<E>(
             lists.insert(&name, vec![value]).expect("names were looked at when the plan was read");
         }
         show(Line { depth, host: None, text: combination_name(combination) })?;
-        steps(&sweep.steps, depth + 1, &lists, params, show)?;
+        steps(&sweep.steps, depth + 1, &lists, manner, show)?;
     }
     Ok(())
 }

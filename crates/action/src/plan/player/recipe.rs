@@ -4,27 +4,19 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use phalanx_process::host::Host;
-use phalanx_process::output::Capture;
 use phalanx_process::serial::{Serial, SerialSsh, Settings as LineSettings};
-use phalanx_process::spec::{Environment, Faults, Leftovers, Output, Policy, Stdin, Terminal};
+use phalanx_process::spec::{Environment, Output, Policy, Stdin, Terminal};
 use phalanx_process::ssh::ConnectionParams;
 use phalanx_process::{Signal, Spec};
 
+use super::Manner;
 use crate::files::{Get, Put, Transfers};
 use crate::plan::leash::on_leash;
 use crate::plan::model::{Kind, Processes};
 use crate::plan::read::copies;
 use crate::substitute::Lists;
-
-/// How long a process that was asked to end may take, before it is killed.
-pub(super) const GRACE: Duration = Duration::from_secs(5);
-/// How long what a command left running may go on speaking.
-const LEAK_TIMEOUT: Duration = Duration::from_secs(1);
-/// How much of the stderr of a connector is kept to learn why it failed.
-const KEPT_OF_STDERR: usize = 4096;
 
 /// How the processes of a step are made.
 pub(super) struct Recipe {
@@ -38,7 +30,7 @@ pub(super) struct Recipe {
     lists: Lists,
     user: Option<String>,
     params: ConnectionParams,
-    timeout: Option<Duration>,
+    policy: Policy,
     input: Option<Arc<[u8]>>,
     /// What is said to it while it runs.
     is_spoken_to: bool,
@@ -64,14 +56,14 @@ pub(super) enum Ending {
 impl Recipe {
     /// # Errors
     /// What is wrong with it now: a source that is missing, a number that is none.
-    pub(super) fn new(step: &Processes, lists: &Lists, params: &ConnectionParams) -> Result<Self, String> {
+    pub(super) fn new(step: &Processes, lists: &Lists, manner: &Manner) -> Result<Self, String> {
         let labels = labels(step, lists)?;
         let mut lists = lists.clone();
         let ranks = (0..labels.len().max(1)).map(|rank| rank.to_string()).collect();
         lists.insert("rank", ranks).expect("it is a name, and has values");
         let input = step.input.as_ref().map(|input| substitute(&lists, input)).transpose()?;
         let is_spoken_to = step.dialogue.is_some();
-        let policy = policy(step.timeout);
+        let policy = Policy { timeout: step.timeout.or(manner.policy.timeout), ..manner.policy.clone() };
         let (way, ending, command) = match &step.kind {
             Kind::Run { command, terminal } => {
                 let free = !terminal && !is_spoken_to && input.is_none();
@@ -92,7 +84,7 @@ impl Recipe {
             }
             Kind::Put { .. } | Kind::Get { .. } => {
                 let hosts = hosts(step, &lists)?;
-                let transfers = transfers(&step.kind, hosts, &lists, params, policy)?;
+                let transfers = transfers(&step.kind, hosts, &lists, &manner.params, policy.clone())?;
                 let name = transfers.name().to_owned();
                 (Way::Files(transfers), Ending::Signal(Signal::TERM), name)
             }
@@ -104,8 +96,8 @@ impl Recipe {
             way,
             lists,
             user: step.user.clone(),
-            params: params.clone(),
-            timeout: step.timeout,
+            params: manner.params.clone(),
+            policy,
             input: input.map(|input| input.into_bytes().into()),
             is_spoken_to,
             environment: Arc::new(Environment::inherited()),
@@ -146,7 +138,7 @@ impl Recipe {
         let mut spec = self.make(member, true).unwrap_or_else(|defect| {
             let mut spec = Spec::new(["false"]);
             spec.launch.defect = Some(defect);
-            spec.policy = policy(self.timeout);
+            spec.policy = self.policy.clone();
             spec
         });
         spec.launch.environment = Some(Arc::clone(&self.environment));
@@ -205,7 +197,7 @@ impl Recipe {
         } else if self.is_spoken_to && !self.is_line() {
             spec.launch.stdin = Stdin::Pipe;
         }
-        spec.policy = policy(self.timeout);
+        spec.policy = self.policy.clone();
         Ok(spec)
     }
 
@@ -277,20 +269,4 @@ fn transfers(
 fn shell(command: &str) -> Spec {
     let dashes = if command.trim_start().starts_with(['-', '+']) { &["--"][..] } else { &[] };
     Spec::new(["/bin/sh", "-c"].iter().chain(dashes).chain([&command]))
-}
-
-fn policy(timeout: Option<Duration>) -> Policy {
-    Policy {
-        timeout,
-        grace: Some(GRACE),
-        // No child outlives the run.
-        leftovers: Leftovers::Kill,
-        leak_timeout: LEAK_TIMEOUT,
-        capture_stdout: Capture::None,
-        capture_stderr: Capture::Last(KEPT_OF_STDERR),
-        listened: true,
-        // The ends are told in a way of our own.
-        nolog: Faults::ALL,
-        ..Policy::default()
-    }
 }

@@ -50,7 +50,8 @@ impl<'d> Reader<'d> {
             kind: made?,
             hosts: hosts?,
             user: self.user(table, scope),
-            rollout: self.rollout(table, kind),
+            rollout: self.rollout(table),
+            fanout: self.fanout(table, kind),
             timeout: self.limit(table, "timeout"),
             exit_codes: self.exit_codes(table, kind),
             input,
@@ -185,13 +186,16 @@ impl<'d> Reader<'d> {
         Some(Kind::Serial { device: device?, settings })
     }
 
-    fn rollout(&self, table: Table<'d>, kind: &str) -> Rollout {
-        let default = Rollout::default();
+    fn fanout(&self, table: Table<'d>, kind: &str) -> Option<usize> {
         if kind == "serial" {
-            return Rollout { fanout: 0, ..default };
+            return Some(0);
         }
+        let item = table.get("fanout").or_else(|| self.defaults.get("fanout"))?;
+        item.integer(1..=1_000_000_u64).map(|fanout| fanout as usize)
+    }
+
+    fn rollout(&self, table: Table<'d>) -> Rollout {
         let key = |key| table.get(key).or_else(|| self.defaults.get(key));
-        let fanout = key("fanout").and_then(|item| item.integer(1..=1_000_000_u64));
         let count = key("retries").and_then(|item| item.integer(0..=1_000_000_u32)).unwrap_or(0);
         let pause = key("retry_pause").and_then(Item::duration);
         if count == 0 && table.get("retries").is_none() {
@@ -200,7 +204,7 @@ impl<'d> Reader<'d> {
         let batches = table.get("batches").and_then(|item| batches(item)).unwrap_or_default();
         let halt = table.integer("max_failures", 1..=u64::from(u32::MAX)).map(|failures| Halt::after(failures as usize));
         let retries = Retries { count, pause: pause.unwrap_or(Retries::default().pause), ..Retries::default() };
-        Rollout { fanout: fanout.map_or(default.fanout, |fanout| fanout as usize), batches, retries, halt }
+        Rollout { batches, retries, halt, ..Rollout::default() }
     }
 
     fn exit_codes(&self, table: Table<'d>, kind: &str) -> Vec<i32> {

@@ -1,12 +1,15 @@
 //! Writes to one stdin, a pipe or a terminal, as much as it takes.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use phalanx_core::pipe;
+use phalanx_core::{Interest, Reactor, pipe};
 
 use super::super::ends::Ours;
+use super::super::keys::{Role, key};
+use crate::id::ProcessId;
 
 /// How many writes one stdin may take in one turn.
 const WRITES_PER_TURN: usize = 16;
@@ -16,7 +19,8 @@ pub(super) struct StdinPipe {
     pub(super) queue: VecDeque<Arc<[u8]>>,
     /// How much of the first of the queue has been written.
     written: usize,
-    pub(super) registered: bool,
+    /// Whether readiness tells when it takes more.
+    watched: bool,
     pub(super) close_when_empty: bool,
     /// Whether the last byte written left a line unfinished, which matters to a terminal.
     within_line: bool,
@@ -36,7 +40,7 @@ pub(super) enum Flushed {
 impl StdinPipe {
     pub(super) fn new(end: Ours) -> Self {
         let queue = VecDeque::new();
-        Self { end, queue, written: 0, registered: false, close_when_empty: false, within_line: false }
+        Self { end, queue, written: 0, watched: false, close_when_empty: false, within_line: false }
     }
 
     /// Asks for the end. A pipe is closed once everything is written; a terminal is written its end-of-file character,
@@ -52,6 +56,31 @@ impl StdinPipe {
             Some(Ok(Some(end))) => self.queue.push_back(vec![end; 1 + usize::from(within_line)].into()),
             Some(Err(error)) => log::warn!("cannot end the input of a terminal: {error}"),
             Some(Ok(None)) | None => {}
+        }
+    }
+
+    /// Watches it from when it takes no more. A terminal, only until everything is written: it becomes writable whenever
+    /// its program has read something, and a dialogue would be woken for that in every round.
+    pub(super) fn watch(
+        &mut self,
+        id: ProcessId,
+        flushed: &Flushed,
+        master: Option<&OwnedFd>,
+        reactor: &Reactor,
+    ) -> io::Result<()> {
+        let watched = match (flushed, &self.end) {
+            (Flushed::Blocked, _) => true,
+            (Flushed::Drained { .. }, Ours::Terminal) => false,
+            _ => self.watched,
+        };
+        if std::mem::replace(&mut self.watched, watched) == watched {
+            return Ok(());
+        }
+        let fd = self.end.fd(master);
+        match self.end {
+            Ours::Pipe(_) => reactor.register(fd, key(id, Role::Stdin), Interest::Writable),
+            Ours::Terminal if watched => reactor.reregister(fd, key(id, Role::Terminal), Interest::Both),
+            Ours::Terminal => reactor.reregister(fd, key(id, Role::Terminal), Interest::Readable),
         }
     }
 

@@ -5,12 +5,10 @@
 
 use std::os::fd::AsFd;
 
-use phalanx_core::Interest;
 use phalanx_core::pipe::{self, ReadOutcome};
 
 use super::super::Hands;
-use super::super::ends::Ours;
-use super::super::keys::{Role, key};
+use super::super::keys::Role;
 use super::stdin::Flushed;
 use super::{Children, Live};
 use crate::event::{Input, Stream};
@@ -70,12 +68,7 @@ impl Children {
         let Some(live) = self.live.get_mut(&id) else { return false };
         let Some(stdin) = &mut live.stdin else { return false };
         let flushed = stdin.flush(live.master.as_ref());
-        // A terminal is watched in both directions from the start.
-        if matches!(flushed, Flushed::Blocked)
-            && let Ours::Pipe(fd) = &stdin.end
-            && !std::mem::replace(&mut stdin.registered, true)
-            && let Err(error) = hands.reactor.register(fd, key(id, Role::Stdin), Interest::Writable)
-        {
+        if let Err(error) = stdin.watch(id, &flushed, live.master.as_ref(), hands.reactor) {
             log::error!("cannot watch the stdin of {id}: {error}");
         }
         match flushed {

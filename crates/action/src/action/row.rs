@@ -1,0 +1,150 @@
+//! The commonest work: processes side by side, started as a rollout says.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use phalanx_process::conductor::Conductor;
+use phalanx_process::event::Kill;
+use phalanx_process::handler::Context;
+use phalanx_process::id::{HandlerId, ProcessId};
+use phalanx_process::outcome::Finished;
+use phalanx_process::spec::{Output, Stdin};
+use phalanx_process::{Process, Spec};
+
+use super::{Over, Work};
+use crate::crew::{Crew, Foreman, Reins};
+use crate::rollout::{Retry, Rollout};
+
+/// Makes processes ready at the moment they start: for what should not be held before its turn, such as descriptors.
+pub trait Preparation: Send + Sync {
+    /// What the process at `index` is to be, now that it is about to start. Called by a handler: it must not wait.
+    fn prepare(&self, index: usize) -> Spec;
+    /// Waits until what was made for the processes is gone, now that all have ended.
+    fn settle(&self);
+    /// What was wrong with the process at `index` that it does not know itself, now that all is settled.
+    fn fault(&self, index: usize, finished: &Finished) -> Option<String>;
+}
+
+/// Processes, and when they start.
+pub(super) struct Row {
+    processes: Vec<Process>,
+    rollout: Rollout,
+    conductor: Conductor,
+    preparation: Option<Arc<dyn Preparation>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last order to end it.
+    killed: Option<Kill>,
+    crew: Option<(Reins, HandlerId)>,
+}
+
+impl Row {
+    pub(super) fn new(
+        processes: Vec<Process>,
+        rollout: Rollout,
+        conductor: &Conductor,
+        preparation: Option<Arc<dyn Preparation>>,
+    ) -> Self {
+        Self { processes, rollout, conductor: conductor.clone(), preparation, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All have ended. What was made for them may still have to be waited for, which a handler cannot.
+    fn conclude(&self, over: Over) {
+        self.processes.iter().for_each(Process::call_off);
+        let Some(preparation) = self.preparation.clone() else { return over.tell() };
+        let (sender, receiver) = mpsc::channel::<Over>();
+        let settle = move || {
+            preparation.settle();
+            receiver.into_iter().for_each(Over::tell);
+        };
+        match thread::Builder::new().name("phalanx-settle".to_owned()).spawn(settle) {
+            Ok(_) => drop(sender.send(over)),
+            Err(error) => {
+                log::warn!("an end is told although something may still be written: no thread is left ({error})");
+                over.tell();
+            }
+        }
+    }
+}
+
+impl Work for Row {
+    fn processes(&self) -> Vec<Process> {
+        self.processes.clone()
+    }
+
+    fn begin(self: Arc<Self>, over: Over) {
+        let mut state = self.state();
+        let reins = Reins::new(self.processes.len(), self.rollout.clone());
+        if let Some(kill) = state.killed {
+            reins.kill(kill);
+        }
+        let foreman = RowForeman { row: Arc::clone(&self), over: Some(over) };
+        let handler = self.conductor.attach(Crew::new(reins.clone(), foreman));
+        state.crew = Some((reins, handler));
+    }
+
+    fn kill(&self, kill: Kill) {
+        let mut state = self.state();
+        state.killed = Some(kill);
+        if let Some((reins, handler)) = &state.crew {
+            reins.kill(kill);
+            self.conductor.call(*handler);
+        }
+    }
+
+    fn reset(&self) {
+        self.processes.iter().for_each(|process| drop(process.clone().reset()));
+        *self.state() = State::default();
+    }
+
+    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
+        self.preparation.as_ref()?.fault(index, finished)
+    }
+}
+
+struct RowForeman {
+    row: Arc<Row>,
+    over: Option<Over>,
+}
+
+impl Foreman for RowForeman {
+    fn start(&mut self, context: &mut Context<'_>, member: usize, attempt: u32) -> Option<ProcessId> {
+        let process = &self.row.processes[member];
+        match &self.row.preparation {
+            None if attempt == 1 => process.start_within(context),
+            None => process.restart_within(context),
+            Some(preparation) => start_prepared(process, preparation.prepare(member), context),
+        }
+    }
+
+    fn was_ok(&self, member: usize) -> bool {
+        self.row.processes[member].ok()
+    }
+
+    fn will_retry(&mut self, member: usize, retry: Retry) {
+        let process = &self.row.processes[member];
+        let host = process.host().map(|host| format!(" on {host}")).unwrap_or_default();
+        let Retry { failed, attempts, pause } = retry;
+        log::warn!("{}{host}: attempt {failed} of {attempts} failed; the next one is in {pause:.1?}", process.name());
+    }
+
+    fn over(&mut self) {
+        let over = self.over.take().expect("a crew is over once");
+        self.row.conclude(over);
+    }
+}
+
+/// Its descriptors are given to the engine alone: a handle that kept them would keep pipes open for ever.
+fn start_prepared(process: &Process, spec: Spec, context: &mut Context<'_>) -> Option<ProcessId> {
+    let process = process.clone().with(|description| description.launch = spec.launch);
+    let id = process.restart_within(context);
+    drop(process.stdin(Stdin::Null).stdout_to(Output::Read));
+    id
+}
