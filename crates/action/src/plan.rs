@@ -29,4 +29,4 @@ mod read;
 
 pub use self::model::Plan;
 pub use self::player::{Fault, Happening, Player};
-pub use self::read::{Overrides, ReadError};
+pub use self::read::{Overrides, ReadError, keys};

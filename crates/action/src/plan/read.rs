@@ -13,6 +13,7 @@ use std::path::Path;
 
 use self::names::{HostLists, Scope};
 pub(super) use self::processes::copies;
+pub use self::step::keys;
 use super::model::{OnFailure, Plan, Step};
 use crate::document::{Document, Item, Key, Mistake, Mistakes, Place, Table};
 use crate::groups::GroupResolver;

@@ -64,7 +64,7 @@ impl<'d> Reader<'d> {
             return None;
         }
         if (optional || whenever) && send.is_none() && raw.is_none() {
-            line.complain("it may come or not, and nothing is answered", "write `send`, or leave the line away");
+            line.complain("it may come or not, and nothing is answered", "write `send`, or leave the line out");
             return None;
         }
         let turn = if whenever {
@@ -88,8 +88,9 @@ pub(super) fn needle(item: Item<'_>) -> Option<Expect> {
     match Expect::one(Needle::regex(pattern)) {
         Ok(needle) => Some(needle),
         Err(error) => {
-            let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            item.complain(reason, "put a backslash before ( ) [ ] { } . * + ? | ^ $ that are meant as such");
+            let text = error.to_string();
+            let reason = text.rsplit("error: ").next().unwrap_or(&text).trim();
+            item.complain(format!("it is no regular expression: {reason}"), "put a backslash before ( ) [ ] { } . * + ? | ^ $ that are meant as such");
             None
         }
     }

@@ -46,21 +46,25 @@ impl<'d> Reader<'d> {
         let ready = self.ready(table, background, scope);
         let dialogue = self.dialogue(table, scope);
         self.look_for_contradictions(table, background);
+        // All keys are asked for, whatever is missing: so every mistake is found at once.
+        let (user, rollout, fanout) = (self.user(table, scope), self.rollout(table), self.fanout(table, kind));
+        let (timeout, exit_codes) = (self.limit(table, "timeout"), self.exit_codes(table, kind));
+        let (show, stop_signal) = (table.boolean("show"), table.parse("stop_signal", signal).unwrap_or(Signal::TERM));
         Some(Processes {
             kind: made?,
             hosts: hosts?,
-            user: self.user(table, scope),
-            rollout: self.rollout(table),
-            fanout: self.fanout(table, kind),
-            timeout: self.limit(table, "timeout"),
-            exit_codes: self.exit_codes(table, kind),
+            user,
+            rollout,
+            fanout,
+            timeout,
+            exit_codes,
             input,
             output,
             errors,
-            show: table.boolean("show"),
+            show,
             ready,
             dialogue,
-            stop_signal: table.parse("stop_signal", signal).unwrap_or(Signal::TERM),
+            stop_signal,
         })
     }
 
@@ -215,7 +219,7 @@ impl<'d> Reader<'d> {
         }
         let items = item.items().unwrap_or_default();
         if items.is_empty() {
-            item.complain("with none of them would all be well", "write those that are fine: [0, 1]");
+            item.complain("no exit code at all would be fine", "write those that are fine: [0, 1]");
         }
         items.into_iter().filter_map(|item| item.integer(0..=255_u8)).map(i32::from).collect()
     }
@@ -283,7 +287,7 @@ pub(in crate::plan) fn copies(text: &str) -> Option<usize> {
 
 fn complain_if_both(table: Table<'_>, first: &str, second: &str, why: &str) {
     if let (Some(_), Some(item)) = (table.get(first), table.get(second)) {
-        item.complain(format!("there is `{first}` too, and {why}"), "leave one of them away");
+        item.complain(format!("there is `{first}` too, and {why}"), "leave one of them out");
     }
 }
 

@@ -54,6 +54,11 @@ pub(super) const KEYS: [(&str, &[&str]); 38] = [
     ("on_failure", &KINDS),
 ];
 
+/// All keys that a step may have: those that say what it does, and those that go with them.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().chain(KEYS.iter().map(|(key, _)| *key))
+}
+
 pub(super) const ON_FAILURE: [(&str, OnFailure); 3] =
     [("stop", OnFailure::Stop), ("continue", OnFailure::Continue), ("ignore", OnFailure::Ignore)];
 
@@ -68,17 +73,21 @@ impl<'d> Reader<'d> {
     /// The steps of a block.
     pub(super) fn steps(&self, item: Item<'d>, scope: &mut Scope, order: Order) -> Vec<Step> {
         if !item.is_array() {
-            item.complain("it must be a list of steps", format!("write [[{}]] above each of them", item.path()));
+            item.complain("it must be a list of steps", format!("write [[{}]] above each of them", header(item.path())));
             return Vec::new();
         }
         let items = item.items().unwrap_or_default();
         if items.is_empty() {
-            item.complain("it has no steps", "write at least one, or leave the block away");
+            item.complain("it has no steps", "write at least one, or leave the block out");
         }
         let last = items.len().saturating_sub(1);
         let mut in_background = 0;
         let mut steps = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
+            if !item.is_table() {
+                item.complain("a step must be a table", "write { run = \"uptime\", on = \"node1\" }");
+                continue;
+            }
             let Some(table) = item.table() else { continue };
             let Some(step) = self.step(table, scope, order) else { continue };
             in_background += usize::from(step.background);
@@ -91,7 +100,7 @@ impl<'d> Reader<'d> {
         if order == Order::Parallel && in_background > 0 && in_background == items.len() {
             item.complain(
                 "all of its steps are in the background, so it would be over at once",
-                "leave `background` away in the step that the others are there for",
+                "leave `background` out in the step that the others are there for",
             );
         }
         steps
@@ -137,7 +146,7 @@ impl<'d> Reader<'d> {
             let known = self.blocks.keys().copied();
             let instead = match crate::document::nearest(name, known.clone()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None if self.blocks.is_empty() => format!("write it: [[blocks.{name}]] above each of its steps"),
+                None if self.blocks.is_empty() => format!("write [[blocks.{name}]] above each of its steps"),
                 None => format!("known are {}", list(known)),
             };
             item.complain(format!("there is no block `{name}`"), instead);
@@ -219,7 +228,7 @@ impl<'d> Reader<'d> {
         let Some(item) = table.get("name") else { return self.made_up_title(table, kind) };
         let Some(name) = item.string() else { return kind.to_owned() };
         if name.trim().is_empty() || name.chars().any(char::is_control) {
-            item.complain("it is empty, or no single line", "write a few words, or leave it away");
+            item.complain("it is empty, or no single line", "write a few words, or leave it out");
             return kind.to_owned();
         }
         let place = item.place();
@@ -255,7 +264,7 @@ impl<'d> Reader<'d> {
         let item = table.get(key).or_else(|| self.defaults.get(key).filter(|_| key != "timeout" || takes(table)))?;
         let limit = item.duration()?;
         if limit.is_zero() {
-            item.complain("no time at all is too short", "leave it away for as long as it takes");
+            item.complain("no time at all is too short", "leave it out for as long as it takes");
             return None;
         }
         Some(limit)
@@ -265,7 +274,7 @@ impl<'d> Reader<'d> {
     pub(super) fn text(&self, item: Item<'d>, scope: &Scope) -> Option<String> {
         let text = item.string()?;
         if text.trim().is_empty() {
-            item.complain("it is empty", "");
+            item.complain("it is empty", "write something into it");
             return None;
         }
         self.substitutable(item, text, scope)
@@ -303,6 +312,12 @@ impl<'d> Reader<'d> {
     }
 }
 
+/// The path of a key as it is written in the head of a table: without the numbers of the members of arrays.
+pub(super) fn header(path: &str) -> String {
+    let parts = path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest));
+    parts.collect()
+}
+
 /// Whether a step takes the default of `timeout`: blocks do not, since it is for each process.
 fn takes(table: Table<'_>) -> bool {
     ["run", "local", "put", "get"].iter().any(|kind| table.keys().any(|key| key == *kind))
@@ -311,7 +326,7 @@ fn takes(table: Table<'_>) -> bool {
 /// Complains about a key that is there.
 pub(super) fn complain_about(table: Table<'_>, key: &str, wrong: &str) {
     if let Some(item) = table.get(key) {
-        item.complain(wrong, format!("leave `{key}` away"));
+        item.complain(wrong, format!("leave `{key}` out"));
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Reader;
 use super::names::Scope;
-use super::step::Order;
+use super::step::{Order, header};
 use crate::document::{Item, Table};
 use crate::plan::model::{Failed, Sweep};
 use crate::sweep::{Factors, Level, Value};
@@ -21,7 +21,7 @@ impl<'d> Reader<'d> {
         let steps = match table.get("steps") {
             Some(steps) => self.steps(steps, &mut scope, Order::Sequence),
             None => {
-                let instead = format!("write [[{}.steps]] above each of them", table.path());
+                let instead = format!("write [[{}.steps]] above each of them", header(table.path()));
                 table.complain("the sweep has no steps", instead);
                 Vec::new()
             }
@@ -80,7 +80,7 @@ impl<'d> Reader<'d> {
         }
         let items = item.items()?;
         if items.is_empty() {
-            item.complain("the factor has no values", "write at least one, or leave the factor away");
+            item.complain("the factor has no values", "write at least one, or leave the factor out");
             return None;
         }
         let levels: Vec<_> = items.into_iter().map(|item| self.level(item, scope, names)).collect();
