@@ -107,6 +107,8 @@ fn the_example_of_a_console_logs_in() {
             while !text.ends_with('\r') && line.read(&mut byte).expect("the line can be read") == 1 {
                 text.push(char::from(byte[0]));
             }
+            // As a terminal does.
+            line.write_all(format!("{}\r\n", text.trim()).as_bytes()).expect("the line can be written");
             text.trim().to_owned()
         };
         let mut heard = vec![read(&mut line)];
@@ -118,6 +120,7 @@ fn the_example_of_a_console_logs_in() {
     });
     let set = [format!("device={device}"), "password=secret".to_owned()];
     let (_, ran) = played(fleet, "console", &["--set", &set[0], "--set", &set[1]]);
+    wait_until("the far end has heard all", || console.is_finished());
     assert_eq!(console.join().expect("it ends"), ["", "root", "secret", "uname -s", "exit"]);
     assert!(ran.stdout().contains("local: Linux"), "{}", ran.stdout());
 }

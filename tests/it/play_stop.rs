@@ -25,7 +25,7 @@ fn the_first_signal_ends_the_plan_politely() {
         assert_eq!(ran.stdout().matches("tidied").count(), 2, "{}", ran.stdout());
         let said = ran.stderr();
         assert!(said.contains(&format!("SIG{signal}: ending server (node[1-2]), work (node[1-2])")), "{said}");
-        assert!(said.contains("never (line 12): not run, since the plan was stopped"), "{said}");
+        assert!(said.contains("never (line 13): not run, since the plan was stopped"), "{said}");
         ran.assert_nothing_left();
     }
 }

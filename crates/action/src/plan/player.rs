@@ -590,7 +590,8 @@ impl Player {
                 self.read_tidings();
                 self.happenings.push_back(Happening::Woken);
             }
-            Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. } => {}
+            Event::StdinDrained { id } => self.drained(id, now),
+            Event::Attached | Event::Timer { .. } => {}
         }
     }
 
@@ -631,11 +632,12 @@ impl Player {
         running.ready += usize::from(wishes.ready);
         let all_ready = wishes.ready && running.ready == running.members.len();
         if !wishes.write.is_empty() {
+            running.members[member].unwritten = true;
             self.drive.request(id, Request::Write(wishes.write.into()));
         }
         if wishes.done && !background {
             if line {
-                self.end_member(turn, member, now);
+                self.end_line(turn, member, now);
             } else {
                 self.drive.request(id, Request::CloseStdin);
             }
@@ -647,6 +649,26 @@ impl Player {
         if all_ready && background {
             self.happenings.push_back(Happening::Ready { turn });
             self.course.ready(turn);
+        }
+    }
+
+    /// A serial line has done its part: it is ended when the last answer is on its way.
+    fn end_line(&mut self, turn: Turn, member: usize, now: Instant) {
+        let Some(running) = self.running_mut(turn) else { return };
+        let one = &mut running.members[member];
+        one.over = true;
+        if !one.unwritten {
+            self.end_member(turn, member, now);
+        }
+    }
+
+    fn drained(&mut self, id: ProcessId, now: Instant) {
+        let Some(&(turn, member)) = self.processes.get(&id) else { return };
+        let Some(running) = self.running_mut(turn) else { return };
+        let one = &mut running.members[member];
+        one.unwritten = false;
+        if one.over {
+            self.end_member(turn, member, now);
         }
     }
 

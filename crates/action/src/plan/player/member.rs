@@ -37,6 +37,10 @@ pub(super) struct Member {
     pub(super) attempt: u32,
     /// It is ready, or has done what it was talked to for.
     pub(super) ready: bool,
+    /// Something written to it was not taken yet.
+    pub(super) unwritten: bool,
+    /// It has done its part, and is to be ended.
+    pub(super) over: bool,
     /// It was asked to end, because its part is over.
     pub(super) ending: bool,
     /// When it is killed, if it has not ended by then.
