@@ -3,11 +3,13 @@
 mod actions;
 mod cable;
 mod children;
+mod clock;
 mod config;
 mod documents;
 mod fleet;
 mod forward;
 mod logging;
+mod manual;
 mod phalanx;
 mod play;
 mod play_examples;

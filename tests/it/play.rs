@@ -67,7 +67,9 @@ fn steps_run_in_order_on_their_hosts_with_their_variables() {
 #[test]
 fn a_failure_stops_goes_on_or_is_ignored() {
     let plan = |policy: &str| {
-        format!("[[step]]\nname = 'first'\nlocal = 'exit 3'\n{policy}\n[[step]]\nname = 'second'\nlocal = 'echo second'\n")
+        format!(
+            "[[step]]\nname = 'first'\nlocal = 'exit 3'\n{policy}\n[[step]]\nname = 'second'\nlocal = 'echo second'\n"
+        )
     };
     let ran = played(&plan(""), &[]);
     assert_eq!((ran.status(), ran.stdout()), (Some(1), String::new()));
@@ -201,9 +203,14 @@ fn output_goes_into_a_file_of_each_process() {
     );
     let ran = stage.play(&["-q"]).output();
     assert_eq!((ran.status(), ran.stdout()), (Some(0), "local: again\n".into()), "{}", ran.stderr());
-    assert_eq!((stage.read("said/1/local-2.out"), stage.read("said/local-3.err")), ("out local-2\n".into(), "err\n".into()));
+    assert_eq!(
+        (stage.read("said/1/local-2.out"), stage.read("said/local-3.err")),
+        ("out local-2\n".into(), "err\n".into())
+    );
     // A full disk, and a place where nothing can be.
-    for (file, said) in [("/dev/full", "its output is lost: cannot write `/dev/full`"), ("/proc/x/y", "cannot write its output")] {
+    for (file, said) in
+        [("/dev/full", "its output is lost: cannot write `/dev/full`"), ("/proc/x/y", "cannot write its output")]
+    {
         let ran = played(&format!("[[step]]\nlocal = 'echo hello'\noutput = '{file}'\n"), &[]);
         assert_eq!(ran.status(), Some(1));
         assert!(ran.stderr().contains(said), "{}", ran.stderr());
@@ -248,13 +255,21 @@ fn what_is_wrong_is_said_before_anything_starts() {
     for arguments in [&[][..], &["--check"], &["--dry-run"]] {
         let ran = stage.play(arguments).output();
         assert_eq!(ran.status(), Some(2));
-        assert!(ran.stderr().starts_with("phalanx: plan.toml:3:1: key `step[2]`: it does not say what to do"), "{}", ran.stderr());
+        assert!(
+            ran.stderr().starts_with("phalanx: plan.toml:3:1: key `step[2]`: it does not say what to do"),
+            "{}",
+            ran.stderr()
+        );
     }
     assert!(!stage.path("started").exists());
     let stage = Stage::new("[vars]\nport = 1\n[[step]]\nlocal = 'touch started {{port}}'\n");
     let ran = stage.play(&["--set", "prot=2"]).output();
     assert_eq!(ran.status(), Some(2));
-    assert!(ran.stderr().contains("no variable and no list of hosts called `prot`; did you mean `port`?"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("no variable and no list of hosts called `prot`; did you mean `port`?"),
+        "{}",
+        ran.stderr()
+    );
     let ran = stage.play(&["--check"]).output();
     assert_eq!((ran.status(), ran.stdout()), (Some(0), "plan.toml: 1 step, nothing wrong\n".into()));
     let ran = stage.play(&["--dry-run"]).output();
@@ -280,7 +295,8 @@ fn without_ssh_there_are_no_files_and_no_ports() {
 #[test]
 fn a_reader_that_goes_ends_the_plan() {
     let stage = Stage::new("[[step]]\nname = 'talk'\nlocal = 'yes'\n[[step]]\nlocal = 'touch later'\n");
-    let line = format!("cd {} && $PHALANX play plan.toml -q | head -1; echo ${{PIPESTATUS[0]}}", stage.path("").display());
+    let line =
+        format!("cd {} && $PHALANX play plan.toml -q | head -1; echo ${{PIPESTATUS[0]}}", stage.path("").display());
     let ran = Phalanx::shell(&line).output();
     assert_eq!(ran.stdout(), "local: y\n141\n");
     ran.assert_nothing_left();

@@ -53,15 +53,16 @@ fn a_signal_may_come_at_any_moment() {
     let plan = "[[step]]\nparallel = [{ name = 'a', local = 'sleep 0.1', count = 5 }, { name = 'b', local = 'sleep 0.05', retries = 3 }]\n\
                 [[step]]\nname = 's'\nlocal = 'echo up; sleep 1000'\nbackground = true\nready = 'up'\n\
                 [[step]]\nname = 'w'\nsweep = { x = [1, 2, 3] }\nsteps = [{ name = 'v', local = 'sleep 0.05; true {{x}}' }]\n";
-    for pause in 0..12 {
+    for moment in 0..20 {
         let stage = Stage::new(plan);
-        let running = stage.play(&["--json"]).start();
-        // Not waiting for anything: another moment each time.
-        std::thread::sleep(std::time::Duration::from_millis(pause * 40));
+        let mut running = stage.play(&["--json"]).start();
+        for _ in 0..moment * 2 {
+            running.line();
+        }
         // It may have ended by itself.
         let _ = std::process::Command::new("kill").args(["-INT", &running.child.id().to_string()]).status();
         let ran = running.end();
-        assert!([Some(0), Some(130), None].contains(&ran.status()), "{pause}: {:?}\n{}", ran.status(), ran.stderr());
+        assert!([Some(0), Some(130), None].contains(&ran.status()), "{moment}: {:?}\n{}", ran.status(), ran.stderr());
         ran.assert_nothing_left();
     }
 }

@@ -52,9 +52,11 @@ fn what_failed_is_tried_again_or_given_up() {
              steps = [{{ name = 'm', local = 'echo {{{{x}}}} >> tried; test {{{{x}}}} != 2 || test -e mended' }}]\n"
         )
     };
-    for (failed, first, second, status) in
-        [("", "1\n2\n3\n", "1\n2\n3\n2\n", 0), ("failed = 'skip'", "1\n2\n3\n", "1\n2\n3\n", 0), ("failed = 'stop'", "1\n2\n", "1\n2\n2\n3\n", 0)]
-    {
+    for (failed, first, second, status) in [
+        ("", "1\n2\n3\n", "1\n2\n3\n2\n", 0),
+        ("failed = 'skip'", "1\n2\n3\n", "1\n2\n3\n", 0),
+        ("failed = 'stop'", "1\n2\n", "1\n2\n2\n3\n", 0),
+    ] {
         let stage = Stage::new(&plan(failed));
         assert_eq!(stage.play(&["-q"]).output().status(), Some(1), "{failed}");
         assert_eq!(stage.read("tried"), first, "{failed}");

@@ -488,3 +488,43 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     assert_eq!((place.read("tiny/file"), place.names("tiny/node1")), (b"old".to_vec(), Vec::new()));
     assert_eq!(place.names("tiny"), ["file", "node1"]);
 }
+
+#[test]
+fn paths_have_the_values_of_lists() {
+    let put = Phalanx::verb("put", &["--dry-run", "-w", "n[1-3]", "--set", "d=x,y", "/etc/hostname", "/tmp/{{d}}/"]);
+    let said = put.output().stdout();
+    for (host, directory) in [("n1", "x"), ("n2", "y"), ("n3", "x")] {
+        assert!(said.contains(&format!("{host}: put `/etc/hostname` into `/tmp/{directory}/`")), "{said}");
+    }
+    let get = Phalanx::verb("get", &["-w", "n", "--set", "d=x", "/tmp/{{e}}", "here"]).output();
+    assert!(get.stderr().contains("`{{e}}` names no list; known are d"), "{}", get.stderr());
+    assert_eq!(get.status(), Some(2));
+}
+
+/// Item 6 of the action layer: files leave a record as commands do, and it is not mistaken for one of a command.
+#[test]
+fn what_became_of_files_is_recorded() {
+    let Some(fleet) = shared_fleet() else { return };
+    let place = Place::new();
+    let (file, record) = (place.write("file", b"x"), place.text("record"));
+    let destination = place.text("{{{host}}}");
+    let ran = put(fleet, &["--record", &record, "-w", "node1,denied1", &file, &destination]);
+    assert_eq!(ran.status(), Some(1));
+    let report = Phalanx::report(&[&record]).output();
+    assert_eq!(report.status(), Some(0), "{}", report.stderr());
+    assert!(
+        report.stdout().contains(&format!("put to {destination} (")) && report.stdout().contains("denied1"),
+        "{}",
+        report.stdout()
+    );
+    let again = ["--failed-from", &record];
+    assert_says(
+        &Phalanx::run(&again).output(),
+        2,
+        "is one of files that were copied: give a command after the options",
+    );
+    let with_command = Phalanx::run(&again).args(["-R", "exec", "echo %h"]).output();
+    assert_eq!((with_command.stdout().as_str(), with_command.status()), ("denied1: denied1\n", Some(0)));
+    let second = get(fleet, &["--record", &record, "-w", "node1", "/etc/hostname", &place.text("here")]);
+    assert_says(&second, 2, "is not empty, and a record is never overwritten");
+}

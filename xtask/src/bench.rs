@@ -45,6 +45,7 @@ const ROWS: &[Row] = &[
     dry_run::ROW,
     nodeset::ROW,
     expect::SEARCH,
+    expect::PROCESS,
     expect::LINES,
     files::LARGE,
     files::SMALL,

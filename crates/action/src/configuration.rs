@@ -56,6 +56,7 @@ use phalanx_process::style::{Role, Styles, When};
 use crate::document::Mistakes;
 use crate::factory::{GetTool, PutTool, RemoteTool};
 use crate::rollout::DEFAULT_FANOUT;
+use crate::taktuk::TaktukParams;
 
 pub use loader::{BUILT_IN_PRESETS, LoadError, Loaded, Loader, Origin};
 pub use rewrite::Rewrite;
@@ -93,6 +94,8 @@ pub struct Configuration {
     pub connection: ConnectionParams,
     /// How the address of a host becomes the one to connect to.
     pub host_rewrite: Option<Rewrite>,
+    /// How taktuk is called.
+    pub taktuk: TaktukParams,
 }
 
 impl Default for Configuration {
@@ -111,6 +114,7 @@ impl Default for Configuration {
             styles: BTreeMap::new(),
             connection: ConnectionParams::default(),
             host_rewrite: None,
+            taktuk: TaktukParams::default(),
         }
     }
 }

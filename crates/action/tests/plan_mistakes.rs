@@ -80,7 +80,9 @@ fn no_damage_makes_reading_panic() {
 
 #[test]
 fn deep_and_long_plans_are_read_or_refused() {
-    let deep = |depth: usize| format!("step = [{}{}]", "{ sequence = [".repeat(depth), "{ local = 'x' }".to_owned() + &"] }".repeat(depth));
+    let deep = |depth: usize| {
+        format!("step = [{}{}]", "{ sequence = [".repeat(depth), "{ local = 'x' }".to_owned() + &"] }".repeat(depth))
+    };
     assert!(Plan::parse("deep", &deep(20), &Overrides::default()).is_ok());
     // Deeper than the TOML parser goes: refused, not overflowed.
     assert!(Plan::parse("deep", &deep(2000), &Overrides::default()).is_err());

@@ -1,6 +1,7 @@
 //! `phalanx put` and `phalanx get`: what was typed becomes transfers, and those are driven as a run is.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use phalanx_action::configuration::Configuration;
@@ -53,6 +54,10 @@ pub(crate) struct TransferArgs {
     /// Compare SHA-256 checksums of both ends before anything gets its final name
     #[arg(long)]
     verify: bool,
+
+    /// Record what happens in this file, while it happens, for phalanx report; see docs/json.md
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// What `phalanx put` takes.
@@ -129,7 +134,10 @@ impl TransferArgs {
         transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
     ) -> ExitCode {
         match self.plan(configuration, transfers) {
-            Ok(plan) => drive(&plan, &Wanted::of_work(&self.work, configuration), &self.work),
+            Ok(plan) => {
+                let wanted = Wanted { record: self.record.as_deref(), ..Wanted::of_work(&self.work, configuration) };
+                drive(&plan, &wanted, &self.work)
+            }
             Err(error) => exit::usage(&error),
         }
     }

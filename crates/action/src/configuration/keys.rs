@@ -369,6 +369,17 @@ pub static KEYS: &[Key] = &[
         ..KEY
     },
     Key {
+        name: "connection.pty",
+        item: "206",
+        kind: Kind::Boolean,
+        effect: "Whether the program that connects gets a terminal of its own here, for one that runs ssh through sudo.",
+        unset: "false",
+        example: "true",
+        read: |given, to| set(&mut to.connection.pty, given.item.boolean().map(Some)),
+        show: |of| of.connection.pty.and_then(flag),
+        ..KEY
+    },
+    Key {
         name: "connection.forwarding_timeout",
         item: "205",
         kind: Kind::Duration,
@@ -389,6 +400,47 @@ pub static KEYS: &[Key] = &[
         example: "{ find = \"^node(.*)$\", replace = \"n$1.lan\" }",
         read: |given, to| set(&mut to.host_rewrite, given.rewrite().map(Some)),
         show: |of| of.host_rewrite.as_ref().map(rewrite),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.program",
+        item: "193",
+        effect: "The program that spreads commands and files as a tree.",
+        unset: "taktuk",
+        example: "\"/opt/taktuk/bin/taktuk\"",
+        read: |given, to| set(&mut to.taktuk.taktuk, given.program().map(Some)),
+        show: |of| of.taktuk.taktuk.as_deref().map(os),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.options",
+        item: "196",
+        kind: Kind::Special("text or list of texts; replaced as a whole"),
+        effect: "Its options.",
+        unset: "-s, by which it carries itself to the hosts",
+        example: "[\"-s\", \"-d\", \"-1\"]",
+        read: |given, to| set(&mut to.taktuk.taktuk_options, given.os_words().map(Some)),
+        show: |of| of.taktuk.taktuk_options.as_ref().map(|words| list(words.iter().map(|word| word.to_string_lossy()))),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.connector",
+        item: "197",
+        effect: "The program by which it connects: one word, without arguments.",
+        unset: "that of connection.ssh",
+        example: "\"oarsh\"",
+        read: |given, to| set(&mut to.taktuk.taktuk_connector, given.program().map(Some)),
+        show: |of| of.taktuk.taktuk_connector.as_deref().map(os),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.connector_options",
+        item: "198",
+        kind: Kind::Words,
+        effect: "Words for that program, before those of the connection.",
+        example: "[\"-C\"]",
+        read: |given, to| join(&mut to.taktuk.taktuk_connector_options, given.os_words()),
+        show: |of| Some(list(of.taktuk.taktuk_connector_options.iter().map(|word| word.to_string_lossy()))),
         ..KEY
     },
     style!(Role::LogHeader, "styles.log_header", "What stands before a message of the log."),

@@ -132,6 +132,13 @@ fn rows() -> Vec<Row> {
         ),
         ("connection.connect_timeout", "20", "20", "'5s'", duration),
         ("connection.remote_tty", "true", "true", "1", "it must be a boolean, not the integer 1; write true or false"),
+        (
+            "connection.pty",
+            "true",
+            "true",
+            "'yes'",
+            "it must be a boolean, not the string \"yes\"; write true or false",
+        ),
         ("connection.forwarding_timeout", "60", "60", "'5s'", duration),
         (
             "connection.host_rewrite",
@@ -141,6 +148,16 @@ fn rows() -> Vec<Row> {
             "\"gate\" would make every host the same; put {{{host}}} where its address belongs",
         ),
     ];
+    let (text, texts) = (
+        "it must be a string, not the integer 5; write a text in quotes",
+        "it must be a list of strings, not the integer 5; write a text in quotes, or several: [\"a\", \"b\"]",
+    );
+    rows.extend([
+        ("taktuk.program", "'t'", "\"t\"", "5", text),
+        ("taktuk.options", "['-d', '-1']", "[\"-d\", \"-1\"]", "5", texts),
+        ("taktuk.connector", "'oarsh'", "\"oarsh\"", "5", text),
+        ("taktuk.connector_options", "'-C'", "[\"-C\"]", "5", texts),
+    ]);
     let styles = Role::ALL.map(|role| format!("styles.{}", role.name()));
     rows.extend(styles.map(|name| {
         let name: &str = Box::leak(name.into_boxed_str());
@@ -227,6 +244,12 @@ fn what_is_no_key_is_answered() {
             "1:1: key `kill_childs_at_end`: no child outlives the program here, however that ends; leave it out",
         ),
         ("fileput_tool = 'SCP'", "1:1: key `fileput_tool`: it has another name here; write put_tool"),
+        (
+            "connection.taktuk = 't'",
+            "1:12: key `connection.taktuk`: it has another name here; write program below [taktuk]",
+        ),
+        ("taktuk_options = '-s'", "1:1: key `taktuk_options`: it has another name here; write options below [taktuk]"),
+        ("[taktuk]\nuser = 'a'", "2:1: key `taktuk.user`: it does not belong here; write it below [connection]"),
         (
             "[default_connection_params]\nuser = 'a'",
             "1:2: key `default_connection_params`: it has another name here; write [connection]",

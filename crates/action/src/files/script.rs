@@ -7,18 +7,18 @@ const PUT: &str = include_str!("put.sh");
 const GET: &str = include_str!("get.sh");
 
 /// What a script is told about a put.
-pub(super) struct PutScript<'a> {
-    pub(super) token: &'a str,
+pub(crate) struct PutScript<'a> {
+    pub(crate) token: &'a str,
     /// The destination is a directory that the sources go into, made if it is not there.
-    pub(super) into: bool,
-    pub(super) verify: bool,
-    pub(super) destination: &'a [u8],
+    pub(crate) into: bool,
+    pub(crate) verify: bool,
+    pub(crate) destination: &'a [u8],
     /// The name of each source.
-    pub(super) names: Vec<&'a [u8]>,
+    pub(crate) names: Vec<&'a [u8]>,
 }
 
 impl PutScript<'_> {
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = format!("token={}\ninto={}\n", self.token, u8::from(self.into)).into_bytes();
         text.extend_from_slice(format!("verify={}\n", u8::from(self.verify)).as_bytes());
         text.extend_from_slice(b"destination=");
@@ -30,15 +30,15 @@ impl PutScript<'_> {
 }
 
 /// What a script is told about a get.
-pub(super) struct GetScript<'a> {
-    pub(super) token: &'a str,
-    pub(super) verify: bool,
+pub(crate) struct GetScript<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) verify: bool,
     /// What is asked for.
-    pub(super) sources: Vec<&'a [u8]>,
+    pub(crate) sources: Vec<&'a [u8]>,
 }
 
 impl GetScript<'_> {
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = format!("token={}\nverify={}", self.token, u8::from(self.verify)).into_bytes();
         append_words(&self.sources, &mut text);
         text.extend_from_slice(squeezed(GET).as_bytes());

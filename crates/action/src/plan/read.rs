@@ -108,8 +108,7 @@ struct Defaults<'d> {
 }
 
 /// The keys that may be among the defaults.
-const DEFAULTS: [&str; 8] =
-    ["on", "user", "timeout", "fanout", "retries", "retry_pause", "exit_codes", "on_failure"];
+const DEFAULTS: [&str; 8] = ["on", "user", "timeout", "fanout", "retries", "retry_pause", "exit_codes", "on_failure"];
 
 impl<'d> Defaults<'d> {
     fn read(root: Table<'d>) -> Self {
@@ -169,7 +168,10 @@ impl<'d> Reader<'d> {
                 Vec::new()
             }
             Some(item) if item.is_table() => {
-                item.complain("`[step]` can be there only once", "write `[[step]]`, with two brackets, above each step");
+                item.complain(
+                    "`[step]` can be there only once",
+                    "write `[[step]]`, with two brackets, above each step",
+                );
                 Vec::new()
             }
             Some(item) => self.steps(item, scope, step::Order::Sequence),

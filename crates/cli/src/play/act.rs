@@ -43,7 +43,9 @@ impl Act {
             return Verdict::Interrupted;
         }
         match (verdict, fault) {
-            (verdict @ (Verdict::Timeout { .. } | Verdict::NotStartable(_) | Verdict::Unreachable { .. }), _) => verdict,
+            (verdict @ (Verdict::Timeout { .. } | Verdict::NotStartable(_) | Verdict::Unreachable { .. }), _) => {
+                verdict
+            }
             (verdict, Some(Fault::Files(reason))) => verdict.of_transfer(Some(reason)),
             (_, Some(Fault::Unmet(reason))) => Verdict::NotAsExpected(reason),
             (_, Some(Fault::OutputLost(reason))) => Verdict::OutputLost(reason),

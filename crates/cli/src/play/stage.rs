@@ -8,7 +8,6 @@ use phalanx_action::plan::course::{Cause, Part, Turn, Verdict as Course};
 use phalanx_action::plan::model::OnFailure;
 use phalanx_action::plan::{Happening, Player};
 use phalanx_action::report::{Layout, Report};
-use phalanx_process::stats::{Calendar, Stats};
 use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
@@ -16,6 +15,7 @@ use phalanx_process::date::Zone;
 use phalanx_process::duration::{self, Fraction};
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_process::stats::{Calendar, Stats};
 
 use super::Wanted;
 use super::act::Act;
@@ -348,7 +348,8 @@ impl Stage {
                 steps.entry(turn).or_default().push(&act.members[member]);
             }
         }
-        let text = |(turn, members): (Turn, Vec<&String>)| format!("{} ({})", self.acts[&turn].path, fold_names(members));
+        let text =
+            |(turn, members): (Turn, Vec<&String>)| format!("{} ({})", self.acts[&turn].path, fold_names(members));
         let steps: Vec<String> = steps.into_iter().map(text).collect();
         if steps.is_empty() { "the plan".to_owned() } else { steps.join(", ") }
     }
@@ -422,7 +423,8 @@ impl Stage {
 
     fn tell_the_end(&mut self, player: &Player, turns: &[(Turn, bool, Option<String>)]) -> Result<(), ShowError> {
         let time = duration::format(self.began.elapsed(), Fraction::None);
-        let trouble: Vec<&String> = turns.iter().filter(|(_, ok, _)| !ok).filter_map(|(.., text)| text.as_ref()).collect();
+        let trouble: Vec<&String> =
+            turns.iter().filter(|(_, ok, _)| !ok).filter_map(|(.., text)| text.as_ref()).collect();
         let not_run = turns.iter().filter(|(turn, ok, _)| !ok && self.not_run.contains_key(turn)).count();
         let name = player.plan().name.clone();
         let all = turns.len();

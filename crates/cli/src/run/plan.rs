@@ -20,6 +20,9 @@ use crate::connect::ConnectError;
 use crate::hosts::HostsError;
 use crate::work::WorkArgs;
 
+/// What records call a put or a get: no command, so it cannot be run again as one.
+pub(crate) const FILES: &str = "files";
+
 /// What is wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
@@ -104,6 +107,15 @@ impl Plan {
             lists: Lists::default(),
         };
         Self { hosts: hosts.into(), command, rollout: work.rollout(configuration), ssh: true, recipe }
+    }
+
+    /// What takes it to the hosts, as records call it.
+    pub(crate) fn worker(&self) -> &'static str {
+        match &self.recipe.way {
+            Way::Ssh(_) => "ssh",
+            Way::Exec { .. } => "exec",
+            Way::Files(_) => FILES,
+        }
     }
 
     /// The files that travel, if it is files.

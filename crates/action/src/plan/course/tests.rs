@@ -115,7 +115,9 @@ fn a_failure_can_be_gone_on_from_or_ignored() {
 #[test]
 fn a_parallel_block_waits_for_all_or_fails_fast() {
     let text = |extra: &str| {
-        format!("[[step]]\nname = 'p'\nparallel = [{{ name = 'a', local = 'a' }}, {{ name = 'b', local = 'b' }}]\n{extra}")
+        format!(
+            "[[step]]\nname = 'p'\nparallel = [{{ name = 'a', local = 'a' }}, {{ name = 'b', local = 'b' }}]\n{extra}"
+        )
     };
     let mut play = Play::new(&text(""));
     assert_eq!(play.take(), ["start a", "start b"]);
@@ -172,7 +174,8 @@ fn stopping_ends_what_runs_and_begins_nothing() {
 
 #[test]
 fn the_time_of_a_block_ends_what_is_in_it() {
-    let mut play = Play::new("[[step]]\nname = 'p'\nsequence = [{ name = 'a', local = 'a' }, { name = 'b', local = 'b' }]\n");
+    let mut play =
+        Play::new("[[step]]\nname = 'p'\nsequence = [{ name = 'a', local = 'a' }, { name = 'b', local = 'b' }]\n");
     play.course.time_is_over(play.turn("p"));
     play.settle();
     play.ended("a", true);
@@ -188,7 +191,8 @@ fn a_sweep_passes_once_for_each_combination() {
     let mut play = Play::new(text);
     play.ended("a", false);
     play.ended("a", true);
-    let said = ["start a", "a: failed", "s pass: failed", "start a", "a: ok", "s pass: ok", "s: failed", "plan: failed"];
+    let said =
+        ["start a", "a: failed", "s pass: failed", "start a", "a: ok", "s pass: ok", "s: failed", "plan: failed"];
     assert_eq!(play.take(), said);
     let mut play = Play::new(&format!("{text}failed = 'stop'\n"));
     play.ended("a", false);
@@ -207,7 +211,8 @@ impl Dice {
     /// Steps of a block, as inline tables.
     fn steps(&mut self, depth: usize, names: &mut usize, parallel: bool) -> String {
         let count = 1 + self.roll(4);
-        let steps: Vec<String> = (0..count).map(|index| self.step(depth, names, parallel || index + 1 == count)).collect();
+        let steps: Vec<String> =
+            (0..count).map(|index| self.step(depth, names, parallel || index + 1 == count)).collect();
         format!("[{}]", steps.join(", "))
     }
 
@@ -227,7 +232,9 @@ impl Dice {
             _ => {
                 let failed = ["again", "skip", "stop"][self.roll(3)];
                 let steps = self.steps(depth - 1, names, false);
-                return format!("{{ {name}, on_failure = '{policy}', sweep = {{ f{number} = [1, 2] }}, failed = '{failed}', steps = {steps} }}");
+                return format!(
+                    "{{ {name}, on_failure = '{policy}', sweep = {{ f{number} = [1, 2] }}, failed = '{failed}', steps = {steps} }}"
+                );
             }
         };
         format!("{{ {name}, on_failure = '{policy}', {what}{background} }}")

@@ -172,7 +172,8 @@ impl Member {
         }
         if let Some(watch) = self.watch.as_mut().filter(|_| !self.ready) {
             if watch.quiet_at.take_if(|at| *at <= now).is_some() {
-                let found = watch.streams.iter_mut().any(|stream| stream.quiet().is_some_and(|verdict| verdict.is_ok()));
+                let found =
+                    watch.streams.iter_mut().any(|stream| stream.quiet().is_some_and(|verdict| verdict.is_ok()));
                 (self.ready, wishes.ready) = (found, found);
             }
             if !self.ready && over(watch.until) {
@@ -229,7 +230,10 @@ impl Member {
                 _ => {}
             }
         }
-        if !self.ready && !self.ending && let Some(ready) = &step.ready {
+        if !self.ready
+            && !self.ending
+            && let Some(ready) = &step.ready
+        {
             let expected = needle_text(&ready.needle);
             let early = format!("ended before it was ready: it did not say {expected}");
             self.fault.get_or_insert(Fault::Unmet(early));

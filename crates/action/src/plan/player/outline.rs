@@ -20,11 +20,7 @@ pub struct Line {
 ///
 /// # Errors
 /// That of `show`.
-pub fn outline<E>(
-    plan: &Plan,
-    manner: &Manner,
-    mut show: impl FnMut(Line) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn outline<E>(plan: &Plan, manner: &Manner, mut show: impl FnMut(Line) -> Result<(), E>) -> Result<(), E> {
     steps(&plan.steps, 0, &plan.lists, manner, &mut show)
 }
 

@@ -232,7 +232,10 @@ fn substitute(lists: &Lists, text: &str) -> Result<String, String> {
 
 fn hosts(step: &Processes, lists: &Lists) -> Result<Vec<Host>, String> {
     let user = |index: usize, name: &str| {
-        step.user.as_ref().map(|user| lists.substitute(user, name, index).map_err(|error| error.to_string())).transpose()
+        step.user
+            .as_ref()
+            .map(|user| lists.substitute(user, name, index).map_err(|error| error.to_string()))
+            .transpose()
     };
     let host = |(index, name): (usize, &String)| {
         let host: Host = name.parse().map_err(|error| format!("{error}"))?;

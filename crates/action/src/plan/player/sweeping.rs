@@ -1,8 +1,12 @@
 //! A sweep under way: which combination is next, and what became of those that were tried.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
-use crate::plan::model::{Failed, Sweep};
+use super::{Happening, Player, UnderWay};
+use crate::plan::course::{Turn, Verdict};
+use crate::plan::model::{Failed, Sweep, Work};
 use crate::sweep::{Combination, Queue, QueueError, State};
 
 /// A sweep under way.
@@ -19,7 +23,7 @@ enum Source {
     /// Nothing is remembered.
     List(VecDeque<Combination>),
     /// On disk, shared with others.
-    Queue(Queue),
+    Queue(Box<Queue>),
 }
 
 impl Sweeping {
@@ -34,7 +38,7 @@ impl Sweeping {
                 let stats = queue.stats()?;
                 // When nothing is left to do, that is said at the end.
                 said = (stats.remaining > 0 && stats.remaining < stats.total).then(|| stats.to_string());
-                Source::Queue(queue)
+                Source::Queue(Box::new(queue))
             }
         };
         Ok((Self { source, failed: sweep.failed, held: Vec::new() }, said))
@@ -72,5 +76,68 @@ impl Sweeping {
             said += &format!("; {elsewhere} in progress in other processes");
         }
         Ok(Some(said))
+    }
+}
+
+impl Player {
+    pub(super) fn next_combination(&mut self, turn: Turn) {
+        let plan = Arc::clone(&self.plan);
+        let Some(Work::Sweep(sweep)) = self.step(turn).map(|step| step.number).map(|number| &plan.step(number).work)
+        else {
+            unreachable!("only sweeps have combinations")
+        };
+        if let Entry::Vacant(place) = self.under_way.entry(turn) {
+            match Sweeping::begin(sweep) {
+                Ok((sweeping, said)) => {
+                    place.insert(UnderWay::Sweep(Box::new(sweeping)));
+                    self.happenings.extend(said.map(|text| Happening::Note { turn, text }));
+                }
+                Err(error) => return self.break_sweep(turn, error.to_string()),
+            }
+        }
+        let Some(UnderWay::Sweep(sweeping)) = self.under_way.get_mut(&turn) else { return };
+        match sweeping.next() {
+            Err(error) => self.break_sweep(turn, error.to_string()),
+            Ok(None) => drop(self.course.pass(turn, false)),
+            Ok(Some(combination)) => {
+                let Some(pass) = self.course.pass(turn, true) else {
+                    // It was stopped in the meantime.
+                    let given_back = sweeping.tried(combination, None);
+                    self.note_queue(turn, given_back.map_err(|error| error.to_string()));
+                    return;
+                };
+                // Sub-factors that this combination does not have are empty.
+                let empty = sweep.factors.iter().map(|name| (name.clone(), String::new()));
+                let own = combination.iter().map(|(name, value)| (name.to_owned(), value.to_string()));
+                let slug = [("combination".to_owned(), combination.slug())];
+                self.values.insert(pass, empty.chain(own).chain(slug).collect());
+                self.combinations.insert(pass, combination);
+            }
+        }
+    }
+
+    fn break_sweep(&mut self, turn: Turn, reason: String) {
+        self.reasons.insert(turn, reason);
+        self.course.give_up(turn);
+    }
+
+    fn note_queue(&mut self, turn: Turn, result: Result<(), String>) {
+        if let Err(reason) = result {
+            self.break_sweep(turn, reason);
+        }
+    }
+
+    pub(super) fn combination_is_over(&mut self, pass: Turn, verdict: Verdict) {
+        let Some(sweep) = self.course.parent(pass) else { return };
+        let Some(combination) = self.combinations.get(&pass).cloned() else { return };
+        self.values.remove(&pass);
+        let ok = match verdict {
+            Verdict::Ok => Some(true),
+            Verdict::Failed => Some(false),
+            Verdict::Stopped(_) | Verdict::NotRun(_) => None,
+        };
+        let Some(UnderWay::Sweep(sweeping)) = self.under_way.get_mut(&sweep) else { return };
+        let tried = sweeping.tried(combination, ok).map_err(|error| error.to_string());
+        self.note_queue(sweep, tried);
     }
 }

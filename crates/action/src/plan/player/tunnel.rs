@@ -1,7 +1,7 @@
 //! A forwarded port as a step: begun on a thread of its own, since beginning one waits, and told of through a channel.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::substitute::Lists;
 
 /// What became of a port.
 #[derive(Debug)]
-pub(super) enum Tidings {
+pub(super) enum News {
     /// It is forwarded.
     Ready {
         /// From this port here.
@@ -24,6 +24,31 @@ pub(super) enum Tidings {
     },
     /// It is forwarded no longer, or never was; why.
     Over(String),
+}
+
+/// What the threads of all ports have to tell.
+#[derive(Debug)]
+pub(super) struct Tidings {
+    sender: Sender<(Turn, News)>,
+    receiver: Receiver<(Turn, News)>,
+}
+
+impl Default for Tidings {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel();
+        Self { sender, receiver }
+    }
+}
+
+impl Tidings {
+    pub(super) fn sender(&self) -> Sender<(Turn, News)> {
+        self.sender.clone()
+    }
+
+    /// What has been told and not been heard.
+    pub(super) fn next(&self) -> Option<(Turn, News)> {
+        self.receiver.try_recv().ok()
+    }
 }
 
 /// A port that is forwarded, or is about to be.
@@ -49,28 +74,28 @@ impl Tunnel {
         limit: Option<Duration>,
         lists: &Lists,
         params: &ConnectionParams,
-        sender: Sender<(Turn, Tidings)>,
+        sender: Sender<(Turn, News)>,
         tell: impl Fn() + Send + 'static,
     ) -> Result<Self, String> {
         let forwarder = forwarder(forward, limit, lists, params)?;
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let say = move |tidings| {
+        let say = move |news| {
             // Nobody listens any more when the plan is over.
-            let _ = sender.send((turn, tidings));
+            let _ = sender.send((turn, news));
             tell();
         };
         let work = move || match forwarder.start() {
-            Err(error) => say(Tidings::Over(error.to_string())),
+            Err(error) => say(News::Over(error.to_string())),
             Ok(forwarding) => {
                 *theirs.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(forwarding.process().clone());
                 // Asked for between the two: whoever comes later finds the process.
                 if theirs.called_off.load(Ordering::SeqCst) {
                     forwarding.process().kill();
                 }
-                say(Tidings::Ready { port: forwarding.local_port() });
+                say(News::Ready { port: forwarding.local_port() });
                 let lost = forwarding.wait();
-                say(Tidings::Over(format!("the port is forwarded no longer: {lost}")));
+                say(News::Over(format!("the port is forwarded no longer: {lost}")));
             }
         };
         let thread = std::thread::Builder::new().name("phalanx-forward".to_owned());

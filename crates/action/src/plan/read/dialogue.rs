@@ -90,7 +90,10 @@ pub(super) fn needle(item: Item<'_>) -> Option<Expect> {
         Err(error) => {
             let text = error.to_string();
             let reason = text.rsplit("error: ").next().unwrap_or(&text).trim();
-            item.complain(format!("it is no regular expression: {reason}"), "put a backslash before ( ) [ ] { } . * + ? | ^ $ that are meant as such");
+            item.complain(
+                format!("it is no regular expression: {reason}"),
+                "put a backslash before ( ) [ ] { } . * + ? | ^ $ that are meant as such",
+            );
             None
         }
     }

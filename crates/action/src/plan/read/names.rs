@@ -44,13 +44,7 @@ pub(super) struct HostLists<'d> {
 
 impl<'d> HostLists<'d> {
     pub(super) fn new(resolver: &'d GroupResolver, overrides: &'d Overrides) -> Self {
-        Self {
-            resolver,
-            overrides,
-            lists: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            used: RefCell::default(),
-        }
+        Self { resolver, overrides, lists: BTreeMap::new(), keys: BTreeMap::new(), used: RefCell::default() }
     }
 
     /// Reads `[vars]` and `[hosts]`.

@@ -18,13 +18,7 @@ use crate::rollout::{Halt, Retries, Rollout};
 const MOST_COPIES: usize = 100_000;
 
 impl<'d> Reader<'d> {
-    pub(super) fn processes(
-        &self,
-        table: Table<'d>,
-        kind: &str,
-        background: bool,
-        scope: &Scope,
-    ) -> Option<Processes> {
+    pub(super) fn processes(&self, table: Table<'d>, kind: &str, background: bool, scope: &Scope) -> Option<Processes> {
         let hosts = self.hosts_of(table, kind, scope);
         let made = match kind {
             "run" => self.run(table, scope),
@@ -137,7 +131,9 @@ impl<'d> Reader<'d> {
             sources.into_iter().collect::<Option<Vec<_>>>()
         });
         let verify = table.boolean("verify").unwrap_or(false);
-        let to = table.require("to", "write where to: a directory ends with a slash").and_then(|item| self.text(item, scope));
+        let to = table
+            .require("to", "write where to: a directory ends with a slash")
+            .and_then(|item| self.text(item, scope));
         let (sources, to) = (sources?, to?);
         if kind == "put" {
             self.look_for_files(item, &sources, scope);
@@ -206,7 +202,8 @@ impl<'d> Reader<'d> {
             complain_about(table, "retry_pause", "there is nothing to pause for without `retries`");
         }
         let batches = table.get("batches").and_then(|item| batches(item)).unwrap_or_default();
-        let halt = table.integer("max_failures", 1..=u64::from(u32::MAX)).map(|failures| Halt::after(failures as usize));
+        let halt =
+            table.integer("max_failures", 1..=u64::from(u32::MAX)).map(|failures| Halt::after(failures as usize));
         let retries = Retries { count, pause: pause.unwrap_or(Retries::default().pause), ..Retries::default() };
         Rollout { batches, retries, halt, ..Rollout::default() }
     }
@@ -232,10 +229,7 @@ impl<'d> Reader<'d> {
         for (index, host) in hosts.unwrap_or_default().iter().enumerate() {
             let path = scope.lists.substitute(&text, host, index).ok()?;
             if let Some(first) = taken.insert(path.clone(), host) {
-                item.complain(
-                    format!("`{first}` and `{host}` would both write `{path}`"),
-                    "put {{{host}}} into it",
-                );
+                item.complain(format!("`{first}` and `{host}` would both write `{path}`"), "put {{{host}}} into it");
                 return None;
             }
         }

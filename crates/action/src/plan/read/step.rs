@@ -13,10 +13,7 @@ const KINDS: [&str; 11] =
 pub(super) const KEYS: [(&str, &[&str]); 38] = [
     ("on", &["run", "local", "put", "get", "serial", "forward"]),
     ("user", &["run", "put", "get", "serial", "forward"]),
-    (
-        "timeout",
-        &["run", "local", "put", "get", "serial", "forward", "parallel", "sequence", "sweep", "block"],
-    ),
+    ("timeout", &["run", "local", "put", "get", "serial", "forward", "parallel", "sequence", "sweep", "block"]),
     ("background", &["run", "local", "serial", "parallel", "sequence", "block"]),
     ("fanout", &["run", "local", "put", "get"]),
     ("batches", &["run", "local", "put", "get"]),
@@ -73,7 +70,10 @@ impl<'d> Reader<'d> {
     /// The steps of a block.
     pub(super) fn steps(&self, item: Item<'d>, scope: &mut Scope, order: Order) -> Vec<Step> {
         if !item.is_array() {
-            item.complain("it must be a list of steps", format!("write [[{}]] above each of them", header(item.path())));
+            item.complain(
+                "it must be a list of steps",
+                format!("write [[{}]] above each of them", header(item.path())),
+            );
             return Vec::new();
         }
         let items = item.items().unwrap_or_default();
@@ -192,7 +192,10 @@ impl<'d> Reader<'d> {
         let variable = table.get("as").and_then(|item| {
             let name = item.string()?;
             if order == Order::Parallel {
-                item.complain("in a parallel block no step comes after it, to know the port", "put it before the block");
+                item.complain(
+                    "in a parallel block no step comes after it, to know the port",
+                    "put it before the block",
+                );
                 return None;
             }
             if scope.lists.names().any(|other| other == name) {
@@ -294,10 +297,7 @@ impl<'d> Reader<'d> {
             Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
             None => format!("name it: write `{name} = …` below [vars], or `{{{{{{{{` for a literal `{{{{`"),
         };
-        item.complain(
-            format!("`{{{{{name}}}}}` is no variable, list of hosts or factor that is known here"),
-            instead,
-        );
+        item.complain(format!("`{{{{{name}}}}}` is no variable, list of hosts or factor that is known here"), instead);
         None
     }
 
@@ -369,7 +369,11 @@ fn refuse_keys_of_others(table: Table<'_>, kind: &str) {
             if (kind, key) == ("forward", "background") {
                 continue;
             }
-            table.refuse(key, &format!("it means nothing for `{kind}`"), &format!("it is for {}", list(kinds.iter().copied())));
+            table.refuse(
+                key,
+                &format!("it means nothing for `{kind}`"),
+                &format!("it is for {}", list(kinds.iter().copied())),
+            );
         }
     }
 }

@@ -54,14 +54,19 @@ impl<'d> Reader<'d> {
                 key.complain(format!("there is something called `{}` already", key.name()), "choose another name");
             }
             let levels = self.levels(item, scope, names);
-            let example = levels.as_ref().and_then(|levels| levels.first()).map_or_else(|| "0".to_owned(), |(text, _)| text.clone());
+            let example = levels
+                .as_ref()
+                .and_then(|levels| levels.first())
+                .map_or_else(|| "0".to_owned(), |(text, _)| text.clone());
             if !taken && let Err(error) = scope.promise(key.name(), example) {
                 key.complain(error.to_string(), "");
                 right = false;
             }
             names.insert(key.name().to_owned());
             match levels {
-                Some(levels) if !taken => factors = factors.factor(key.name(), levels.into_iter().map(|(_, level)| level)),
+                Some(levels) if !taken => {
+                    factors = factors.factor(key.name(), levels.into_iter().map(|(_, level)| level))
+                }
                 _ => right = false,
             }
         }
