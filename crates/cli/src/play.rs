@@ -2,6 +2,7 @@
 //! once.
 
 mod act;
+mod ending;
 mod events;
 mod stage;
 

@@ -7,15 +7,12 @@ use std::time::Instant;
 use phalanx_action::plan::course::{Cause, Part, Turn, Verdict as Course};
 use phalanx_action::plan::model::OnFailure;
 use phalanx_action::plan::{Happening, Player};
-use phalanx_action::report::{Layout, Report};
 use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
-use phalanx_process::date::Zone;
-use phalanx_process::duration::{self, Fraction};
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
-use phalanx_process::stats::{Calendar, Stats};
+use phalanx_process::stats::Calendar;
 
 use super::Wanted;
 use super::act::Act;
@@ -28,26 +25,26 @@ use crate::show::screen::Screen;
 use crate::show::{BeginError, ShowError};
 
 /// How what comes is shown.
-enum Style {
+pub(super) enum Style {
     Labels(Labels),
     Json(Events),
 }
 
 /// Everything that is shown of a plan, and where.
 pub(super) struct Stage {
-    screen: Screen,
-    style: Style,
-    record: Option<(RecordFile, Events)>,
-    quiet: bool,
+    pub(super) screen: Screen,
+    pub(super) style: Style,
+    pub(super) record: Option<(RecordFile, Events)>,
+    pub(super) quiet: bool,
     verbose: bool,
-    report: bool,
+    pub(super) report: bool,
     calendar: Calendar,
-    began: Instant,
-    acts: BTreeMap<Turn, Act>,
+    pub(super) began: Instant,
+    pub(super) acts: BTreeMap<Turn, Act>,
     /// How many processes there were so far.
     processes: usize,
     /// Names of what was not begun.
-    not_run: HashMap<Turn, String>,
+    pub(super) not_run: HashMap<Turn, String>,
     max_status: u8,
 }
 
@@ -315,7 +312,7 @@ impl Stage {
         self.message(&format!("{path}: {text}"))
     }
 
-    fn message(&mut self, text: &str) -> Result<(), ShowError> {
+    pub(super) fn message(&mut self, text: &str) -> Result<(), ShowError> {
         if let Style::Labels(labels) = &mut self.style {
             labels.close_line(Stream::Stderr, &mut self.screen)?;
         }
@@ -354,7 +351,7 @@ impl Stage {
         if steps.is_empty() { "the plan".to_owned() } else { steps.join(", ") }
     }
 
-    fn why(&self, player: &Player, cause: Cause) -> String {
+    pub(super) fn why(&self, player: &Player, cause: Cause) -> String {
         match cause {
             Cause::Failure(turn) => format!("since `{}` failed", path(player, turn)),
             Cause::Limit(turn) => format!("since the time of `{}` was over", path(player, turn)),
@@ -362,125 +359,17 @@ impl Stage {
             Cause::Stop => "since the plan was stopped".to_owned(),
         }
     }
-
-    /// All that is shown when everything is over.
-    pub(super) fn conclude(&mut self, player: &Player, status: u8) -> Result<(), ShowError> {
-        let turns = self.told(player);
-        let failed = turns.iter().filter(|(_, ok, _)| !ok).count();
-        let ok = turns.len() - failed;
-        if let Some((record, _)) = &mut self.record {
-            record.append(|to| Events::summary(ok, failed, status, to));
-            record.flush();
-        }
-        match self.style {
-            Style::Json(_) => self.screen.write_stdout(|to| Events::summary(ok, failed, status, to))?,
-            Style::Labels(_) if self.quiet => {}
-            Style::Labels(_) => self.tell_the_end(player, &turns)?,
-        }
-        if self.report {
-            self.show_report(player)?;
-        }
-        self.screen.flush()
-    }
-
-    /// Every step that is no block, whether it went well, and what to say of it if that is worth a line.
-    fn told(&self, player: &Player) -> Vec<(Turn, bool, Option<String>)> {
-        let mut told = Vec::new();
-        self.collect(player, Turn::PLAN, &mut told);
-        told
-    }
-
-    fn collect(&self, player: &Player, block: Turn, told: &mut Vec<(Turn, bool, Option<String>)>) {
-        for turn in player.course().parts(block) {
-            let place = || player.step(*turn).map(|step| format!(" (line {})", step.place.line)).unwrap_or_default();
-            if let Some(message) = self.not_run.get(turn) {
-                let expected = player.course().verdict(*turn) == Some(Course::NotRun(Cause::End));
-                told.push((*turn, expected, Some(format!("{}{}: {message}", path(player, *turn), place()))));
-                continue;
-            }
-            if is_block(player, *turn) {
-                self.collect(player, *turn, told);
-                if let Some(reason) = self.acts.get(turn).and_then(|act| act.reason.as_ref()) {
-                    told.push((*turn, false, Some(format!("{}{}: {reason}", path(player, *turn), place()))));
-                }
-                continue;
-            }
-            let Some(act) = self.acts.get(turn) else { continue };
-            let ok = act.verdict.is_some_and(Course::is_ok);
-            let what = || {
-                let mut what = match act.verdict {
-                    Some(Course::Stopped(cause)) => vec![format!("ended, {}", self.why(player, cause))],
-                    _ => act.troubles(),
-                };
-                what.extend(act.reason.clone());
-                let ignored = player.step(*turn).is_some_and(|step| step.on_failure == OnFailure::Ignore);
-                let ignored = if ignored { " (ignored)" } else { "" };
-                format!("{}{}: {}{ignored}", act.path, place(), what.join("; "))
-            };
-            told.push((*turn, ok, (!ok).then(what)));
-        }
-    }
-
-    fn tell_the_end(&mut self, player: &Player, turns: &[(Turn, bool, Option<String>)]) -> Result<(), ShowError> {
-        let time = duration::format(self.began.elapsed(), Fraction::None);
-        let trouble: Vec<&String> =
-            turns.iter().filter(|(_, ok, _)| !ok).filter_map(|(.., text)| text.as_ref()).collect();
-        let not_run = turns.iter().filter(|(turn, ok, _)| !ok && self.not_run.contains_key(turn)).count();
-        let name = player.plan().name.clone();
-        let all = turns.len();
-        let good = turns.iter().filter(|(_, ok, _)| *ok).count();
-        let verdict = match player.course().verdict(Turn::PLAN) {
-            Some(Course::Ok) => "done",
-            Some(Course::Stopped(_)) => "stopped",
-            _ => "failed",
-        };
-        let mut text = format!("{name}: {verdict} in {time}: {good} of {all} steps ok");
-        let failed = all - good - not_run;
-        if failed > 0 {
-            text += &format!(", {failed} not ok");
-        }
-        if not_run > 0 {
-            text += &format!(", {not_run} not run");
-        }
-        let lines: Vec<String> = trouble.into_iter().map(|line| format!("  {line}")).collect();
-        self.message(&text)?;
-        lines.iter().try_for_each(|line| self.message(line))
-    }
-
-    /// On stdout, except beside JSON, which others read.
-    fn show_report(&mut self, player: &Player) -> Result<(), ShowError> {
-        let mut report = Report::new(&player.plan().name);
-        for turn in player.course().parts(Turn::PLAN) {
-            report.add(self.stats(player, *turn));
-        }
-        let layout = if self.screen.columns() >= 157 { Layout::Wide } else { Layout::Narrow };
-        let text = report.to_text(layout, false, &Zone::system());
-        match self.style {
-            Style::Json(_) => self.screen.stderr(text.as_bytes()),
-            Style::Labels(_) => self.screen.stdout(text.as_bytes()),
-        }
-    }
-
-    fn stats(&self, player: &Player, turn: Turn) -> Stats {
-        let name = player.title(turn);
-        let parts = player.course().parts(turn);
-        if parts.is_empty() {
-            let own = self.acts.get(&turn).map(Act::stats).unwrap_or_default();
-            return Stats { name, ..own };
-        }
-        Stats::sum(&name, parts.iter().map(|part| self.stats(player, *part)).collect())
-    }
 }
 
 /// What a turn is called, with the blocks it is in.
-fn path(player: &Player, turn: Turn) -> String {
+pub(super) fn path(player: &Player, turn: Turn) -> String {
     let turns = std::iter::successors(Some(turn), |turn| player.course().parent(*turn));
     let mut titles: Vec<String> = turns.filter(|turn| *turn != Turn::PLAN).map(|turn| player.title(turn)).collect();
     titles.reverse();
     titles.join(" / ")
 }
 
-fn is_block(player: &Player, turn: Turn) -> bool {
+pub(super) fn is_block(player: &Player, turn: Turn) -> bool {
     match player.course().part(turn) {
         Part::Plan | Part::Pass(_) => true,
         Part::Step(_) => player.step(turn).is_some_and(phalanx_action::plan::model::Step::is_block),
