@@ -2,6 +2,7 @@
 
 mod actions;
 mod cable;
+mod chain;
 mod children;
 mod clock;
 mod config;

@@ -14,22 +14,22 @@ use tempfile::TempDir;
 use crate::phalanx::{Phalanx, Ran, kill};
 
 /// A directory that nobody else knows.
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a directory can be made"))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().expect("UTF-8").to_owned()
     }
 
-    fn write(&self, name: &str, content: &[u8]) -> String {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> String {
         fs::create_dir_all(self.path(name).parent().expect("it is in here")).expect("it is ours");
         fs::write(self.path(name), content).expect("it is ours");
         self.text(name)
@@ -95,7 +95,7 @@ fn assert_says(ran: &Ran, status: i32, sentence: &str) {
 }
 
 /// A tree with every oddity a name or a file may have.
-fn odd_tree(place: &Place) -> String {
+pub(crate) fn odd_tree(place: &Place) -> String {
     let long = format!("tree/{}/{}", "d".repeat(120), "f".repeat(120));
     for name in ["tree/-rf", "tree/sp ace", "tree/quo'te\"", "tree/$(touch x)`y`", "tree/new\nline", "tree/back\\slash"]
     {
@@ -121,7 +121,7 @@ fn odd_tree(place: &Place) -> String {
 
 /// Same names, kinds, contents, modes and times in whole seconds.
 #[track_caller]
-fn assert_same_tree(one: &Path, other: &Path) {
+pub(crate) fn assert_same_tree(one: &Path, other: &Path) {
     let (meta, others) = (fs::symlink_metadata(one).expect("it is there"), fs::symlink_metadata(other));
     let others = others.unwrap_or_else(|error| panic!("{}: {error}", other.display()));
     assert_eq!((meta.mode(), meta.file_type()), (others.mode(), others.file_type()), "{}", one.display());

@@ -7,6 +7,7 @@
 //! A topic is a file below; its rows are entered in `ROWS`. Deliberately not a test: a busy machine fails nobody.
 
 mod bytes;
+mod chain;
 mod cold;
 mod connectors;
 mod contest;
@@ -49,6 +50,7 @@ const ROWS: &[Row] = &[
     expect::LINES,
     files::LARGE,
     files::SMALL,
+    chain::ROW,
     prompts::PROMPTS,
     prompts::SESSIONS,
     prompts::LINE_HANDLER,

@@ -53,6 +53,7 @@ use phalanx_process::spec::Policy;
 use phalanx_process::ssh::{ConnectionParams, set_defaults};
 use phalanx_process::style::{Role, Styles, When};
 
+use crate::chain::ChainParams;
 use crate::document::Mistakes;
 use crate::factory::{GetTool, PutTool, RemoteTool};
 use crate::rollout::DEFAULT_FANOUT;
@@ -96,6 +97,8 @@ pub struct Configuration {
     pub host_rewrite: Option<Rewrite>,
     /// How taktuk is called.
     pub taktuk: TaktukParams,
+    /// How a chain of hosts is built, and how patient it is.
+    pub chain: ChainParams,
 }
 
 impl Default for Configuration {
@@ -115,6 +118,7 @@ impl Default for Configuration {
             connection: ConnectionParams::default(),
             host_rewrite: None,
             taktuk: TaktukParams::default(),
+            chain: ChainParams::default(),
         }
     }
 }

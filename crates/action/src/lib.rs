@@ -11,6 +11,7 @@
 //! Whatever decides is pure (`rollout`, `substitute`, `report`, `record`): no clock, no process, no thread.
 
 pub mod action;
+pub mod chain;
 pub mod configuration;
 pub mod crew;
 pub mod document;

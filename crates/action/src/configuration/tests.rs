@@ -158,6 +158,22 @@ fn rows() -> Vec<Row> {
         ("taktuk.connector", "'oarsh'", "\"oarsh\"", "5", text),
         ("taktuk.connector_options", "'-C'", "[\"-C\"]", "5", texts),
     ]);
+    rows.extend([
+        ("chain.netcat", "'nc -v'", "\"nc -v\"", "5", text),
+        ("chain.client_timeout", "7", "7", "'5s'", duration),
+        ("chain.server_timeout", "8", "8", "'5s'", duration),
+        ("chain.host_retry", "0", "0", "-1", "-1 is out of range; write a number from 0 to 4294967295"),
+        (
+            "chain.chain_retry",
+            "0.5",
+            "0.5",
+            "1.5",
+            "1.5 is no part of all hosts; write a number of hosts (10), or a part (0.0 to 1.0)",
+        ),
+        ("chain.try_delay", "0.25", "0.25", "'5s'", duration),
+        ("chain.port", "4000", "4000", "0", "0 is out of range; write a number from 1 to 65535"),
+        ("chain.address", "'{{{host}}}-ib0'", "\"{{{host}}}-ib0\"", "5", text),
+    ]);
     let styles = Role::ALL.map(|role| format!("styles.{}", role.name()));
     rows.extend(styles.map(|name| {
         let name: &str = Box::leak(name.into_boxed_str());
@@ -247,6 +263,11 @@ fn what_is_no_key_is_answered() {
         (
             "connection.taktuk = 't'",
             "1:12: key `connection.taktuk`: it has another name here; write program below [taktuk]",
+        ),
+        ("connection.nc = 'nc'", "1:12: key `connection.nc`: it has another name here; write netcat below [chain]"),
+        (
+            "chainput_host_retry = 5",
+            "1:1: key `chainput_host_retry`: it has another name here; write host_retry below [chain]",
         ),
         ("taktuk_options = '-s'", "1:1: key `taktuk_options`: it has another name here; write options below [taktuk]"),
         ("[taktuk]\nuser = 'a'", "2:1: key `taktuk.user`: it does not belong here; write it below [connection]"),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 /// Their texts, readable; what travels is without comments and indentation.
+pub(crate) const LANDING: &str = include_str!("landing.sh");
 const PUT: &str = include_str!("put.sh");
 const GET: &str = include_str!("get.sh");
 
@@ -24,6 +25,7 @@ impl PutScript<'_> {
         text.extend_from_slice(b"destination=");
         quote(self.destination, &mut text);
         append_words(&self.names, &mut text);
+        text.extend_from_slice(squeezed(LANDING).as_bytes());
         text.extend_from_slice(squeezed(PUT).as_bytes());
         text
     }
@@ -48,11 +50,11 @@ impl GetScript<'_> {
 
 /// The command that reads a script of so many bytes from its stdin, and not a byte more, and runs it. No login shell
 /// that is known takes it for anything else.
-pub(super) fn command(script: &[u8]) -> String {
+pub(crate) fn command(script: &[u8]) -> String {
     format!("sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", script.len())
 }
 
-fn append_words(words: &[&[u8]], text: &mut Vec<u8>) {
+pub(crate) fn append_words(words: &[&[u8]], text: &mut Vec<u8>) {
     text.extend_from_slice(b"\nset --");
     for word in words {
         text.push(b' ');
@@ -62,7 +64,7 @@ fn append_words(words: &[&[u8]], text: &mut Vec<u8>) {
 }
 
 /// In single quotes everything but the quote itself is literal, in every POSIX shell.
-fn quote(word: &[u8], text: &mut Vec<u8>) {
+pub(crate) fn quote(word: &[u8], text: &mut Vec<u8>) {
     text.push(b'\'');
     for byte in word {
         match byte {
@@ -74,7 +76,7 @@ fn quote(word: &[u8], text: &mut Vec<u8>) {
 }
 
 /// Every byte of it is a system call at the far end.
-fn squeezed(script: &str) -> String {
+pub(crate) fn squeezed(script: &str) -> String {
     let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.fold(String::with_capacity(script.len()), |mut text, line| {
         writeln!(text, "{line}").expect("a string takes everything");

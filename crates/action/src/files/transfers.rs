@@ -421,7 +421,7 @@ impl std::iter::Sum for Progress {
 }
 
 /// How much there is; what cannot be read counts nothing, and is complained about when its turn comes.
-fn size_of_tree(path: &Path, follow: bool) -> Progress {
+pub(crate) fn size_of_tree(path: &Path, follow: bool) -> Progress {
     let meta = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
     match meta {
         Ok(meta) if meta.is_file() => Progress { bytes: meta.len(), files: 1 },
@@ -439,7 +439,7 @@ pub(crate) fn token() -> String {
 }
 
 /// `text` for one host. What is not UTF-8 stays as it is.
-pub(super) fn substitute(lists: &Lists, text: &OsStr, host: &str, index: usize) -> Result<OsString, SubstituteError> {
+pub(crate) fn substitute(lists: &Lists, text: &OsStr, host: &str, index: usize) -> Result<OsString, SubstituteError> {
     let mut result = Vec::new();
     for chunk in text.as_bytes().utf8_chunks() {
         result.extend_from_slice(lists.substitute(chunk.valid(), host, index)?.as_bytes());
@@ -449,7 +449,7 @@ pub(super) fn substitute(lists: &Lists, text: &OsStr, host: &str, index: usize) 
 }
 
 /// Whether the sources need a directory to go into.
-pub(super) fn goes_into(sources: &[OsString], destination: &OsStr) -> bool {
+pub(crate) fn goes_into(sources: &[OsString], destination: &OsStr) -> bool {
     let bytes = destination.as_bytes();
     let ends_like_one = [&b"/"[..], b"/.", b"/.."].iter().any(|end| bytes.ends_with(end));
     sources::are_many(sources) || ends_like_one || [&b""[..], b".", b"..", b"~"].contains(&bytes)
