@@ -15,7 +15,7 @@
 //! host answers.
 //!
 //! In reading order: [`model`] is what a plan says, as data; `read` makes it of a document, and complains; [`course`]
-//! decides which step is next, pure; [`leash`] ends commands on other hosts; [`Player`](player::Player) does it all.
+//! decides which step is next, pure; [`leash`] ends commands on other hosts; [`Player`] does it all.
 //!
 //! Why the composition is not a tree of [`Action`](crate::Action)s: a plan is driven by one engine on the caller's thread,
 //! which reads no more than can be shown, hears signals, and needs a course of its own anyway, for steps in the
