@@ -43,6 +43,8 @@ pub(super) struct Member {
     pub(super) over: bool,
     /// It was asked to end, because its part is over.
     pub(super) ending: bool,
+    /// When it is ended, since it has done its part and has most likely taken all that was written.
+    pub(super) end_at: Option<Instant>,
     /// When it is killed, if it has not ended by then.
     pub(super) kill_at: Option<Instant>,
     /// The first thing that went wrong with it, apart from its process.
@@ -86,6 +88,8 @@ pub(super) struct Wishes {
     pub(super) kill: bool,
     /// It has just become ready.
     pub(super) ready: bool,
+    /// It is to be ended politely.
+    pub(super) end: bool,
 }
 
 impl Member {
@@ -159,7 +163,7 @@ impl Member {
         let talk = self.talk.as_ref().filter(|talk| talk.dialogue.outcome().is_none());
         let ready = watch.map(|watch| [watch.until, watch.quiet_at]);
         let reply = talk.map(|talk| [talk.until, talk.quiet_at]);
-        ready.into_iter().chain(reply).flatten().chain([self.kill_at]).flatten().min()
+        ready.into_iter().chain(reply).flatten().chain([self.kill_at, self.end_at]).flatten().min()
     }
 
     /// Takes note that time has passed.
@@ -169,6 +173,10 @@ impl Member {
         if over(self.kill_at) {
             self.kill_at = None;
             wishes.kill = true;
+        }
+        if over(self.end_at) {
+            self.end_at = None;
+            wishes.end = true;
         }
         if let Some(watch) = self.watch.as_mut().filter(|_| !self.ready) {
             if watch.quiet_at.take_if(|at| *at <= now).is_some() {

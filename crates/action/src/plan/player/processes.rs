@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use phalanx_process::event::{Grace, Kill, Request, Stream};
+use phalanx_process::expect::PATIENCE;
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
 
@@ -191,6 +192,9 @@ impl Player {
                 self.drive.request(id, Request::CloseStdin);
             }
         }
+        if wishes.end {
+            self.end_member(turn, member, now);
+        }
         if wishes.kill {
             self.drive.request(id, Request::Kill(Kill::default()));
         }
@@ -206,9 +210,10 @@ impl Player {
         let Some(running) = self.running_mut(turn) else { return };
         let one = &mut running.members[member];
         one.over = true;
-        if !one.unwritten {
-            self.end_member(turn, member, now);
+        if one.unwritten {
+            return;
         }
+        self.end_member(turn, member, now);
     }
 
     pub(super) fn drained(&mut self, id: ProcessId, now: Instant) {
@@ -217,7 +222,10 @@ impl Player {
         let one = &mut running.members[member];
         one.unwritten = false;
         if one.over {
-            self.end_member(turn, member, now);
+            // Perhaps it was an earlier answer that was taken, and the last one is about to be written: a kill would
+            // overtake it.
+            one.end_at = now.checked_add(PATIENCE);
+            self.arm_member(turn, member);
         }
     }
 
