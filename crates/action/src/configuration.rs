@@ -55,7 +55,7 @@ use phalanx_process::style::{Role, Styles, When};
 
 use crate::chain::ChainParams;
 use crate::document::Mistakes;
-use crate::factory::{GetTool, PutTool, RemoteTool};
+use crate::factory::{ActionFactory, GetTool, PutTool, RemoteTool, set_default_factory};
 use crate::rollout::DEFAULT_FANOUT;
 use crate::taktuk::TaktukParams;
 
@@ -169,11 +169,19 @@ impl Configuration {
         self.styles.iter().fold(styles, |styles, (role, style)| styles.with(*role, *style))
     }
 
+    /// What makes actions with the tools that are configured.
+    #[must_use]
+    pub fn factory(&self) -> ActionFactory {
+        let (remote, put, get) = (self.remote_tool, self.put_tool, self.get_tool);
+        ActionFactory { remote, put, get, taktuk: self.taktuk.clone(), chain: self.chain.clone() }
+    }
+
     /// Makes it hold in this program wherever nothing else is said: the defaults of connections
-    /// ([`set_defaults`]), the range of [`port::get_port`], and how much [a dump](phalanx_process::Process::dump)
+    /// ([`set_defaults`]), the tools of the [factory](crate::factory::default_factory), the range of [`port::get_port`], and how much [a dump](phalanx_process::Process::dump)
     /// shows. For the author of a program, not of a library.
     pub fn apply(&self) {
         set_defaults(self.connection_params());
+        set_default_factory(self.factory());
         port::set_range(self.port_range.clone());
         set_compact_output_threshold(self.compact_output_threshold);
     }

@@ -119,6 +119,17 @@ impl Remote {
         Ok(Action::new(name, processes, self.terms.rollout, conductor))
     }
 
+    /// The command, the hosts and the terms, for another way to run it; or what it has beside these.
+    pub(crate) fn into_plain_parts(self) -> Result<(String, Vec<Host>, Terms), &'static str> {
+        if !matches!(self.stdin, Stdin::Null) {
+            return Err("its commands cannot be written to, and have nothing on stdin");
+        }
+        if self.stdout_file.is_some() || self.stderr_file.is_some() {
+            return Err("what its commands say comes here, and not into files; a handler can copy it");
+        }
+        Ok((self.command, self.hosts, self.terms))
+    }
+
     fn process(&self, index: usize, files: &mut Files, conductor: &Conductor) -> Result<Process, RemoteError> {
         let host = &self.hosts[index];
         let substitute = |text: &String| self.terms.lists.substitute(text, host.address(), index);

@@ -20,7 +20,7 @@
 //!   given up at once.
 //! * A host that cannot be reached is a start error, with what ssh said as its reason. One that is lost while its command
 //!   runs has the status [`Lost`](phalanx_process::ExitStatus::Lost) and the reason at the end of its stderr; its command may
-//!   go on there.
+//!   go on there. So may all of them when this program ends without having killed them, as with ssh.
 //! * A process ends when its command has ended *and* closed its streams: a job left behind in the background that holds
 //!   them is waited for.
 //! * Hosts that reach others do it with the same options: a key file must be there too, and so must a configuration. With
@@ -68,6 +68,8 @@ impl TaktukParams {
         let mut connection = connection.clone();
         // taktuk gives each host's itself.
         connection.user = None;
+        // Its protocol is bytes, which a terminal would change.
+        connection.remote_tty = false;
         connection.ssh = self.taktuk_connector.clone().or(connection.ssh);
         connection.ssh_options = [&self.taktuk_connector_options[..], &connection.ssh_options].concat();
         let program = self.taktuk.clone().unwrap_or_else(|| "taktuk".into());
@@ -106,11 +108,16 @@ pub enum TaktukError {
         /// Another.
         second: String,
     },
+    /// The description of an action has something that taktuk has not.
+    #[error("taktuk cannot do that: {0}")]
+    Unsupported(&'static str),
     /// A command has a NUL byte.
     #[error("the command has a NUL byte, which no command can have")]
     Nul,
-    /// A command is too long.
-    #[error("the command has {bytes} bytes, which is too long for taktuk: put it into a file, and run that")]
+    /// A command is too long, or the names of files are.
+    #[error(
+        "it has {bytes} bytes, which is too long for taktuk: put the command into a file, or the files into a directory"
+    )]
     TooLong {
         /// How long it is.
         bytes: usize,

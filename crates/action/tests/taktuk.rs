@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use phalanx_action::Action;
+use phalanx_action::factory::{
+    ActionFactory, FactoryError, GetTool, PutTool, RemoteTool, default_factory, set_default_factory,
+};
 use phalanx_action::files::{Get, Put};
 use phalanx_action::remote::Remote;
 use phalanx_action::substitute::Lists;
@@ -414,4 +417,164 @@ fn a_get_that_cannot_be_placed_says_so_and_leaves_nothing() {
     assert!(get.fault(0).unwrap().contains("cannot make the directory") && get.fault(1).is_none());
     let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.collect::<BTreeSet<_>>(), ["a tree", "node1", "node2"].map(Into::into).into());
+}
+
+/// Items 137 to 144 and 187: what was chosen is what is used, and what a tool cannot do is said.
+#[test]
+fn a_factory_makes_actions_with_the_tools_that_were_chosen() {
+    let plain = ActionFactory::default();
+    assert_eq!((plain.remote, plain.put, plain.get), (RemoteTool::Ssh, PutTool::Scp, GetTool::Scp));
+    assert_eq!(*default_factory(), plain);
+    let taktuk =
+        ActionFactory { remote: RemoteTool::Taktuk, put: PutTool::Taktuk, get: GetTool::Taktuk, ..plain.clone() };
+    set_default_factory(taktuk.clone());
+    assert_eq!(*default_factory(), taktuk);
+    set_default_factory(plain.clone());
+    let refused = taktuk.build_remote(Remote::new("cat", ["a"]).stdin(phalanx_process::spec::Stdin::Pipe));
+    assert!(matches!(refused, Err(FactoryError::Taktuk(TaktukError::Unsupported(_)))), "{refused:?}");
+    let refused = taktuk.build_remote(Remote::new("ls", ["a"]).stdout_file("{{{host}}}.out")).unwrap_err();
+    assert!(refused.to_string().contains("a handler can copy it"), "{refused}");
+    let chain = ActionFactory { put: PutTool::Chain, ..plain.clone() };
+    let built = chain.build_put(Put::new(["/etc/passwd"], "x", ["a", "b"]).fanout(3)).unwrap();
+    assert_eq!((&*built.name(), built.processes().len()), ("chain to x", 2));
+    let refused = chain.build_put(Put::new(["/etc/passwd"], "x", ["-a"]));
+    assert!(matches!(refused, Err(FactoryError::Chain(_))), "{refused:?}");
+
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let source = tree(directory.path());
+    for (name, factory) in [("plain", &plain), ("taktuk", &taktuk)] {
+        let hosts = ["node1", "node2"];
+        // Whose child it is tells the tool: taktuk's are those of Perl.
+        let parent = Remote::new("ps -o comm= -p $PPID", hosts).params(params(fleet));
+        let action = factory.build_remote(parent).unwrap().run();
+        assert!(action.ok());
+        let parents: Vec<_> = action.processes().iter().map(|process| text(process.stdout())).collect();
+        assert!(parents.iter().all(|parent| parent.starts_with("sshd") == (name == "plain")), "{parents:?}");
+        let to = format!("{}/{name}/{{{{{{host}}}}}}/", directory.path().display());
+        let put = factory.build_put(Put::new([&source], &to, hosts).params(params(fleet))).unwrap().run();
+        assert!(put.finished_ok(), "{put:?}");
+        let back = directory.path().join(format!("{name} back"));
+        let get = factory.build_get(Get::new([&source], &back, hosts).params(params(fleet))).unwrap().run();
+        assert!(get.finished_ok(), "{get:?}");
+        assert_eq!(listing(&back), listing(&directory.path().join(name)));
+    }
+}
+
+/// A tree of several levels: everybody's output comes to the right process, whoever reached it.
+#[test]
+fn a_tree_of_many_hosts_mixes_nobody_up() {
+    let Some(fleet) = fleet() else { return };
+    let hosts: Vec<_> = (1..=24).map(|number| format!("node{number}")).collect();
+    let params = ConnectionParams { remote_tty: Some(true), ..params(fleet) };
+    let command = "echo {{{host}}} $TAKTUK_HOSTNAME; echo {{{host}}} >&2; exit $((${TAKTUK_POSITION} % 7))";
+    let action = TaktukRemote::new(command, &hosts).params(params).build().unwrap().run();
+    for (index, (process, host)) in action.processes().iter().zip(&hosts).enumerate() {
+        assert_eq!(text(process.stdout()), format!("{host} {host}\n"));
+        assert_eq!(text(process.stderr()), format!("{host}\n"));
+        assert_eq!(process.exit_code(), Some((index as i32 + 1) % 7));
+    }
+}
+
+/// Binary output of many megabytes, on both streams at once, byte for byte.
+#[test]
+fn huge_output_arrives_whole() {
+    let Some(fleet) = fleet() else { return };
+    let command = "seq 1 100000 >&2 & head -c 8000000 /dev/zero | tr '\\0' 'x'; wait; echo; echo end";
+    let action = run(fleet, command, &["node1", "node2"]);
+    for process in action.processes() {
+        let (out, err) = (process.stdout(), process.stderr());
+        assert!(process.ok() && out.len() == 8_000_005 && out.ends_with(b"x\nend\n"), "{}", out.len());
+        assert!(out[..8_000_000].iter().all(|byte| *byte == b'x'));
+        assert!(err.ends_with(b"99999\n100000\n") && err.iter().filter(|byte| **byte == b'\n').count() == 100_000);
+    }
+}
+
+#[test]
+fn nothing_of_a_command_is_seen_in_a_list_of_processes_here() {
+    let Some(fleet) = fleet() else { return };
+    let secret = "echo ready; exec sleep 5.4327 # hunter2";
+    let action = remote(fleet, secret, &["node1"]).build().unwrap().start();
+    wait_until("it is ready", || action.processes()[0].stdout() == b"ready\n");
+    let mine = std::process::id().to_string();
+    let children = Process::new(["ps", "-o", "args=", "--ppid", &mine]).run();
+    let children = text(children.stdout());
+    assert!(children.contains("taktuk") && !children.contains("hunter2") && !children.contains("node1"), "{children}");
+    action.kill();
+    assert!(action.wait().ok());
+}
+
+/// One of the hosts gives up while the others take it all; then all are stopped in the middle, and nothing is left.
+#[test]
+fn a_put_that_one_host_refuses_goes_on_and_one_that_is_killed_leaves_nothing() {
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source");
+    std::fs::write(&source, vec![b'x'; 20_000_000]).unwrap();
+    let mut lists = Lists::default();
+    lists.insert("where", vec!["good/".into(), "no/such/place".into(), "fine/".into()]).unwrap();
+    let to = format!("{}/{{{{where}}}}", directory.path().display());
+    let put = TaktukPut::new([&source], &to, ["node1", "node2", "node3"]).lists(lists).params(params(fleet));
+    let put = put.build().unwrap().run();
+    let oks: Vec<_> = put.processes().iter().map(Process::ok).collect();
+    assert_eq!(oks, [true, false, true], "{:?}", put.processes());
+    assert!(put.fault(1).unwrap().contains("there is no directory"), "{:?}", put.fault(1));
+    for place in ["good/source", "fine/source"] {
+        assert!(std::fs::read(directory.path().join(place)).unwrap() == vec![b'x'; 20_000_000]);
+    }
+
+    let there = directory.path().join("there");
+    std::fs::create_dir(&there).unwrap();
+    std::fs::write(&source, vec![b'y'; 200_000_000]).unwrap();
+    let put = TaktukPut::new([&source], &there, ["node1", "node2"]).params(params(fleet)).build().unwrap().start();
+    let begun = || std::fs::read_dir(&there).unwrap().count() > 0;
+    wait_until("something has come", || begun() || put.ended());
+    put.kill();
+    let put = put.wait();
+    assert!(put.processes().iter().all(|process| process.killed() || process.ok()), "{:?}", put.processes());
+    let left = || std::fs::read_dir(&there).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    wait_until("what had come is removed", || left().iter().all(|name| name == "source"));
+    if let Ok(whole) = std::fs::metadata(there.join("source")) {
+        assert_eq!(whole.len(), 200_000_000, "nothing has its final name before it is whole");
+    }
+}
+
+/// Called off at several moments of the start: nobody hangs, and nothing stays on the hosts.
+#[test]
+fn a_kill_at_any_moment_of_the_start_ends_all() {
+    let Some(fleet) = fleet() else { return };
+    for moment in ["at once", "when somebody has logged in", "when somebody runs"] {
+        let logins = fleet.logins();
+        let action = remote(fleet, "exec sleep 5.4328", &["node1", "node2", "silent1"]).build().unwrap().start();
+        wait_until(moment, || match moment {
+            "at once" => true,
+            "when somebody has logged in" => fleet.logins() > logins,
+            _ => action.processes().iter().any(Process::running),
+        });
+        action.kill();
+        let action = action.wait();
+        let over = |process: &Process| process.killed() || !process.started();
+        assert!(action.processes().iter().all(over), "{moment}: {:?}", action.processes());
+    }
+    wait_until("nobody is left", || survivors(fleet, "5.4328") == 0);
+}
+
+#[test]
+fn a_get_that_is_killed_leaves_nothing_here() {
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (source, there) = (directory.path().join("source"), directory.path().join("there"));
+    std::fs::write(&source, vec![b'x'; 100_000_000]).unwrap();
+    let get = TaktukGet::new([&source], &there, ["node1", "node2"]).params(params(fleet)).build().unwrap().start();
+    let begun = |host: &str| std::fs::read_dir(there.join(host)).is_ok_and(|mut entries| entries.next().is_some());
+    wait_until("something has come", || begun("node1") || begun("node2"));
+    get.kill();
+    let get = get.wait();
+    assert!(get.processes().iter().all(|process| process.killed() || process.ok()), "{:?}", get.processes());
+    for host in ["node1", "node2"] {
+        let names =
+            || std::fs::read_dir(there.join(host)).map(|all| all.map(|entry| entry.unwrap().file_name()).collect());
+        let left = || names().unwrap_or_else(|_| Vec::new());
+        wait_until("what had come is removed", || left().iter().all(|name| name == "source"));
+    }
 }

@@ -11,14 +11,16 @@ use phalanx_process::ssh::ConnectionParams;
 
 use super::broadcast::{Broadcast, Member, Task};
 use crate::action::Action;
+use crate::files::Put;
 use crate::files::put::PutError;
 use crate::files::sources::find_sources;
 use crate::files::transfers::{goes_into, substitute};
 use crate::rollout::DEFAULT_FANOUT;
 use crate::substitute::{Lists, SubstituteError};
+use crate::terms::Terms;
 
 /// Files and directories to be passed along a chain of hosts. The rules are in [`crate::chain`]; where things go is
-/// decided as for a [`Put`](crate::files::Put). `{{{host}}}` and lists are substituted in the destination; all hosts get
+/// decided as for a [`Put`]. `{{{host}}}` and lists are substituted in the destination; all hosts get
 /// the same files.
 ///
 /// ```no_run
@@ -137,6 +139,17 @@ pub enum ChainError {
 impl From<SubstituteError> for ChainError {
     fn from(error: SubstituteError) -> Self {
         Self::Put(error.into())
+    }
+}
+
+impl From<Put> for ChainPut {
+    /// The same along a chain, which always checks what has come. Of its rollout the fan-out counts, and sources are not
+    /// substituted: all hosts get the same.
+    fn from(put: Put) -> Self {
+        let (sources, destination, hosts, terms) = put.into_request();
+        let plain = Self::new(sources, destination, hosts);
+        let Terms { params, policy, lists, rollout, name } = terms;
+        Self { params, policy, lists, fanout: rollout.fanout, name, ..plain }
     }
 }
 

@@ -562,3 +562,13 @@ fn what_is_configured_takes_effect_where_it_is_given() {
     let connection = configuration.connection_params().resolve(&Host::new("n"), &ConnectionParams::default());
     assert_eq!(connection.address, "n.lan");
 }
+
+/// Items 137, 176 to 178, 193: the factory of a configuration has its tools.
+#[test]
+fn the_configured_tools_are_those_of_its_factory() {
+    let text = "remote_tool = 'taktuk'\nput_tool = 'taktuk'\nget_tool = 'taktuk'\ntaktuk.program = '/opt/taktuk'";
+    let factory = parsed(text).factory();
+    assert_eq!([factory.remote.name(), factory.put.name(), factory.get.name()], ["taktuk"; 3]);
+    assert_eq!(factory.taktuk.taktuk.as_deref(), Some("/opt/taktuk".as_ref()));
+    assert_eq!(Configuration::default().factory(), crate::factory::ActionFactory::default());
+}

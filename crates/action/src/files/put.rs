@@ -112,6 +112,11 @@ impl Put {
         Ok(Parts { jobs, name, terms: self.terms, verify: self.verify })
     }
 
+    /// What was asked for, for a way to transfer that decides for itself: sources, destination, hosts, terms.
+    pub(crate) fn into_request(self) -> (Vec<OsString>, OsString, Vec<Host>, Terms) {
+        (self.sources, self.destination, self.hosts, self.terms)
+    }
+
     fn jobs(&self) -> Result<Vec<(Host, Job)>, PutError> {
         // Hosts whose sources are the same share what was found.
         let mut last: Option<(Vec<OsString>, Arc<[super::sources::Source]>)> = None;

@@ -79,6 +79,8 @@ struct Run {
     splitter: Splitter,
     members: Vec<usize>,
     complaints: Vec<u8>,
+    /// What sends the freight, once all hosts can take it.
+    feed: Option<Vec<u8>>,
     /// It was asked to end; when this expires, it is killed.
     farewell: Option<TimerId>,
     /// Ends that wait until what was said is where it belongs.
@@ -131,10 +133,7 @@ impl Taktuk {
             }
         };
         let child = ProcessId::new();
-        let mut words = language::deployment(members.iter().map(|member| &self.plan.members[*member]));
-        if let Some(path) = feed {
-            words.extend(language::input_file(&path));
-        }
+        let words = language::deployment(members.iter().map(|member| &self.plan.members[*member]));
         let hosts = gathered.iter().map(|(id, member)| (*id, self.plan.members[*member].address.clone()));
         let tree = Tree::new(hosts);
         for (id, member) in &gathered {
@@ -145,6 +144,7 @@ impl Taktuk {
             splitter: Splitter::default(),
             members,
             complaints: Vec::new(),
+            feed: feed.as_deref().map(language::input_file),
             farewell: None,
             held: Vec::new(),
         };
@@ -189,6 +189,11 @@ impl Taktuk {
         act(run, &mut passing);
         passing.flush();
         run.held = passing.held;
+        if run.tree.is_complete()
+            && let Some(words) = run.feed.take()
+        {
+            tell(context, child, words);
+        }
         if run.tree.is_over() && run.farewell.is_none() && run.held.is_empty() {
             run.farewell = Some(context.timer(PATIENCE));
             let words = run.tree.farewell();

@@ -13,7 +13,8 @@ use super::backend::{Plan, Taktuk};
 use super::language::{self, Member};
 use super::{Reach, TaktukError, TaktukParams};
 use crate::action::{Action, Preparation};
-use crate::rollout::Rollout;
+use crate::remote::Remote;
+use crate::rollout::{DEFAULT_FANOUT, Rollout};
 use crate::terms::{Terms, set_terms};
 
 /// A command to be run on each of some hosts, which are reached as a tree. What is the same as with ssh, and what is
@@ -38,6 +39,22 @@ pub struct TaktukRemote {
 }
 
 set_terms!(TaktukRemote);
+
+impl TryFrom<Remote> for TaktukRemote {
+    type Error = TaktukError;
+
+    /// The same through taktuk, all at once unless its fan-out is another than the usual one.
+    ///
+    /// # Errors
+    /// When the commands are to be written to, or their output is to go into files.
+    fn try_from(remote: Remote) -> Result<Self, TaktukError> {
+        let (command, hosts, mut terms) = remote.into_plain_parts().map_err(TaktukError::Unsupported)?;
+        if terms.rollout.fanout == DEFAULT_FANOUT {
+            terms.rollout.fanout = 0;
+        }
+        Ok(Self { command, hosts, terms, taktuk: TaktukParams::default() })
+    }
+}
 
 impl TaktukRemote {
     /// `command` on every one of `hosts`, in that order; a host named twice runs it twice. In the command, `{{{host}}}`

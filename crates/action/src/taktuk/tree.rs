@@ -158,7 +158,7 @@ impl Tree {
             }
             _ => {}
         }
-        if self.root_is_ready && self.reached.is_subset(&self.ready) {
+        if self.is_complete() {
             let left = self.members.iter_mut().filter(|member| member.phase == Phase::Connecting);
             left.for_each(|member| {
                 let host = &member.host;
@@ -255,6 +255,11 @@ impl Tree {
         let awaited = self.members.iter().any(Member::is_awaited);
         let hurry = !awaited && !self.root_is_ready && !std::mem::replace(&mut self.canceled, true);
         if hurry { language::CANCEL } else { b"" }
+    }
+
+    /// Whether everybody who can be reached has been. Until then every TakTuk keeps what is broadcast in its memory.
+    pub(super) fn is_complete(&self) -> bool {
+        self.root_is_ready && self.reached.is_subset(&self.ready)
     }
 
     /// Whether no process is left that wants anything of taktuk.
