@@ -78,6 +78,12 @@ impl Phalanx {
         self
     }
 
+    /// Runs in this directory.
+    pub(crate) fn directory(mut self, path: impl AsRef<std::path::Path>) -> Self {
+        self.command.current_dir(path);
+        self
+    }
+
     /// To the end.
     pub(crate) fn output(mut self) -> Ran {
         let output = self.command.output().expect("the program can be started");

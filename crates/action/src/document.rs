@@ -41,6 +41,7 @@ use toml::de::DeTable;
 
 pub use item::Item;
 pub use mistake::{Mistake, Mistakes, Place};
+pub(crate) use nearest::{list, nearest};
 pub use table::{Key, Table};
 
 use mistake::Lines;

@@ -5,7 +5,8 @@
 //! [`files`] copies files to hosts and back; [`report`] adds results up; [`record`] reads what a run recorded, and renders
 //! it. [`groups`] finds the hosts behind `@names`, in ClusterShell's own configuration. [`sweep`] multiplies parameters
 //! out, and remembers on disk which combinations are done. [`factory`] names the tools one can choose from. [`document`]
-//! reads TOML so that every mistake in it has a place, for the [`configuration`].
+//! reads TOML so that every mistake in it has a place, for the [`configuration`] and for [`plan`]s: files that compose all
+//! of this, and are played.
 //!
 //! Whatever decides is pure (`rollout`, `substitute`, `report`, `record`): no clock, no process, no thread.
 
@@ -18,6 +19,7 @@ pub mod factory;
 pub mod files;
 pub mod groups;
 pub mod local;
+pub mod plan;
 pub mod record;
 pub mod remote;
 pub mod report;

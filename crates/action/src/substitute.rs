@@ -35,7 +35,31 @@ pub enum SubstituteError {
     BadName(String),
 }
 
+impl SubstituteError {
+    /// The name it is about.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::UnknownList { name, .. } | Self::EmptyList(name) | Self::BadName(name) => name,
+        }
+    }
+}
+
 impl Lists {
+    /// The names of all lists, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.lists.keys().map(String::as_str)
+    }
+
+    /// `text` with all values of a list, joined by commas, where it names one: what a list of hosts needs.
+    ///
+    /// # Errors
+    /// When it names a list that is not there.
+    pub fn substitute_all(&self, text: &str) -> Result<String, SubstituteError> {
+        let joined = self.lists.iter().map(|(name, values)| (name.clone(), vec![values.join(",")])).collect();
+        Self { lists: joined }.substitute(text, "{{{host}}}", 0)
+    }
+
     /// Adds a list, or replaces the one of that name.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use crate::connect::ConnectArgs;
 use crate::forward::ForwardArgs;
 use crate::hosts::HostArgs;
 use crate::manual::{CompletionsArgs, ManArgs};
+use crate::play::PlayArgs;
 use crate::serial::SerialArgs;
 use crate::transfer::{GetArgs, PutArgs};
 use crate::work::WorkArgs;
@@ -32,6 +33,8 @@ pub(crate) enum Verb {
     Put(Box<PutArgs>),
     /// Copy files and directories from many hosts
     Get(Box<GetArgs>),
+    /// Play a plan: steps on many hosts, one after the other and at once
+    Play(Box<PlayArgs>),
     /// Show what runs recorded: as tables, JSON, JUnit XML, or a page with a timeline
     Report(crate::report::ReportArgs),
     /// Make a port here lead to a port behind a host
@@ -120,6 +123,7 @@ impl Args {
             Verb::Run(run) => run.work.verbosity(),
             Verb::Put(put) => put.transfer.work.verbosity(),
             Verb::Get(get) => get.transfer.work.verbosity(),
+            Verb::Play(play) => i16::from(play.verbose) - i16::from(play.quiet),
             Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
             Verb::Serial(serial) => i16::from(serial.verbose) - i16::from(serial.quiet),
             Verb::Report(_) | Verb::Config(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Nodeset { .. } => 0,
@@ -132,6 +136,7 @@ impl Args {
             Verb::Run(run) => &run.connect,
             Verb::Put(put) => &put.transfer.connect,
             Verb::Get(get) => &get.transfer.connect,
+            Verb::Play(play) => &play.connect,
             Verb::Forward(forward) => &forward.connect,
             Verb::Serial(serial) => &serial.connect,
             // phalanx config looks at it in a way of its own.

@@ -25,6 +25,9 @@ pub(crate) const INTERNAL: u8 = 3;
 /// What timeouts and unreachable hosts count under `-S`, as with ssh.
 pub(crate) const UNREACHABLE: u8 = 255;
 
+/// SIGPIPE, which is what ends others in our place.
+pub(crate) const BROKEN_PIPE: i32 = 13;
+
 /// The status of a run that was stopped by this signal, or of a process that died of it.
 pub(crate) fn of_signal(number: i32) -> u8 {
     u8::try_from(128 + number).unwrap_or(UNREACHABLE)

@@ -9,6 +9,7 @@ mod hosts;
 mod logging;
 mod manual;
 mod nodeset;
+mod play;
 mod report;
 mod run;
 mod serial;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         args::Verb::Run(typed) => run::run(&typed, &configuration),
         args::Verb::Put(typed) => transfer::put(&typed, &configuration),
         args::Verb::Get(typed) => transfer::get(&typed, &configuration),
+        args::Verb::Play(typed) => play::run(&typed, &configuration),
         args::Verb::Report(typed) => report::run(&typed),
         args::Verb::Forward(typed) => forward::run(&typed),
         args::Verb::Serial(typed) => serial::run(&typed, &configuration),

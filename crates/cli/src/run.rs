@@ -376,7 +376,7 @@ impl<'a> Run<'a> {
     fn status(&self) -> u8 {
         match self.stop {
             Stop::Asked(signal) | Stop::Killed(signal) => exit::of_signal(signal.number()),
-            Stop::OutputClosed => exit::of_signal(BROKEN_PIPE),
+            Stop::OutputClosed => exit::of_signal(exit::BROKEN_PIPE),
             Stop::OutputFailed => exit::INTERNAL,
             Stop::No if self.max_status && self.tally.max_status() > 0 => self.tally.max_status(),
             // A record that cannot be relied on is a failure of its own.
@@ -385,6 +385,3 @@ impl<'a> Run<'a> {
         }
     }
 }
-
-/// SIGPIPE, which is what ends others in our place.
-const BROKEN_PIPE: i32 = 13;

@@ -4,14 +4,14 @@
 //! stdout and stderr through one [`screen`](screen::Screen); [`gather`](gather::Gather) keeps for the end;
 //! [`files`](files::Files) write a directory, and the [`record`](record::Record) a file of events.
 
-mod events;
+pub(crate) mod events;
 mod files;
 mod gather;
-mod labels;
-mod partial;
+pub(crate) mod labels;
+pub(crate) mod partial;
 mod progress;
-mod record;
-mod screen;
+pub(crate) mod record;
+pub(crate) mod screen;
 mod status;
 mod writer;
 

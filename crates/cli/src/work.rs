@@ -85,20 +85,7 @@ impl WorkArgs {
 
     /// How every process is treated.
     pub(crate) fn policy(&self, configuration: &Configuration) -> Policy {
-        configuration.policy(Policy {
-            timeout: self.command_timeout,
-            grace: Some(GRACE),
-            // No child outlives the run.
-            leftovers: Leftovers::Kill,
-            // Long enough for what a command started last to say its word, short enough not to wait for daemons.
-            leak_timeout: LEAK_TIMEOUT,
-            capture_stdout: Capture::None,
-            capture_stderr: Capture::Last(KEPT_OF_STDERR),
-            listened: true,
-            // The ends are shown in a way of our own.
-            nolog: Faults::ALL,
-            ..Policy::default()
-        })
+        policy(self.command_timeout, configuration)
     }
 
     /// The values of `{{NAME}}`. What is given twice is one list.
@@ -119,6 +106,24 @@ impl WorkArgs {
     pub(crate) fn verbosity(&self) -> i16 {
         i16::from(self.verbose) - i16::from(self.quiet)
     }
+}
+
+/// How every process of a verb is treated.
+pub(crate) fn policy(timeout: Option<Duration>, configuration: &Configuration) -> Policy {
+    configuration.policy(Policy {
+        timeout,
+        grace: Some(GRACE),
+        // No child outlives the run.
+        leftovers: Leftovers::Kill,
+        // Long enough for what a command started last to say its word, short enough not to wait for daemons.
+        leak_timeout: LEAK_TIMEOUT,
+        capture_stdout: Capture::None,
+        capture_stderr: Capture::Last(KEPT_OF_STDERR),
+        listened: true,
+        // The ends are shown in a way of our own.
+        nolog: Faults::ALL,
+        ..Policy::default()
+    })
 }
 
 fn named_list(text: &str) -> Result<(String, Vec<String>), String> {

@@ -2,7 +2,7 @@
 
 /// The known word nearest to `given`, if any is near: one change for every three characters, where capitals and the
 /// kind of dash do not count.
-pub(super) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |word: &str| word.to_lowercase().replace('-', "_");
     let given = plain(given);
     let allowed = (given.chars().count() / 3).max(1);
@@ -12,7 +12,7 @@ pub(super) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 }
 
 /// `` `a`, `b`, `c` ``
-pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")
 }

@@ -159,3 +159,23 @@ impl NodeList {
         self.lines.iter().all(|(_, text)| text.trim().is_empty())
     }
 }
+
+/// With `.out` behind it, still the name of a file; longer than any name of the domain name system.
+const LONGEST_NAME: usize = 250;
+
+/// A host's name becomes an argument of ssh, a part of shell commands (`%h`) and a file name (`--output-dir`): what
+/// could be an option, a piece of shell syntax or a path is refused. Says what is wrong, to follow "it".
+#[must_use]
+pub fn wrong_with_name(host: &str) -> Option<&'static str> {
+    let allowed = |char: char| char.is_alphanumeric() || "._-:@%+=,[]".contains(char);
+    if host.starts_with('-') {
+        return Some("begins with a dash, which programs take for an option");
+    }
+    if host.len() > LONGEST_NAME {
+        return Some("is longer than 250 bytes");
+    }
+    if host.chars().all(|char| char == '.') {
+        return Some("consists of dots");
+    }
+    (!host.chars().all(allowed)).then_some("has a character that is not a letter, a digit or one of ._-:@%+=,[]")
+}

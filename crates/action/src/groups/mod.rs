@@ -21,7 +21,7 @@ mod job;
 mod upcall;
 
 pub use config::configured_fold_axis;
-pub use hosts::{HostListError, NodeList};
+pub use hosts::{HostListError, NodeList, wrong_with_name};
 pub use upcall::{DEFAULT_TIME_LIMIT, RunUpcall};
 
 use phalanx_nodeset::{GroupError, GroupSource, Groups};

@@ -32,6 +32,26 @@ pub enum Event<'a> {
         /// The version of the program.
         phalanx: &'a str,
     },
+    /// A step of a plan begins; what is in it follows with the same number. Instead of [`Event::Run`], in a plan.
+    Step {
+        /// What it is called, with the blocks it is in: `measurement / traffic`.
+        name: &'a str,
+        /// The command, as the plan has it.
+        command: &'a str,
+        /// The hosts, or what its processes here are called, in order.
+        hosts: &'a [String],
+        /// How it gets there: `ssh` or `exec`.
+        worker: &'a str,
+        /// The version of the program.
+        phalanx: &'a str,
+    },
+    /// A step of a plan was not run.
+    Skipped {
+        /// What it is called, with the blocks it is in.
+        name: &'a str,
+        /// Why not.
+        message: &'a str,
+    },
     /// A process was started.
     Started {
         /// The host.
@@ -136,6 +156,8 @@ pub struct Hosts {
 struct Object<'a> {
     version: u32,
     time: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<usize>,
     #[serde(flatten)]
     event: &'a Event<'a>,
 }
@@ -157,8 +179,13 @@ impl<'a> Event<'a> {
 
     /// Appends the event to `to` as one line.
     pub fn write(&self, time: SystemTime, to: &mut Vec<u8>) {
+        self.write_of(None, time, to);
+    }
+
+    /// As [`Event::write`], of the step of a plan with this number.
+    pub fn write_of(&self, step: Option<usize>, time: SystemTime, to: &mut Vec<u8>) {
         let time = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let object = Object { version: VERSION, time, event: self };
+        let object = Object { version: VERSION, time, step, event: self };
         serde_json::to_writer(&mut *to, &object).expect("an object of strings and numbers can be written into memory");
         to.push(b'\n');
     }

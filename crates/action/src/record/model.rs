@@ -42,6 +42,8 @@ impl Record {
 pub struct Step {
     /// The command; `None` when the record has no line that says it, as with what `--json` prints.
     pub command: Option<String>,
+    /// What it is called, if it is a step of a plan.
+    pub title: Option<String>,
     /// How it got there: `ssh` or `exec`, where that is known.
     pub worker: Option<String>,
     /// The version of the program that recorded it, where that is known.
@@ -57,10 +59,10 @@ pub struct Step {
 }
 
 impl Step {
-    /// The command, or what is said in its place.
+    /// What it is called, or the command, or what is said in its place.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.command.as_deref().unwrap_or("(a command that is not in the record)")
+        self.title.as_deref().or(self.command.as_deref()).unwrap_or("(a command that is not in the record)")
     }
 }
 

@@ -122,14 +122,23 @@ struct Head {
     version: u32,
     time: f64,
     event: String,
+    /// The step of a plan that it belongs to.
+    step: Option<u64>,
 }
 
 #[derive(Deserialize)]
 struct Run {
+    name: Option<String>,
     command: String,
     hosts: Vec<String>,
     worker: Option<String>,
     phalanx: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NotRun {
+    name: String,
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -184,12 +193,20 @@ enum LineError {
 #[derive(Default)]
 struct Reader {
     record: Record,
-    /// Where the processes of the last step are, by host.
+    /// The steps that may get more events, by their numbers; those of a plan may be open at the same time.
+    open: HashMap<Option<u64>, Open>,
+    /// The step that the present event belongs to.
+    current: Option<u64>,
+}
+
+/// A step that is not complete.
+struct Open {
+    /// Where it is in the record.
+    at: usize,
+    /// Where its processes are, by host.
     index: HashMap<String, usize>,
     /// How many bytes of output are kept of each.
     bound: usize,
-    /// The last step is complete: what follows belongs to another.
-    closed: bool,
 }
 
 impl Reader {
@@ -204,8 +221,10 @@ impl Reader {
         if !(0.0..LATEST).contains(&head.time) {
             return Err(LineError::Time(head.time));
         }
+        self.current = head.step;
         match head.event.as_str() {
-            "run" => self.run(serde_json::from_slice(line)?, head.time),
+            "skipped" => self.not_run(serde_json::from_slice(line)?, head.time),
+            "run" | "step" => self.run(serde_json::from_slice(line)?, head.time),
             "started" => self.started(&serde_json::from_slice::<Started>(line)?, head.time),
             "output" => self.output(serde_json::from_slice(line)?, head.time)?,
             "ended" => self.ended(serde_json::from_slice(line)?, head.time),
@@ -222,9 +241,15 @@ impl Reader {
             self.position(node);
         }
         let (least, most) = KEPT_OF_EACH;
-        self.bound = (KEPT_IN_ALL / run.hosts.len().max(1)).clamp(least, most);
-        let step = self.record.steps.last_mut().expect("it was just begun");
-        (step.command, step.worker, step.phalanx) = (Some(run.command), run.worker, run.phalanx);
+        let (step, open) = self.parts();
+        open.bound = (KEPT_IN_ALL / run.hosts.len().max(1)).clamp(least, most);
+        (step.title, step.command, step.worker, step.phalanx) = (run.name, Some(run.command), run.worker, run.phalanx);
+    }
+
+    fn not_run(&mut self, not_run: NotRun, time: f64) {
+        self.begin(time);
+        self.parts().0.title = Some(format!("{}: {}", not_run.name, not_run.message));
+        self.close();
     }
 
     fn started(&mut self, started: &Started, time: f64) {
@@ -245,10 +270,10 @@ impl Reader {
             (None, Some(coded)) => STANDARD.decode(coded)?,
             (None, None) => return Err(LineError::NoData),
         };
-        self.process(&output.node, time);
-        let (position, bound) = (self.index[&output.node], self.bound);
-        let step = self.record.steps.last_mut().expect("the process is in it");
-        step.processes[position].said.push(stream, &bytes, bound);
+        self.step(time);
+        let position = self.position(&output.node);
+        let (step, open) = self.parts();
+        step.processes[position].said.push(stream, &bytes, open.bound);
         Ok(())
     }
 
@@ -261,52 +286,61 @@ impl Reader {
     }
 
     fn summary(&mut self, summary: &Summary, time: f64) {
+        if self.current.is_none() && !self.open.contains_key(&None) && !self.record.steps.is_empty() {
+            // Of a plan as a whole: its steps have summaries of their own.
+            return;
+        }
         let step = self.step(time);
         step.exit_status = Some(summary.exit_status);
-        self.closed = true;
+        self.close();
     }
 
     /// Begins another step.
     fn begin(&mut self, time: f64) {
-        self.trim();
+        self.close();
+        let at = self.record.steps.len();
         self.record.steps.push(Step { begin: time, last: time, ..Step::default() });
-        self.index.clear();
-        (self.bound, self.closed) = (KEPT_OF_EACH.0, false);
+        self.open.insert(self.current, Open { at, index: HashMap::new(), bound: KEPT_OF_EACH.0 });
+    }
+
+    /// The step is complete: what follows belongs to another.
+    fn close(&mut self) {
+        if let Some(open) = self.open.remove(&self.current) {
+            trim(&mut self.record.steps[open.at], open.bound);
+        }
     }
 
     /// The step that an event of this time belongs to.
     fn step(&mut self, time: f64) -> &mut Step {
-        if self.record.steps.is_empty() || self.closed {
+        if !self.open.contains_key(&self.current) {
             self.begin(time);
         }
-        let step = self.record.steps.last_mut().expect("there is one now");
+        let step = self.parts().0;
         // The clock may have been put back.
         step.last = step.last.max(time);
         step
     }
 
+    /// The present step, and what is known of it while it is open.
+    fn parts(&mut self) -> (&mut Step, &mut Open) {
+        let open = self.open.get_mut(&self.current).expect("it was begun");
+        (&mut self.record.steps[open.at], open)
+    }
+
     fn process(&mut self, node: &str, time: f64) -> &mut Process {
         self.step(time);
         let position = self.position(node);
-        let step = self.record.steps.last_mut().expect("every event is in a step");
-        &mut step.processes[position]
+        &mut self.parts().0.processes[position]
     }
 
     fn position(&mut self, node: &str) -> usize {
-        if let Some(position) = self.index.get(node) {
+        let (step, open) = self.parts();
+        if let Some(position) = open.index.get(node) {
             return *position;
         }
-        let processes = &mut self.record.steps.last_mut().expect("there is a step").processes;
-        processes.push(Process { node: node.to_owned(), ..Process::default() });
-        self.index.insert(node.to_owned(), processes.len() - 1);
-        processes.len() - 1
-    }
-
-    /// Makes what was kept of the outputs what is to be kept.
-    fn trim(&mut self) {
-        let bound = self.bound;
-        let processes = self.record.steps.last_mut().into_iter().flat_map(|step| &mut step.processes);
-        processes.for_each(|process| process.said.trim(bound));
+        step.processes.push(Process { node: node.to_owned(), ..Process::default() });
+        open.index.insert(node.to_owned(), step.processes.len() - 1);
+        step.processes.len() - 1
     }
 
     fn skip(&mut self, line: usize, reason: String) {
@@ -314,12 +348,19 @@ impl Reader {
     }
 
     fn finish(mut self) -> Result<Record, ReadError> {
-        self.trim();
+        for open in self.open.values() {
+            trim(&mut self.record.steps[open.at], open.bound);
+        }
         match self.record.skipped {
             Some(skipped) if self.record.steps.is_empty() => Err(NotARecord(skipped).into()),
             _ => Ok(self.record),
         }
     }
+}
+
+/// Makes what was kept of the outputs what is to be kept.
+fn trim(step: &mut Step, bound: usize) {
+    step.processes.iter_mut().for_each(|process| process.said.trim(bound));
 }
 
 #[cfg(test)]

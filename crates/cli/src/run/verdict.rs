@@ -11,6 +11,8 @@ use crate::exit;
 pub(crate) enum Verdict {
     /// It ended with 0.
     Ok,
+    /// It ended with something else that was said to be fine.
+    Accepted(i32),
     /// It ended with something else.
     Exit(i32),
     /// A signal ended it; which one, if known.
@@ -38,6 +40,8 @@ pub(crate) enum Verdict {
     NotStartable(String),
     /// Its files did not get where they should; nothing of them has its final name but what was complete.
     NotTransferred(String),
+    /// It did not say what was expected of it.
+    NotAsExpected(String),
     /// We ended it, since the run was stopped.
     Interrupted,
     /// The run was stopped before its turn.
@@ -116,13 +120,13 @@ impl Verdict {
     }
 
     pub(crate) fn is_ok(&self) -> bool {
-        *self == Self::Ok
+        matches!(self, Self::Ok | Self::Accepted(_))
     }
 
     /// One word, stable, for machines; documented in docs/json.md.
     pub(crate) fn word(&self) -> &'static str {
         match self {
-            Self::Ok => "ok",
+            Self::Ok | Self::Accepted(_) => "ok",
             Self::Exit(_) => "exit",
             Self::Signal(_) => "signal",
             Self::Timeout { .. } => "timeout",
@@ -130,6 +134,7 @@ impl Verdict {
             Self::Lost { .. } => "lost",
             Self::NotStartable(_) => "not-startable",
             Self::NotTransferred(_) => "not-transferred",
+            Self::NotAsExpected(_) => "expect-failed",
             Self::Interrupted => "interrupted",
             Self::NotStarted => "not-started",
             Self::OutputLost(_) => "output-lost",
@@ -140,6 +145,7 @@ impl Verdict {
     pub(crate) fn sentence(&self) -> String {
         match self {
             Self::Ok => "ok".to_owned(),
+            Self::Accepted(code) => format!("exited with exit code {code}, which is fine"),
             Self::Exit(code) => format!("exited with exit code {code}"),
             Self::Signal(Some(number)) => match phalanx_process::Signal::from_number(*number) {
                 Some(signal) => format!("killed by {signal}"),
@@ -154,6 +160,7 @@ impl Verdict {
             Self::Lost { reason, advice } => format!("connection lost: {reason} ({advice})"),
             Self::NotStartable(reason) => reason.clone(),
             Self::NotTransferred(reason) => format!("not transferred: {reason}"),
+            Self::NotAsExpected(reason) => reason.clone(),
             Self::Interrupted => "ended, since the run was stopped".to_owned(),
             Self::NotStarted => "not started, since the run was stopped".to_owned(),
             Self::OutputLost(reason) => format!("its output is lost: {reason}"),
@@ -163,8 +170,8 @@ impl Verdict {
     /// What it counts under `-S`.
     pub(crate) fn status(&self) -> u8 {
         match self {
-            Self::Ok => exit::OK,
-            Self::NotTransferred(_) => exit::FAILED,
+            Self::Ok | Self::Accepted(_) => exit::OK,
+            Self::NotTransferred(_) | Self::NotAsExpected(_) => exit::FAILED,
             Self::Exit(code) => u8::try_from(*code).unwrap_or(exit::UNREACHABLE),
             Self::Signal(Some(number)) => exit::of_signal(*number),
             Self::Signal(None)
@@ -181,7 +188,7 @@ impl Verdict {
     pub(crate) fn exit_code(&self) -> Option<i32> {
         match self {
             Self::Ok => Some(0),
-            Self::Exit(code) => Some(*code),
+            Self::Exit(code) | Self::Accepted(code) => Some(*code),
             _ => None,
         }
     }

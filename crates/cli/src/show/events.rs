@@ -95,7 +95,8 @@ impl Events {
     }
 }
 
-fn end<'a>(node: &'a str, verdict: &Verdict, outcome: Option<&Outcome>) -> Event<'a> {
+/// The end of a process.
+pub(crate) fn end<'a>(node: &'a str, verdict: &Verdict, outcome: Option<&Outcome>) -> Event<'a> {
     let signal = match verdict {
         Verdict::Signal(Some(number)) => phalanx_process::Signal::from_number(*number).map(|signal| signal.to_string()),
         _ => None,

@@ -31,12 +31,11 @@ pub(crate) enum RecordError {
     NotEmpty(PathBuf),
 }
 
-/// The record of a run under way.
+/// The file of a record, to which events are appended.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct RecordFile {
     path: PathBuf,
     file: File,
-    events: Events,
     lines: Vec<u8>,
     /// The last write was cut off: the next begins with a newline, so that it loses only that one.
     torn: bool,
@@ -44,58 +43,32 @@ pub(crate) struct Record {
     incomplete: bool,
 }
 
-impl Record {
-    /// Begins a record: it says what is about to be run.
-    pub(crate) fn begin(path: &Path, plan: &Plan) -> Result<Self, RecordError> {
+impl RecordFile {
+    /// Begins a record, with these lines.
+    pub(crate) fn begin(path: &Path, lines: Vec<u8>) -> Result<Self, RecordError> {
         let failed = |error| RecordError::Io { path: path.to_owned(), error };
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() > 0 {
             return Err(RecordError::NotEmpty(path.to_owned()));
         }
-        let mut lines = Vec::with_capacity(2 * ENOUGH);
-        Events::run(plan, &mut lines);
-        let (events, path) = (Events::default(), path.to_owned());
-        let mut record = Self { path, file, events, lines, torn: false, incomplete: false };
+        let mut record = Self { path: path.to_owned(), file, lines, torn: false, incomplete: false };
         match record.write() {
             Ok(()) => Ok(record),
             Err(error) => Err(RecordError::Io { path: record.path, error }),
         }
     }
 
-    pub(crate) fn started(&mut self, node: &str, pid: u32) {
-        Events::started(node, pid, &mut self.lines);
-        self.flush_if_enough();
-    }
-
-    pub(crate) fn output(&mut self, host: usize, node: &str, stream: Stream, bytes: &[u8]) {
-        self.events.output(host, node, stream, bytes, &mut self.lines);
-        self.flush_if_enough();
-    }
-
-    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &Verdict, retry: Retry) {
-        self.events.retry(host, node, verdict, retry, &mut self.lines);
-        self.flush_if_enough();
-    }
-
-    pub(crate) fn ended(&mut self, host: usize, node: &str, verdict: &Verdict, outcome: &Outcome) {
-        self.events.ended(host, node, verdict, Some(outcome), &mut self.lines);
-        self.flush_if_enough();
-    }
-
-    pub(crate) fn summary(&mut self, plan: &Plan, tally: &Tally, exit_status: u8) {
-        self.events.summary(plan, tally, exit_status, &mut self.lines);
-        self.flush();
+    /// Appends what `write` does.
+    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.lines);
+        if self.lines.len() >= ENOUGH {
+            self.flush();
+        }
     }
 
     /// Whether something could not be written.
     pub(crate) fn is_incomplete(&self) -> bool {
         self.incomplete
-    }
-
-    fn flush_if_enough(&mut self) {
-        if self.lines.len() >= ENOUGH {
-            self.flush();
-        }
     }
 
     /// Writes what has happened.
@@ -118,5 +91,52 @@ impl Record {
         self.torn = written.is_err();
         self.lines.clear();
         written
+    }
+}
+
+/// The record of a run under way.
+#[derive(Debug)]
+pub(crate) struct Record {
+    file: RecordFile,
+    events: Events,
+}
+
+impl Record {
+    /// Begins a record: it says what is about to be run.
+    pub(crate) fn begin(path: &Path, plan: &Plan) -> Result<Self, RecordError> {
+        let mut lines = Vec::with_capacity(2 * ENOUGH);
+        Events::run(plan, &mut lines);
+        Ok(Self { file: RecordFile::begin(path, lines)?, events: Events::default() })
+    }
+
+    pub(crate) fn started(&mut self, node: &str, pid: u32) {
+        self.file.append(|lines| Events::started(node, pid, lines));
+    }
+
+    pub(crate) fn output(&mut self, host: usize, node: &str, stream: Stream, bytes: &[u8]) {
+        self.file.append(|lines| self.events.output(host, node, stream, bytes, lines));
+    }
+
+    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &Verdict, retry: Retry) {
+        self.file.append(|lines| self.events.retry(host, node, verdict, retry, lines));
+    }
+
+    pub(crate) fn ended(&mut self, host: usize, node: &str, verdict: &Verdict, outcome: &Outcome) {
+        self.file.append(|lines| self.events.ended(host, node, verdict, Some(outcome), lines));
+    }
+
+    pub(crate) fn summary(&mut self, plan: &Plan, tally: &Tally, exit_status: u8) {
+        self.file.append(|lines| self.events.summary(plan, tally, exit_status, lines));
+        self.file.flush();
+    }
+
+    /// Whether something could not be written.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.file.is_incomplete()
+    }
+
+    /// Writes what has happened.
+    pub(crate) fn flush(&mut self) {
+        self.file.flush();
     }
 }
