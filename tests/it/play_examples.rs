@@ -52,6 +52,7 @@ fn the_examples_with_sockets_play_on_the_fleet() {
         ("netcat", "node1: 1000000"),
         ("exchange", ""),
         ("capture", "node1: 6"),
+        ("broadcast", "node4: 5000000"),
         ("tunnel", "local: hello from the far side"),
     ] {
         let (_, ran) = played(fleet, name, &[]);

@@ -99,3 +99,35 @@ fn nothing_outlives_the_plan_on_its_hosts() {
         wait_until("nothing lives on the hosts", || fleet.survivors().is_empty());
     }
 }
+
+/// A chain has processes of its own on every host.
+#[test]
+fn a_chain_is_ended_with_its_plan() {
+    let Some(fleet) = shared_fleet() else { return };
+    if phalanx_tests::require_program("nc", "netcat-traditional").is_none() {
+        return;
+    }
+    let stage = Stage::new(
+        "[[step]]\nname = 'chain'\nchain = 'large'\nto = '{{plan_dir}}/there-{{{host}}}'\non = 'node[1-3]'\naddress = '127.0.0.1'\n\
+         [[step]]\nname = 'never'\nlocal = 'echo never'\n",
+    );
+    // It takes long to copy and no room.
+    let large = std::fs::File::create(stage.path("large"));
+    large.and_then(|file| file.set_len(16 << 30)).expect("files may have holes");
+    let play = Phalanx::verb("play", &["-F"]).args([fleet.ssh_config(), stage.path("plan.toml")]).args(["--json"]);
+    let mut running = play.directory(stage.path("")).start();
+    for _ in 0..3 {
+        running.event("started");
+    }
+    running.signal("INT");
+    let ran = running.end();
+    assert_eq!(ran.status(), Some(130));
+    assert!(
+        !ran.stdout().contains("echo never") && ran.stdout().contains("since the plan was stopped"),
+        "{}",
+        ran.stdout()
+    );
+    assert!(!stage.path("there-node1").exists());
+    ran.assert_nothing_left();
+    wait_until("nothing lives on the hosts", || fleet.survivors().is_empty());
+}

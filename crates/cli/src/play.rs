@@ -128,7 +128,12 @@ pub(crate) fn run(args: &PlayArgs, configuration: &Configuration) -> ExitCode {
         Ok(params) => params,
         Err(error) => return exit::usage(&error),
     };
-    let manner = Manner { params, policy: policy(None, configuration), fanout: configuration.fanout };
+    let manner = Manner {
+        params,
+        policy: policy(None, configuration),
+        fanout: configuration.fanout,
+        chain: configuration.chain.clone(),
+    };
     if args.dry_run {
         return dry_run(&plan, &manner);
     }

@@ -188,6 +188,15 @@ pub enum Kind {
         /// With checksums.
         verify: bool,
     },
+    /// Files along a chain of hosts.
+    Chain {
+        /// Here.
+        sources: Vec<String>,
+        /// There.
+        to: String,
+        /// By which the hosts reach each other, if not by their names.
+        address: Option<String>,
+    },
     /// Files from a host.
     Get {
         /// There.
@@ -214,6 +223,7 @@ impl Kind {
             Self::Run { .. } => "run",
             Self::Local { .. } => "local",
             Self::Put { .. } => "put",
+            Self::Chain { .. } => "chain",
             Self::Get { .. } => "get",
             Self::Serial { .. } => "serial",
         }

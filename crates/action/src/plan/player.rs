@@ -12,6 +12,7 @@
 //! Within a step of `processes`, a [`Schedule`](crate::rollout::Schedule) says which starts next; `recipe` makes it; `member`
 //! knows what is expected of it. `sweeping` asks for combinations. Forwarded ports (`tunnel`) are begun on threads of their own, since that waits.
 
+mod chained;
 mod happening;
 mod member;
 mod outline;
@@ -30,6 +31,7 @@ use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Kill, Request};
 use phalanx_process::id::ProcessId;
 
+use self::chained::Chained;
 pub use self::happening::{Happening, Manner};
 pub use self::member::Fault;
 pub use self::outline::{Line, outline};
@@ -63,6 +65,7 @@ pub struct Player {
 
 enum UnderWay {
     Processes(Box<Running>),
+    Chain(Box<Chained>),
     Tunnel(Tunnel),
     Sweep(Box<Sweeping>),
     Pause,
@@ -194,8 +197,14 @@ impl Player {
             if let Some(happening) = self.happenings.pop_front() {
                 return Some(happening);
             }
-            let event = self.drive.take_event()?;
-            self.event(event);
+            match self.drive.take_event() {
+                Some(event) => self.event(event),
+                None => {
+                    self.finish_chains();
+                    self.settle();
+                    return self.happenings.pop_front();
+                }
+            }
         }
     }
 
@@ -323,6 +332,7 @@ impl Player {
                 self.under_way.remove(&turn);
                 self.course.ended(turn, true);
             }
+            Some(UnderWay::Chain(_)) => self.end_chain(turn),
             Some(UnderWay::Sweep(_)) | None => {}
         }
     }
@@ -365,7 +375,7 @@ impl Player {
                     }
                     // The thread that begins it knows of it.
                     Some(UnderWay::Tunnel(_)) => {}
-                    Some(UnderWay::Processes(_) | UnderWay::Sweep(_)) | None => {
+                    Some(UnderWay::Processes(_) | UnderWay::Chain(_) | UnderWay::Sweep(_)) | None => {
                         let limit = self.step(turn).and_then(|step| step.limit).unwrap_or_default();
                         if self.course.verdict(turn).is_none() {
                             self.reasons.insert(turn, format!("took longer than {} s (timeout)", limit.as_secs_f64()));

@@ -87,6 +87,7 @@ impl Plan {
                 used_blocks: RefCell::default(),
                 titles: RefCell::default(),
                 count: Cell::new(0),
+                makes_files: Cell::new(false),
                 warnings: RefCell::default(),
             };
             reader.plan(root, name, &document, scope)
@@ -144,6 +145,8 @@ struct Reader<'d> {
     /// The names that steps were given, with where.
     titles: RefCell<BTreeMap<String, Place>>,
     count: Cell<usize>,
+    /// A step that was read may make files here.
+    makes_files: Cell<bool>,
     warnings: RefCell<Vec<Mistake>>,
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Act {
     /// What they do.
     pub(super) command: String,
     pub(super) remote: bool,
+    /// It is a chain, which has ends of its own.
+    pub(super) chain: bool,
     /// It is in the background.
     pub(super) background: bool,
     /// Where the numbers of its processes begin, among all of the plan.
@@ -41,6 +43,12 @@ impl Act {
         }
         if asked {
             return Verdict::Interrupted;
+        }
+        if let (true, Some(Fault::Files(_)) | None) = (self.chain, &fault) {
+            let reason = fault.map(|fault| match fault {
+                Fault::Files(reason) | Fault::Unmet(reason) | Fault::OutputLost(reason) => reason,
+            });
+            return verdict.of_chain(reason, finished);
         }
         match (verdict, fault) {
             (verdict @ (Verdict::Timeout { .. } | Verdict::NotStartable(_) | Verdict::Unreachable { .. }), _) => {

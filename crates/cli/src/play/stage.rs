@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use phalanx_action::plan::course::{Cause, Part, Turn, Verdict as Course};
-use phalanx_action::plan::model::OnFailure;
+use phalanx_action::plan::model::{Kind, OnFailure, Step, Work};
 use phalanx_action::plan::{Happening, Player};
 use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
@@ -154,6 +154,7 @@ impl Stage {
             members,
             command,
             remote,
+            chain: player.step(turn).is_some_and(is_chain),
             background: player.step(turn).is_some_and(|step| step.background),
             first,
             last: BTreeMap::new(),
@@ -372,6 +373,10 @@ pub(super) fn path(player: &Player, turn: Turn) -> String {
 pub(super) fn is_block(player: &Player, turn: Turn) -> bool {
     match player.course().part(turn) {
         Part::Plan | Part::Pass(_) => true,
-        Part::Step(_) => player.step(turn).is_some_and(phalanx_action::plan::model::Step::is_block),
+        Part::Step(_) => player.step(turn).is_some_and(Step::is_block),
     }
+}
+
+fn is_chain(step: &Step) -> bool {
+    matches!(&step.work, Work::Processes(processes) if matches!(processes.kind, Kind::Chain { .. }))
 }

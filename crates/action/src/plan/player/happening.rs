@@ -11,6 +11,7 @@ use phalanx_process::spec::{Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
 use super::member::Fault;
+use crate::chain::ChainParams;
 use crate::plan::course::{Turn, Verdict};
 use crate::rollout::{DEFAULT_FANOUT, Retry};
 
@@ -113,6 +114,8 @@ pub struct Manner {
     pub policy: Policy,
     /// How many of a step run at once; zero for all.
     pub fanout: usize,
+    /// How chains of hosts are built.
+    pub chain: ChainParams,
 }
 
 impl Default for Manner {
@@ -127,7 +130,7 @@ impl Default for Manner {
             nolog: Faults::ALL,
             ..Policy::default()
         };
-        Self { params: ConnectionParams::default(), policy, fanout: DEFAULT_FANOUT }
+        Self { params: ConnectionParams::default(), policy, fanout: DEFAULT_FANOUT, chain: ChainParams::default() }
     }
 }
 

@@ -38,6 +38,10 @@ impl Player {
         let (command, remote) = (recipe.command.clone(), recipe.is_remote());
         let count = members.len();
         self.happenings.push_back(Happening::Begun { turn, members, command, remote });
+        if let Some(broadcast) = recipe.chain() {
+            self.start_chain(turn, broadcast.clone());
+            return Ok(());
+        }
         // Everybody must be ready before the next step begins, so nobody waits for anybody.
         let in_background = self.step(turn).is_some_and(|step| step.background);
         let fanout = if in_background { 0 } else { step.fanout.unwrap_or(self.manner.fanout) };
@@ -147,6 +151,10 @@ impl Player {
 
     pub(super) fn started(&mut self, id: ProcessId, pid: u32, now: Instant) {
         let Some(&(turn, member)) = self.processes.get(&id) else { return };
+        if self.is_chain(turn) {
+            self.happenings.push_back(Happening::Started { turn, member, attempt: 1, pid });
+            return;
+        }
         let plan = Arc::clone(&self.plan);
         let step = Self::description(&plan, self.course.part(turn));
         let Some(running) = self.running_mut(turn) else { return };
@@ -159,6 +167,9 @@ impl Player {
 
     pub(super) fn said(&mut self, id: ProcessId, stream: Stream, bytes: Arc<[u8]>, now: Instant) {
         let Some(&(turn, member)) = self.processes.get(&id) else { return };
+        if self.is_chain(turn) {
+            return self.chain_said(turn, member, stream, bytes);
+        }
         let plan = Arc::clone(&self.plan);
         let show = Self::description(&plan, self.course.part(turn)).show;
         let Some(running) = self.running_mut(turn) else { return };
@@ -231,6 +242,9 @@ impl Player {
 
     pub(super) fn ended(&mut self, id: ProcessId, finished: Arc<Finished>, now: Instant) {
         let Some((turn, member)) = self.processes.remove(&id) else { return };
+        if self.is_chain(turn) {
+            return self.chain_ended(turn, member, finished);
+        }
         let plan = Arc::clone(&self.plan);
         let step = Self::description(&plan, self.course.part(turn));
         let asked = self.course.is_ending(turn);

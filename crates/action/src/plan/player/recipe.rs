@@ -12,6 +12,7 @@ use phalanx_process::ssh::ConnectionParams;
 use phalanx_process::{Signal, Spec};
 
 use super::Manner;
+use crate::chain::{Broadcast, ChainParams, ChainPut};
 use crate::files::{Get, Put, Transfers};
 use crate::plan::leash::on_leash;
 use crate::plan::model::{Kind, Processes};
@@ -41,6 +42,7 @@ enum Way {
     Ssh { command: String, terminal: bool, leash: Option<Signal> },
     Here { command: String, terminal: bool, directory: Option<PathBuf> },
     Files(Transfers),
+    Chain(Broadcast),
     Line { device: String, settings: LineSettings, far: bool },
 }
 
@@ -82,6 +84,11 @@ impl Recipe {
                 let ending = if far { Ending::CloseStdin } else { Ending::Signal(Signal::TERM) };
                 (Way::Line { device: device.clone(), settings: *settings, far }, ending, format!("serial {device}"))
             }
+            Kind::Chain { .. } => {
+                let broadcast = broadcast(step, hosts(step, &lists)?, &lists, manner, policy.clone())?;
+                let name = broadcast.name().to_owned();
+                (Way::Chain(broadcast), Ending::Signal(Signal::TERM), name)
+            }
             Kind::Put { .. } | Kind::Get { .. } => {
                 let hosts = hosts(step, &lists)?;
                 let transfers = transfers(&step.kind, hosts, &lists, &manner.params, policy.clone())?;
@@ -107,7 +114,7 @@ impl Recipe {
     /// Whether it is ssh that runs here, and may fail in its own way.
     pub(super) fn is_remote(&self) -> bool {
         match self.way {
-            Way::Ssh { .. } | Way::Files(_) => true,
+            Way::Ssh { .. } | Way::Files(_) | Way::Chain(_) => true,
             Way::Line { far, .. } => far,
             Way::Here { .. } => false,
         }
@@ -121,6 +128,11 @@ impl Recipe {
     /// The files that travel, if it is files.
     pub(super) fn transfers(&self) -> Option<&Transfers> {
         if let Way::Files(transfers) = &self.way { Some(transfers) } else { None }
+    }
+
+    /// The chain, if it is one.
+    pub(super) fn chain(&self) -> Option<&Broadcast> {
+        if let Way::Chain(broadcast) = &self.way { Some(broadcast) } else { None }
     }
 
     /// A text for one of them.
@@ -147,8 +159,10 @@ impl Recipe {
 
     /// What one of them would do, for people: what ends it on its host with its ssh is left out.
     pub(super) fn describe(&self, member: usize) -> String {
-        if let Way::Files(transfers) = &self.way {
-            return transfers.describe(member);
+        match &self.way {
+            Way::Files(transfers) => return transfers.describe(member),
+            Way::Chain(broadcast) => return broadcast.describe(member),
+            Way::Ssh { .. } | Way::Here { .. } | Way::Line { .. } => {}
         }
         match self.make(member, false) {
             Ok(spec) => spec.launch.command.to_string(),
@@ -160,6 +174,7 @@ impl Recipe {
         let host = || self.host(member);
         let mut spec = match &self.way {
             Way::Files(transfers) => return Ok(transfers.begin(member)),
+            Way::Chain(_) => unreachable!("a chain starts its processes itself"),
             Way::Ssh { command, terminal, leash } => {
                 let mut command = self.text(command, member)?;
                 let mut params = self.params_for(member)?;
@@ -264,8 +279,28 @@ fn transfers(
             let get = Get::new(sources.iter().map(OsString::from), to, hosts).params(params).policy(policy);
             get.lists(lists).verify(*verify).transfers().map_err(|error| error.to_string())
         }
-        Kind::Run { .. } | Kind::Local { .. } | Kind::Serial { .. } => unreachable!("no files travel"),
+        Kind::Run { .. } | Kind::Local { .. } | Kind::Serial { .. } | Kind::Chain { .. } => {
+            unreachable!("no files travel so")
+        }
     }
+}
+
+fn broadcast(
+    step: &Processes,
+    hosts: Vec<Host>,
+    lists: &Lists,
+    manner: &Manner,
+    policy: Policy,
+) -> Result<Broadcast, String> {
+    let Kind::Chain { sources, to, address } = &step.kind else { unreachable!("it is a chain") };
+    let sources = sources.iter().map(|source| substitute(lists, source)).collect::<Result<Vec<_>, _>>()?;
+    // {{{host}}} in it is for the chain itself.
+    let address = address.as_ref().map(|address| lists.substitute(address, "{{{host}}}", 0)).transpose();
+    let address = address.map_err(|error| error.to_string())?;
+    let chain = ChainParams { address: address.or(manner.chain.address.clone()), ..manner.chain.clone() };
+    let put = ChainPut::new(sources, to, hosts).params(manner.params.clone()).chain(chain).policy(policy);
+    let put = put.lists(lists.clone()).fanout(step.fanout.unwrap_or(manner.fanout));
+    put.broadcast().map_err(|error| error.to_string())
 }
 
 /// A command for `/bin/sh`. Without the dashes, one that begins with a dash would be an option of the shell.

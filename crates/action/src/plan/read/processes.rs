@@ -40,6 +40,8 @@ impl<'d> Reader<'d> {
         let ready = self.ready(table, background, scope);
         let dialogue = self.dialogue(table, scope);
         self.look_for_contradictions(table, background);
+        let writes = output.is_some() || errors.is_some();
+        self.makes_files.set(self.makes_files.get() || writes || ["local", "get"].contains(&kind));
         // All keys are asked for, whatever is missing: so every mistake is found at once.
         let (user, rollout, fanout) = (self.user(table, scope), self.rollout(table), self.fanout(table, kind));
         let (timeout, exit_codes) = (self.limit(table, "timeout"), self.exit_codes(table, kind));
@@ -135,9 +137,13 @@ impl<'d> Reader<'d> {
             .require("to", "write where to: a directory ends with a slash")
             .and_then(|item| self.text(item, scope));
         let (sources, to) = (sources?, to?);
-        if kind == "put" {
-            self.look_for_files(item, &sources, scope);
-            return Some(Kind::Put { sources, to, verify });
+        if kind != "get" {
+            self.look_for_files(item, &sources);
+            let address = table.get("address").and_then(|item| self.text(item, scope));
+            return Some(match kind {
+                "chain" => Kind::Chain { sources, to, address },
+                _ => Kind::Put { sources, to, verify },
+            });
         }
         if let Some(hosts) = hosts.filter(|_| scope.later.is_empty())
             && let Err(error) = Get::new(&sources, &to, hosts.to_vec()).lists(scope.lists.clone()).transfers()
@@ -147,10 +153,13 @@ impl<'d> Reader<'d> {
         Some(Kind::Get { sources, to, verify })
     }
 
-    /// A file may be made by an earlier step: so what is missing is only worth a warning.
-    fn look_for_files(&self, item: Item<'d>, sources: &[String], scope: &Scope) {
+    /// A file may be made by whatever runs here meanwhile: so what is missing is only worth a warning, and not even that if
+    /// an earlier step may make it.
+    fn look_for_files(&self, item: Item<'d>, sources: &[String]) {
         let plain = |source: &&String| !source.contains("{{") && !source.contains(['*', '?', '[', '~']);
-        let _ = scope;
+        if self.makes_files.get() {
+            return;
+        }
         for source in sources.iter().filter(plain) {
             if !std::path::Path::new(source).exists() {
                 self.warn(item.place(), item.path().to_owned(), &format!("there is no file `{source}` here now"));

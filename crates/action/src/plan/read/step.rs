@@ -6,16 +6,19 @@ use crate::document::{Item, Table, list};
 use crate::plan::model::{Forward, OnFailure, Step, Work};
 
 /// What a step can do, by the key that says so.
-const KINDS: [&str; 11] =
-    ["run", "local", "put", "get", "serial", "forward", "pause", "parallel", "sequence", "sweep", "block"];
+const KINDS: [&str; 12] =
+    ["run", "local", "put", "get", "chain", "serial", "forward", "pause", "parallel", "sequence", "sweep", "block"];
 
 /// The keys that belong to some kinds of steps only, and to which.
-pub(super) const KEYS: [(&str, &[&str]); 38] = [
-    ("on", &["run", "local", "put", "get", "serial", "forward"]),
-    ("user", &["run", "put", "get", "serial", "forward"]),
-    ("timeout", &["run", "local", "put", "get", "serial", "forward", "parallel", "sequence", "sweep", "block"]),
+pub(super) const KEYS: [(&str, &[&str]); 39] = [
+    ("on", &["run", "local", "put", "get", "chain", "serial", "forward"]),
+    ("user", &["run", "put", "get", "chain", "serial", "forward"]),
+    (
+        "timeout",
+        &["run", "local", "put", "get", "chain", "serial", "forward", "parallel", "sequence", "sweep", "block"],
+    ),
     ("background", &["run", "local", "serial", "parallel", "sequence", "block"]),
-    ("fanout", &["run", "local", "put", "get"]),
+    ("fanout", &["run", "local", "put", "get", "chain"]),
     ("batches", &["run", "local", "put", "get"]),
     ("retries", &["run", "local", "put", "get"]),
     ("retry_pause", &["run", "local", "put", "get"]),
@@ -33,8 +36,9 @@ pub(super) const KEYS: [(&str, &[&str]); 38] = [
     ("terminal", &["run", "local"]),
     ("directory", &["local"]),
     ("count", &["local"]),
-    ("to", &["put", "get"]),
+    ("to", &["put", "get", "chain"]),
     ("verify", &["put", "get"]),
+    ("address", &["chain"]),
     ("speed", &["serial"]),
     ("data_bits", &["serial"]),
     ("parity", &["serial"]),
@@ -117,7 +121,7 @@ impl<'d> Reader<'d> {
         let work = self.work(table, kind, background, scope, order);
         let limit = match kind {
             // Of each process, which has its own.
-            "run" | "local" | "put" | "get" | "serial" | "pause" => None,
+            "run" | "local" | "put" | "get" | "chain" | "serial" | "pause" => None,
             _ => self.limit(table, "timeout"),
         };
         Some(Step { number, name, place: table.place(), on_failure, background, limit, work: work? })
@@ -320,7 +324,7 @@ pub(super) fn header(path: &str) -> String {
 
 /// Whether a step takes the default of `timeout`: blocks do not, since it is for each process.
 fn takes(table: Table<'_>) -> bool {
-    ["run", "local", "put", "get"].iter().any(|kind| table.keys().any(|key| key == *kind))
+    ["run", "local", "put", "get", "chain"].iter().any(|kind| table.keys().any(|key| key == *kind))
 }
 
 /// Complains about a key that is there.
