@@ -1,17 +1,25 @@
 //! What must hold for any bytes at all that are read as a document, shared by the fuzz target and by the tests of
 //! `phalanx-action`.
 
+use phalanx_action::configuration::Configuration;
 use phalanx_action::document::{Document, Item, Mistakes, Table};
 
-/// Bytes read as TOML: no panic, and every mistake has a place within them.
+/// Bytes read as TOML, and as a configuration: no panic, and every mistake has a place within them.
 pub(crate) fn any_bytes(bytes: &[u8]) {
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
     let check = |mistakes: &Mistakes| {
-        assert!(!mistakes.list().is_empty() && !mistakes.to_string().contains('\0'));
+        assert!(
+            !mistakes.list().is_empty() && mistakes.to_string().chars().all(|char| char == '\n' || !char.is_control())
+        );
         for place in mistakes.list().iter().filter_map(|mistake| mistake.place) {
             assert!((1..=lines).contains(&place.line) && (1..=bytes.len() + 1).contains(&place.column), "{mistakes}");
         }
     };
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Err(mistakes) = Configuration::parse("f", text)
+    {
+        check(&mistakes);
+    }
     let document = match Document::from_bytes("f", bytes) {
         Ok(document) => document,
         Err(mistakes) => return check(&mistakes),

@@ -55,7 +55,7 @@ impl Blocks {
     }
 }
 
-/// F1 and F4.
+/// F1 and F4, items 86 to 88 and 90.
 #[test]
 fn a_gibibyte_passes_byte_for_byte_through_a_chosen_port() {
     const BLOCKS: u64 = 1024;
@@ -80,6 +80,7 @@ fn a_gibibyte_passes_byte_for_byte_through_a_chosen_port() {
     assert!(forwarding.is_forwarding());
 }
 
+/// Item 89.
 #[test]
 fn it_is_ready_when_a_connection_goes_through_and_ends_with_its_guard() {
     let Some(fleet) = shared_fleet() else { return };

@@ -2,12 +2,15 @@
 
 mod actions;
 mod cable;
+mod chain;
 mod children;
+mod clock;
 mod config;
 mod documents;
 mod fleet;
 mod forward;
 mod logging;
+mod manual;
 mod phalanx;
 mod put_get;
 mod record;

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use phalanx_tests::{Fleet, phalanx, wait_until};
+use phalanx_tests::{Fleet, Namespaces, phalanx, wait_until};
 use serde_json::Value;
 
 /// The variable by which everything that a run started can be found again, whatever group or session it moved to.
@@ -50,6 +50,12 @@ impl Phalanx {
         let mut command = Command::new("bash");
         command.args(["-c", line]).env("PHALANX", phalanx());
         Self::from_command(command)
+    }
+
+    /// `phalanx put` on hosts that have addresses of their own, from beside them.
+    pub(crate) fn chain(namespaces: &Namespaces, arguments: &[&str]) -> Self {
+        let phalanx = Self::from_command(namespaces.here(phalanx())).args(["put", "--chain", "--ssh"]);
+        phalanx.args([namespaces.connector()]).args(arguments)
     }
 
     fn from_command(mut command: Command) -> Self {

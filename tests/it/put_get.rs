@@ -14,22 +14,22 @@ use tempfile::TempDir;
 use crate::phalanx::{Phalanx, Ran, kill};
 
 /// A directory that nobody else knows.
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a directory can be made"))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().expect("UTF-8").to_owned()
     }
 
-    fn write(&self, name: &str, content: &[u8]) -> String {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> String {
         fs::create_dir_all(self.path(name).parent().expect("it is in here")).expect("it is ours");
         fs::write(self.path(name), content).expect("it is ours");
         self.text(name)
@@ -95,7 +95,7 @@ fn assert_says(ran: &Ran, status: i32, sentence: &str) {
 }
 
 /// A tree with every oddity a name or a file may have.
-fn odd_tree(place: &Place) -> String {
+pub(crate) fn odd_tree(place: &Place) -> String {
     let long = format!("tree/{}/{}", "d".repeat(120), "f".repeat(120));
     for name in ["tree/-rf", "tree/sp ace", "tree/quo'te\"", "tree/$(touch x)`y`", "tree/new\nline", "tree/back\\slash"]
     {
@@ -121,7 +121,7 @@ fn odd_tree(place: &Place) -> String {
 
 /// Same names, kinds, contents, modes and times in whole seconds.
 #[track_caller]
-fn assert_same_tree(one: &Path, other: &Path) {
+pub(crate) fn assert_same_tree(one: &Path, other: &Path) {
     let (meta, others) = (fs::symlink_metadata(one).expect("it is there"), fs::symlink_metadata(other));
     let others = others.unwrap_or_else(|error| panic!("{}: {error}", other.display()));
     assert_eq!((meta.mode(), meta.file_type()), (others.mode(), others.file_type()), "{}", one.display());
@@ -487,4 +487,44 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     assert_says(&get(fleet, &["-w", "node1", &file, &place.text("tiny")]), 1, "No space left on device");
     assert_eq!((place.read("tiny/file"), place.names("tiny/node1")), (b"old".to_vec(), Vec::new()));
     assert_eq!(place.names("tiny"), ["file", "node1"]);
+}
+
+#[test]
+fn paths_have_the_values_of_lists() {
+    let put = Phalanx::verb("put", &["--dry-run", "-w", "n[1-3]", "--set", "d=x,y", "/etc/hostname", "/tmp/{{d}}/"]);
+    let said = put.output().stdout();
+    for (host, directory) in [("n1", "x"), ("n2", "y"), ("n3", "x")] {
+        assert!(said.contains(&format!("{host}: put `/etc/hostname` into `/tmp/{directory}/`")), "{said}");
+    }
+    let get = Phalanx::verb("get", &["-w", "n", "--set", "d=x", "/tmp/{{e}}", "here"]).output();
+    assert!(get.stderr().contains("`{{e}}` names no list; known are d"), "{}", get.stderr());
+    assert_eq!(get.status(), Some(2));
+}
+
+/// Item 6 of the action layer: files leave a record as commands do, and it is not mistaken for one of a command.
+#[test]
+fn what_became_of_files_is_recorded() {
+    let Some(fleet) = shared_fleet() else { return };
+    let place = Place::new();
+    let (file, record) = (place.write("file", b"x"), place.text("record"));
+    let destination = place.text("{{{host}}}");
+    let ran = put(fleet, &["--record", &record, "-w", "node1,denied1", &file, &destination]);
+    assert_eq!(ran.status(), Some(1));
+    let report = Phalanx::report(&[&record]).output();
+    assert_eq!(report.status(), Some(0), "{}", report.stderr());
+    assert!(
+        report.stdout().contains(&format!("put to {destination} (")) && report.stdout().contains("denied1"),
+        "{}",
+        report.stdout()
+    );
+    let again = ["--failed-from", &record];
+    assert_says(
+        &Phalanx::run(&again).output(),
+        2,
+        "is one of files that were copied: give a command after the options",
+    );
+    let with_command = Phalanx::run(&again).args(["-R", "exec", "echo %h"]).output();
+    assert_eq!((with_command.stdout().as_str(), with_command.status()), ("denied1: denied1\n", Some(0)));
+    let second = get(fleet, &["--record", &record, "-w", "node1", "/etc/hostname", &place.text("here")]);
+    assert_says(&second, 2, "is not empty, and a record is never overwritten");
 }

@@ -32,6 +32,34 @@ fn the_words_after_the_options_are_joined_and_a_shell_reads_them() {
 }
 
 #[test]
+fn every_host_has_its_value_of_a_list() {
+    let ran = Phalanx::exec(&[
+        "-w",
+        "n[1-4]",
+        "-f",
+        "1",
+        "--set",
+        "a=1,2",
+        "--set",
+        "b=x",
+        "--set",
+        "b=y,z",
+        "echo {{a}}{{b}}",
+    ]);
+    assert_eq!(ran.output().stdout(), "n1: 1x\nn2: 2y\nn3: 1z\nn4: 2x\n");
+    for (set, expected) in [
+        ("a", "expected NAME=A,B,C"),
+        ("1a=b", "`1a` cannot be the name of a list"),
+        ("host=b", "`host` cannot be the name of a list"),
+        ("b=c", "`{{a}}` names no list; known are b"),
+    ] {
+        let ran = Phalanx::exec(&["-w", "n", "--set", set, "echo {{a}}"]).output();
+        assert!(ran.stderr().contains(expected), "{}", ran.stderr());
+        assert_eq!(ran.status(), Some(2));
+    }
+}
+
+#[test]
 fn hosts_are_worked_on_in_the_order_given_less_the_excluded() {
     let ran = Phalanx::exec(&["-w", "b[2-4],a1", "-w", "c", "-x", "b3,zz", "-f", "1", "echo"]).output();
     assert_eq!(ran.stdout(), "b2: \nb4: \na1: \nc: \n");

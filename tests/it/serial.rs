@@ -1,62 +1,17 @@
 //! Serial lines as processes, here and over ssh (S1 of the reference, items 84 and 85).
 
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use phalanx_process::Process;
-use phalanx_process::event::{Event, Request, Stream};
-use phalanx_process::expect::{Dialogue, Needle, PATIENCE, Script};
-use phalanx_process::handler::{Context, Handler};
-use phalanx_process::id::{ProcessId, TimerId};
+use phalanx_process::expect::{Needle, Script};
 use phalanx_process::serial::{Serial, SerialSsh};
 use phalanx_process::spec::{Faults, Output};
+use phalanx_process::watch::Limit;
 use phalanx_tests::{SAFETY_NET, shared_fleet, wait_until};
 
 use crate::cable::Cable;
 use crate::ssh::params;
-
-/// Holds a dialogue with a process, and says how it ended.
-struct Talk {
-    dialogue: Dialogue,
-    /// Silence is waited for: a prompt may be longer than it looks.
-    silence: Option<(ProcessId, TimerId)>,
-    ended: mpsc::Sender<bool>,
-}
-
-impl Talk {
-    fn new(script: &Script) -> (Self, mpsc::Receiver<bool>) {
-        let (ended, outcome) = mpsc::channel();
-        (Self { dialogue: Dialogue::new(script).expect("valid"), silence: None, ended }, outcome)
-    }
-
-    fn go_on(&mut self, context: &mut Context<'_>, id: ProcessId) {
-        while let Some(answer) = self.dialogue.poll_write() {
-            context.request(id, Request::Write(answer.into()));
-        }
-        self.silence = self.dialogue.is_pending().then(|| (id, context.timer(PATIENCE)));
-        if let Some(outcome) = self.dialogue.outcome() {
-            // Only the first is waited for.
-            let _ = self.ended.send(outcome.ok());
-        }
-    }
-}
-
-impl Handler for Talk {
-    fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
-        match (event, self.silence) {
-            (Event::Output { id, stream: Stream::Stdout, bytes }, _) => {
-                self.dialogue.feed(bytes);
-                self.go_on(context, *id);
-            }
-            (Event::Timer { timer }, Some((id, awaited))) if *timer == awaited => {
-                self.dialogue.quiet();
-                self.go_on(context, id);
-            }
-            _ => {}
-        }
-    }
-}
 
 /// The machine at the far end of a line: asks who is there.
 pub(crate) fn machine(device: &str, speed: u32) -> Process {
@@ -64,23 +19,27 @@ pub(crate) fn machine(device: &str, speed: u32) -> Process {
         .answer("\n", "\r\nDebian 12 n1 ttyS0\r\n\r\nn1 login: ")
         .answer("root\n", "Password: ")
         .answer("secret\n", "\r\nLast login: today\r\nroot@n1:~# ");
-    let machine = Serial::new(device, speed).process().on(Talk::new(&script).0).start();
+    let machine = Serial::new(device, speed).process().nolog(Faults::ALL).start();
     // Whoever writes to the other end before this one is raw hears an echo.
     wait_until("the machine is there", || machine.running() || machine.ended());
+    let talking = machine.clone();
+    // Whether it came to its end is seen from the other side.
+    std::thread::spawn(move || talking.converse(Limit::After(SAFETY_NET), &script));
     machine
 }
 
-/// Logs in on a line.
+/// Logs in on a line, step by step as a user of the handle would.
 fn log_in(line: Process) -> Process {
-    let script = Script::new()
-        .answer("login: ", "root\n")
-        .answer("Password: ", "secret\n")
-        .until(Needle::regex(r"\w+@\w+:.*[$#] "))
-        .refused_by("incorrect");
-    let (talk, outcome) = Talk::new(&script);
-    let line = line.on(talk).start();
+    let line = line.default_expect_timeout(Some(SAFETY_NET)).start();
     line.write("\n");
-    assert_eq!(outcome.recv_timeout(SAFETY_NET), Ok(true), "{line:?} {}", String::from_utf8_lossy(&line.stderr()));
+    for (prompt, answer) in [("login: ", "root\n"), ("Password: ", "secret\n")] {
+        let found = line.expect([prompt, "incorrect"]).expect("the machine answers");
+        assert_eq!(found.needle(), 0, "{}", String::from_utf8_lossy(found.before()));
+        line.write(answer);
+    }
+    let found = line.expect(Needle::regex(r"(\w+)@(?<host>\w+):.*[$#] ")).expect("a shell");
+    assert_eq!(found.named_text("host").as_deref(), Some("n1"));
+    assert!(String::from_utf8_lossy(found.before()).contains("Last login: today"));
     line
 }
 

@@ -60,6 +60,11 @@ fn what_is_wrong_with_a_line_is_said_in_a_sentence() {
         (&["/dev/ttyNONE", "9600", "--until", "("], 2, "--until"),
         (&["/dev/ttyNONE", "9600", "--escape", "xx"], 2, "expected one character"),
         (&["/dev/ttyNONE", "9600", "--data-bits", "9"], 2, "9"),
+        (&["/dev/ttyNONE", "9600", "-l", "root"], 2, "-l, --user is about other hosts"),
+        (&["/dev/ttyNONE", "9600", "-i", "/nowhere"], 2, "-i, --key is about other hosts"),
+        (&["/dev/ttyNONE", "9600", "-p", "22"], 2, "-p, --port is about other hosts"),
+        (&["/dev/ttyNONE", "9600", "-o", "A=b"], 2, "name its hosts with -w"),
+        (&["/dev/ttyNONE", "9600", "-x", "node1"], 2, "-x, --exclude is about other hosts"),
     ] {
         let ran = Phalanx::verb("serial", arguments).output();
         assert_eq!(ran.status(), Some(status), "{arguments:?} {}", ran.stderr());

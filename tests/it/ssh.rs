@@ -58,6 +58,20 @@ fn a_command_runs_on_the_rewritten_host_and_its_streams_come_apart() {
     assert_eq!(process.host().as_deref(), Some("alias7"));
 }
 
+/// Item 206: what runs ssh through sudo wants a terminal here, and the real ssh behind it does not mind one.
+#[test]
+fn the_program_that_connects_gets_a_terminal_of_its_own_on_demand() {
+    let Some(fleet) = shared_fleet() else { return };
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let sudo = r#"test -t 1 && : < /dev/tty || { echo "no tty present"; exit 99; }; exec ssh "$@""#;
+    let oarsh = program(directory.path(), "oarsh", sudo);
+    for (pty, code, said) in [(None, 99, "no tty present\n"), (Some(true), 7, "remote\r\n")] {
+        let params = ConnectionParams { ssh: Some(oarsh.clone().into()), pty, ..params(fleet) };
+        let process = SshProcess::new("cat; test -t 1 || echo remote; exit 7", "node1").params(params).process().run();
+        assert_eq!((process.exit_code(), String::from_utf8_lossy(&process.stdout())), (Some(code), said.into()));
+    }
+}
+
 #[test]
 fn words_arrive_as_they_are() {
     let Some(fleet) = shared_fleet() else { return };

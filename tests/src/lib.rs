@@ -4,6 +4,7 @@
 //! * [`Fleet`] is a private OpenSSH server in which every name `node*` is a host, and a few other names are hosts in
 //!   trouble;
 //! * [`shared_fleet`] starts one per test process, or reports the test as skipped by name;
+//! * [`Namespaces`] are hosts with addresses of their own;
 //! * [`wait_until`] waits for a condition, never for a time;
 //! * [`Browser`] looks at a page;
 //! * [`phalanx`] and [`child`] say where the programs under test and our own helper children are.
@@ -16,12 +17,14 @@
 
 mod browser;
 mod fleet;
+mod namespaces;
 mod programs;
 mod skip;
 mod wait;
 
 pub use browser::Browser;
 pub use fleet::{Fleet, Missing, shared_fleet};
+pub use namespaces::Namespaces;
 pub use programs::{child, find_program, phalanx};
 pub use skip::{nothing_is_skipped_here, require_program, skip};
 pub use wait::{SAFETY_NET, wait_until};

@@ -7,6 +7,7 @@
 //! A topic is a file below; its rows are entered in `ROWS`. Deliberately not a test: a busy machine fails nobody.
 
 mod bytes;
+mod chain;
 mod cold;
 mod connectors;
 mod contest;
@@ -45,9 +46,11 @@ const ROWS: &[Row] = &[
     dry_run::ROW,
     nodeset::ROW,
     expect::SEARCH,
+    expect::PROCESS,
     expect::LINES,
     files::LARGE,
     files::SMALL,
+    chain::ROW,
     prompts::PROMPTS,
     prompts::SESSIONS,
     prompts::LINE_HANDLER,

@@ -53,9 +53,11 @@ use phalanx_process::spec::Policy;
 use phalanx_process::ssh::{ConnectionParams, set_defaults};
 use phalanx_process::style::{Role, Styles, When};
 
+use crate::chain::ChainParams;
 use crate::document::Mistakes;
-use crate::factory::{GetTool, PutTool, RemoteTool};
+use crate::factory::{ActionFactory, GetTool, PutTool, RemoteTool, set_default_factory};
 use crate::rollout::DEFAULT_FANOUT;
+use crate::taktuk::TaktukParams;
 
 pub use loader::{BUILT_IN_PRESETS, LoadError, Loaded, Loader, Origin};
 pub use rewrite::Rewrite;
@@ -93,6 +95,10 @@ pub struct Configuration {
     pub connection: ConnectionParams,
     /// How the address of a host becomes the one to connect to.
     pub host_rewrite: Option<Rewrite>,
+    /// How taktuk is called.
+    pub taktuk: TaktukParams,
+    /// How a chain of hosts is built, and how patient it is.
+    pub chain: ChainParams,
 }
 
 impl Default for Configuration {
@@ -111,6 +117,8 @@ impl Default for Configuration {
             styles: BTreeMap::new(),
             connection: ConnectionParams::default(),
             host_rewrite: None,
+            taktuk: TaktukParams::default(),
+            chain: ChainParams::default(),
         }
     }
 }
@@ -161,11 +169,19 @@ impl Configuration {
         self.styles.iter().fold(styles, |styles, (role, style)| styles.with(*role, *style))
     }
 
+    /// What makes actions with the tools that are configured.
+    #[must_use]
+    pub fn factory(&self) -> ActionFactory {
+        let (remote, put, get) = (self.remote_tool, self.put_tool, self.get_tool);
+        ActionFactory { remote, put, get, taktuk: self.taktuk.clone(), chain: self.chain.clone() }
+    }
+
     /// Makes it hold in this program wherever nothing else is said: the defaults of connections
-    /// ([`set_defaults`]), the range of [`port::get_port`], and how much [a dump](phalanx_process::Process::dump)
+    /// ([`set_defaults`]), the tools of the [factory](crate::factory::default_factory), the range of [`port::get_port`], and how much [a dump](phalanx_process::Process::dump)
     /// shows. For the author of a program, not of a library.
     pub fn apply(&self) {
         set_defaults(self.connection_params());
+        set_default_factory(self.factory());
         port::set_range(self.port_range.clone());
         set_compact_output_threshold(self.compact_output_threshold);
     }

@@ -1,7 +1,25 @@
-//! Chooses the tool for each kind of action: plain names, as a configuration or a user gives them.
+//! Chooses the tool for each kind of action: plain names, as a configuration or a user gives them, and the factory that
+//! makes actions with the tools that were chosen.
+//!
+//! An action is described once, as for ssh ([`Remote`], [`Put`], [`Get`]), and the factory builds it with its tool. What
+//! a tool cannot do of what was described is an error that says so.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use phalanx_process::conductor::Conductor;
+
+use crate::action::Action;
+use crate::chain::put::ChainError;
+use crate::chain::{ChainParams, ChainPut};
+use crate::files::get::GetError;
+use crate::files::put::PutError;
+use crate::files::{Get, Put};
+use crate::remote::{Remote, RemoteError};
+use crate::taktuk::get::TaktukGetError;
+use crate::taktuk::put::TaktukPutError;
+use crate::taktuk::{TaktukError, TaktukGet, TaktukParams, TaktukPut, TaktukRemote};
 
 /// What runs commands on hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -83,6 +101,124 @@ macro_rules! named {
 named!(RemoteTool, "run commands on hosts", Ssh = "ssh", Taktuk = "taktuk");
 named!(PutTool, "copy files to hosts", Scp = "scp", Taktuk = "taktuk", Chain = "chain");
 named!(GetTool, "copy files from hosts", Scp = "scp", Taktuk = "taktuk");
+
+/// Makes actions with the tools that were chosen.
+///
+/// ```no_run
+/// use phalanx_action::factory::{ActionFactory, RemoteTool};
+/// use phalanx_action::remote::Remote;
+///
+/// let factory = ActionFactory { remote: "taktuk".parse()?, ..ActionFactory::default() };
+/// assert_eq!(factory.remote, RemoteTool::Taktuk);
+/// let action = factory.build_remote(Remote::new("uptime", ["node1", "node2"]))?.run();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ActionFactory {
+    /// What runs commands on hosts.
+    pub remote: RemoteTool,
+    /// What copies files to hosts.
+    pub put: PutTool,
+    /// What copies files from hosts.
+    pub get: GetTool,
+    /// How taktuk is called, where it is the tool.
+    pub taktuk: TaktukParams,
+    /// How a chain is built, where it is the tool.
+    pub chain: ChainParams,
+}
+
+/// Why an action cannot be made with the tool that was chosen.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each is the error of one kind of action")]
+pub enum FactoryError {
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
+    Put(#[from] PutError),
+    #[error(transparent)]
+    Get(#[from] GetError),
+    #[error(transparent)]
+    Taktuk(#[from] TaktukError),
+    #[error(transparent)]
+    TaktukPut(#[from] TaktukPutError),
+    #[error(transparent)]
+    TaktukGet(#[from] TaktukGetError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+static DEFAULT: LazyLock<RwLock<Arc<ActionFactory>>> = LazyLock::new(RwLock::default);
+
+/// The factory of this program: at first, one of ssh and scp.
+#[must_use]
+pub fn default_factory() -> Arc<ActionFactory> {
+    Arc::clone(&DEFAULT.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Sets the factory of this program, from now on. For the author of a script; a library is given one instead.
+pub fn set_default_factory(factory: ActionFactory) {
+    *DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(factory);
+}
+
+impl ActionFactory {
+    /// A command on many hosts, run by the default conductor.
+    ///
+    /// # Errors
+    /// When the tool cannot do it, or something is wrong with its description.
+    pub fn build_remote(&self, remote: Remote) -> Result<Action, FactoryError> {
+        self.build_remote_on(remote, Conductor::global())
+    }
+
+    /// A command on many hosts, run by `conductor`.
+    ///
+    /// # Errors
+    /// As for [`ActionFactory::build_remote`].
+    pub fn build_remote_on(&self, remote: Remote, conductor: &Conductor) -> Result<Action, FactoryError> {
+        Ok(match self.remote {
+            RemoteTool::Ssh => remote.build_on(conductor)?,
+            RemoteTool::Taktuk => TaktukRemote::try_from(remote)?.taktuk(self.taktuk.clone()).build_on(conductor)?,
+        })
+    }
+
+    /// Files to many hosts, run by the default conductor.
+    ///
+    /// # Errors
+    /// When the tool cannot do it, or something is wrong with its description.
+    pub fn build_put(&self, put: Put) -> Result<Action, FactoryError> {
+        self.build_put_on(put, Conductor::global())
+    }
+
+    /// Files to many hosts, run by `conductor`.
+    ///
+    /// # Errors
+    /// As for [`ActionFactory::build_put`].
+    pub fn build_put_on(&self, put: Put, conductor: &Conductor) -> Result<Action, FactoryError> {
+        Ok(match self.put {
+            PutTool::Scp => put.build_on(conductor)?,
+            PutTool::Taktuk => TaktukPut::from(put).taktuk(self.taktuk.clone()).build_on(conductor)?,
+            PutTool::Chain => ChainPut::from(put).chain(self.chain.clone()).build_on(conductor)?,
+        })
+    }
+
+    /// Files from many hosts, run by the default conductor.
+    ///
+    /// # Errors
+    /// When the tool cannot do it, or something is wrong with its description.
+    pub fn build_get(&self, get: Get) -> Result<Action, FactoryError> {
+        self.build_get_on(get, Conductor::global())
+    }
+
+    /// Files from many hosts, run by `conductor`.
+    ///
+    /// # Errors
+    /// As for [`ActionFactory::build_get`].
+    pub fn build_get_on(&self, get: Get, conductor: &Conductor) -> Result<Action, FactoryError> {
+        Ok(match self.get {
+            GetTool::Scp => get.build_on(conductor)?,
+            GetTool::Taktuk => TaktukGet::from(get).taktuk(self.taktuk.clone()).build_on(conductor)?,
+        })
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -33,11 +33,11 @@
 //! of these for every host. [`put`] and [`get`] are what one asks for.
 
 pub mod get;
-mod pack;
+pub(crate) mod pack;
 mod pattern;
 mod place;
 pub mod put;
-mod script;
+pub(crate) mod script;
 pub mod sources;
 pub mod transfers;
 mod unpack;

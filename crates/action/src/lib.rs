@@ -5,11 +5,12 @@
 //! [`files`] copies files to hosts and back; [`report`] adds results up; [`record`] reads what a run recorded, and renders
 //! it. [`groups`] finds the hosts behind `@names`, in ClusterShell's own configuration. [`sweep`] multiplies parameters
 //! out, and remembers on disk which combinations are done. [`factory`] names the tools one can choose from. [`document`]
-//! reads TOML so that every mistake in it has a place.
+//! reads TOML so that every mistake in it has a place, for the [`configuration`].
 //!
 //! Whatever decides is pure (`rollout`, `substitute`, `report`, `record`): no clock, no process, no thread.
 
 pub mod action;
+pub mod chain;
 pub mod configuration;
 pub mod crew;
 pub mod document;
@@ -23,5 +24,7 @@ pub mod report;
 pub mod rollout;
 pub mod substitute;
 pub mod sweep;
+pub mod taktuk;
+mod terms;
 
 pub use action::Action;

@@ -7,12 +7,12 @@ use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::serial::{SerialSsh, Settings};
-use phalanx_process::spec::{Output, Policy, Stdin};
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::spec::{Output, Stdin};
 
 use crate::action::Action;
 use crate::rollout::Rollout;
-use crate::substitute::{Lists, SubstituteError};
+use crate::substitute::SubstituteError;
+use crate::terms::{Terms, set_terms};
 
 /// A command to be run on each of some hosts.
 ///
@@ -29,14 +29,10 @@ use crate::substitute::{Lists, SubstituteError};
 pub struct Remote {
     command: String,
     hosts: Vec<Host>,
-    params: ConnectionParams,
-    policy: Policy,
-    lists: Lists,
-    rollout: Rollout,
+    terms: Terms,
     stdin: Stdin,
     stdout_file: Option<String>,
     stderr_file: Option<String>,
-    name: Option<String>,
 }
 
 /// Why there is nothing that could be run.
@@ -57,6 +53,8 @@ pub enum RemoteError {
     },
 }
 
+set_terms!(Remote);
+
 impl Remote {
     /// `command` on every one of `hosts`, in that order; a host named twice runs it twice. In the command, `{{{host}}}`
     /// is the address of the host, see [`crate::substitute`]. Each host's shell interprets it.
@@ -65,14 +63,10 @@ impl Remote {
         Self {
             command: command.into(),
             hosts: hosts.into_iter().map(Into::into).collect(),
-            params: ConnectionParams::default(),
-            policy: Policy::default(),
-            lists: Lists::default(),
-            rollout: Rollout::default(),
+            terms: Terms::default(),
             stdin: Stdin::default(),
             stdout_file: None,
             stderr_file: None,
-            name: None,
         }
     }
 
@@ -80,41 +74,6 @@ impl Remote {
     #[must_use]
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
-    }
-
-    /// How to reach the hosts.
-    #[must_use]
-    pub fn params(mut self, params: ConnectionParams) -> Self {
-        self.params = params;
-        self
-    }
-
-    /// How each process is treated.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// The values of `{{name}}`.
-    #[must_use]
-    pub fn lists(mut self, lists: Lists) -> Self {
-        self.lists = lists;
-        self
-    }
-
-    /// How many hosts work at once; zero for all.
-    #[must_use]
-    pub fn fanout(mut self, fanout: usize) -> Self {
-        self.rollout.fanout = fanout;
-        self
-    }
-
-    /// How hosts are started, and what failures lead to.
-    #[must_use]
-    pub fn rollout(mut self, rollout: Rollout) -> Self {
-        self.rollout = rollout;
-        self
     }
 
     /// Where the commands read from: nothing unless told otherwise. With [`Stdin::Pipe`], [`Action::write`] writes to
@@ -140,13 +99,6 @@ impl Remote {
         self
     }
 
-    /// What to call it in reports; the command if not given.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
     /// The action, run by the default conductor.
     ///
     /// # Errors
@@ -163,19 +115,30 @@ impl Remote {
         let mut files = Files::default();
         let processes = (0..self.hosts.len()).map(|index| self.process(index, &mut files, conductor));
         let processes = processes.collect::<Result<_, _>>()?;
-        let name = self.name.unwrap_or(self.command);
-        Ok(Action::new(name, processes, self.rollout, conductor))
+        let name = self.terms.name.unwrap_or(self.command);
+        Ok(Action::new(name, processes, self.terms.rollout, conductor))
+    }
+
+    /// The command, the hosts and the terms, for another way to run it; or what it has beside these.
+    pub(crate) fn into_plain_parts(self) -> Result<(String, Vec<Host>, Terms), &'static str> {
+        if !matches!(self.stdin, Stdin::Null) {
+            return Err("its commands cannot be written to, and have nothing on stdin");
+        }
+        if self.stdout_file.is_some() || self.stderr_file.is_some() {
+            return Err("what its commands say comes here, and not into files; a handler can copy it");
+        }
+        Ok((self.command, self.hosts, self.terms))
     }
 
     fn process(&self, index: usize, files: &mut Files, conductor: &Conductor) -> Result<Process, RemoteError> {
         let host = &self.hosts[index];
-        let substitute = |text: &String| self.lists.substitute(text, host.address(), index);
+        let substitute = |text: &String| self.terms.lists.substitute(text, host.address(), index);
         let command = substitute(&self.command)?;
         let [stdout, stderr] =
             [&self.stdout_file, &self.stderr_file].map(|file| file.as_ref().map(substitute).transpose());
         let (stdout, stderr) = (stdout?, stderr?);
-        let mut spec = self.params.spec(host, &command);
-        spec.policy = self.policy.clone();
+        let mut spec = self.terms.params.spec(host, &command);
+        spec.policy = self.terms.policy.clone();
         spec.launch.name = Some(command);
         spec.launch.stdin = self.stdin.clone();
         if stderr.is_some() && stderr == stdout {
@@ -220,10 +183,10 @@ pub struct RemoteSerial {
     hosts: Vec<Host>,
     device: String,
     settings: Settings,
-    params: ConnectionParams,
-    policy: Policy,
-    lists: Lists,
+    terms: Terms,
 }
+
+set_terms!(RemoteSerial);
 
 impl RemoteSerial {
     /// The line of `device`, in which `{{{host}}}` and lists are substituted, at `speed` bits per second: raw, 8 bits, no
@@ -234,9 +197,7 @@ impl RemoteSerial {
             hosts: hosts.into_iter().map(Into::into).collect(),
             device: device.into(),
             settings: Settings::at(speed),
-            params: ConnectionParams::default(),
-            policy: Policy::default(),
-            lists: Lists::default(),
+            terms: Terms { rollout: Rollout::with_fanout(0), ..Terms::default() },
         }
     }
 
@@ -244,24 +205,6 @@ impl RemoteSerial {
     #[must_use]
     pub fn settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
-    }
-
-    /// How to reach the hosts.
-    #[must_use]
-    pub fn params(self, params: ConnectionParams) -> Self {
-        Self { params, ..self }
-    }
-
-    /// How each process is treated.
-    #[must_use]
-    pub fn policy(self, policy: Policy) -> Self {
-        Self { policy, ..self }
-    }
-
-    /// The values of `{{name}}`.
-    #[must_use]
-    pub fn lists(self, lists: Lists) -> Self {
-        Self { lists, ..self }
     }
 
     /// The action, run by the default conductor. It ends when it is killed, or the lines vanish.
@@ -278,12 +221,12 @@ impl RemoteSerial {
     /// As for [`RemoteSerial::build`].
     pub fn build_on(self, conductor: &Conductor) -> Result<Action, SubstituteError> {
         let process = |(index, host): (usize, &Host)| {
-            let device = self.lists.substitute(&self.device, host.address(), index)?;
+            let device = self.terms.lists.substitute(&self.device, host.address(), index)?;
             let serial = SerialSsh::new(host, device, self.settings.speed).settings(self.settings);
-            Ok(serial.params(self.params.clone()).policy(self.policy.clone()).process_on(conductor))
+            Ok(serial.params(self.terms.params.clone()).policy(self.terms.policy.clone()).process_on(conductor))
         };
         let processes = self.hosts.iter().enumerate().map(process).collect::<Result<_, _>>()?;
-        let name = format!("RemoteSerial to {} hosts", self.hosts.len());
-        Ok(Action::new(name, processes, Rollout::with_fanout(0), conductor))
+        let name = self.terms.name.unwrap_or_else(|| format!("RemoteSerial to {} hosts", self.hosts.len()));
+        Ok(Action::new(name, processes, self.terms.rollout, conductor))
     }
 }

@@ -200,7 +200,7 @@ mod tests {
         report
     }
 
-    /// The layout of execo, see reference/execo.md 1.12.
+    /// Items 153 to 158, G7: the layout of execo, see reference/execo.md 1.12.
     #[test]
     fn the_narrow_table_is_execos() {
         let expected = "\

@@ -118,6 +118,7 @@ mod tests {
         lists
     }
 
+    /// Items 145 to 147.
     #[test]
     fn hosts_and_lists_are_put_in() {
         let table = [

@@ -11,6 +11,7 @@ use crate::config::ConfigArgs;
 use crate::connect::ConnectArgs;
 use crate::forward::ForwardArgs;
 use crate::hosts::HostArgs;
+use crate::manual::{CompletionsArgs, ManArgs};
 use crate::serial::SerialArgs;
 use crate::transfer::{GetArgs, PutArgs};
 use crate::work::WorkArgs;
@@ -39,6 +40,10 @@ pub(crate) enum Verb {
     Serial(Box<SerialArgs>),
     /// Show the configuration that is in force, and where each of its values comes from
     Config(ConfigArgs),
+    /// Print what a shell needs to complete our options
+    Completions(CompletionsArgs),
+    /// Print a manual page
+    Man(ManArgs),
     /// Fold, expand and compute with sets of hosts, as ClusterShell's nodeset does
     #[command(disable_help_flag = true)]
     Nodeset {
@@ -117,7 +122,7 @@ impl Args {
             Verb::Get(get) => get.transfer.work.verbosity(),
             Verb::Forward(forward) => i16::from(forward.verbose) - i16::from(forward.quiet),
             Verb::Serial(serial) => i16::from(serial.verbose) - i16::from(serial.quiet),
-            Verb::Report(_) | Verb::Config(_) | Verb::Nodeset { .. } => 0,
+            Verb::Report(_) | Verb::Config(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Nodeset { .. } => 0,
         }
     }
 
@@ -130,7 +135,9 @@ impl Args {
             Verb::Forward(forward) => &forward.connect,
             Verb::Serial(serial) => &serial.connect,
             // phalanx config looks at it in a way of its own.
-            Verb::Report(_) | Verb::Config(_) | Verb::Nodeset { .. } => return None,
+            Verb::Report(_) | Verb::Config(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Nodeset { .. } => {
+                return None;
+            }
         };
         Some(connect.preset.as_deref())
     }

@@ -54,6 +54,20 @@ pub(crate) enum ConnectError {
 }
 
 impl ConnectArgs {
+    /// The first of these options that was given, for verbs that may have no connection for it to be about.
+    pub(crate) fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            ("-t, --connect-timeout", self.connect_timeout.is_some()),
+            ("-l, --user", self.user.is_some()),
+            ("-p, --port", self.port.is_some()),
+            ("-i, --key", self.key.is_some()),
+            ("-o, --option", !self.options.is_empty()),
+            ("-F, --ssh-config", self.ssh_config.is_some()),
+            ("--ssh", self.ssh.is_some()),
+        ];
+        given.into_iter().find_map(|(option, given)| given.then_some(option))
+    }
+
     /// What they mean. What is not among them is left to the defaults, which the configuration has set.
     ///
     /// # Errors

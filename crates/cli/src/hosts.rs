@@ -56,6 +56,11 @@ impl HostArgs {
         self.all || [&self.nodes, &self.groups, &self.hostfile].iter().any(|given| !given.is_empty())
     }
 
+    /// Whether hosts are left out, of whatever they are left out of.
+    pub(crate) fn are_excluded(&self) -> bool {
+        !self.exclude.is_empty()
+    }
+
     /// The hosts, each once, in the order given.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod exit;
 mod forward;
 mod hosts;
 mod logging;
+mod manual;
 mod nodeset;
 mod report;
 mod run;
@@ -44,6 +45,8 @@ fn main() -> ExitCode {
         args::Verb::Forward(typed) => forward::run(&typed),
         args::Verb::Serial(typed) => serial::run(&typed, &configuration),
         args::Verb::Config(typed) => config::run(&typed),
+        args::Verb::Completions(typed) => manual::completions(&typed),
+        args::Verb::Man(typed) => manual::man(&typed),
         args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
 }

@@ -20,16 +20,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use phalanx_action::chain::broadcast::Recall;
 use phalanx_action::configuration::Configuration;
 use phalanx_action::crew::{Crew, Foreman, Reins};
 use phalanx_action::rollout::Retry;
-use phalanx_process::Signal;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{HandlerId, ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
 use phalanx_process::stats::Calendar;
+use phalanx_process::{Signal, Spec};
 
 pub(crate) use self::plan::{Plan, Recipe};
 pub(crate) use self::tally::Tally;
@@ -78,8 +79,8 @@ struct Run<'a> {
     drive: Drive,
     /// A name for each attempt of each host: all first attempts, then all second ones…
     ids: ProcessIds,
-    reins: Reins,
-    crew: HandlerId,
+    hold: Hold,
+    handler: HandlerId,
     retries: Retries,
     over: Arc<AtomicBool>,
     stop: Stop,
@@ -91,6 +92,21 @@ struct Run<'a> {
 
 /// The failed attempts that are followed by another, until their ends have been shown.
 type Retries = Arc<Mutex<HashMap<ProcessId, Retry>>>;
+
+/// By what those who start the processes are held.
+enum Hold {
+    Crew(Reins),
+    Chain(Recall),
+}
+
+impl Hold {
+    fn call_off(&self) {
+        match self {
+            Self::Crew(reins) => reins.call_off(),
+            Self::Chain(recall) => recall.call_off(),
+        }
+    }
+}
 
 /// Starts the processes of a run.
 struct Starter {
@@ -104,6 +120,16 @@ struct Starter {
 impl Starter {
     fn id(&self, host: usize, attempt: u32) -> ProcessId {
         self.ids.at((attempt as usize - 1) * self.hosts.len() + host)
+    }
+}
+
+impl Starter {
+    /// Starts a process that is described already, for the first and only time.
+    fn start_spec(&self, context: &mut Context<'_>, host: usize, mut spec: Spec) -> ProcessId {
+        self.recipe.adorn(&mut spec);
+        let id = self.id(host, 1);
+        context.start(id, spec);
+        id
     }
 }
 
@@ -150,14 +176,26 @@ impl<'a> Run<'a> {
         let retries = Retries::default();
         let over = Arc::new(AtomicBool::new(false));
         let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
+        let all_over = Arc::clone(&over);
         let starter = Starter { ids, recipe, hosts, retries: Arc::clone(&retries), over: told };
-        let crew = drive.attach(Crew::new(reins.clone(), starter));
+        let (hold, handler) = match plan.chain() {
+            None => (Hold::Crew(reins.clone()), drive.attach(Crew::new(reins, starter))),
+            Some(broadcast) => {
+                let recall = Recall::default();
+                let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
+                    Some(starter.start_spec(context, host, spec))
+                };
+                let all_over = move || all_over.store(true, Ordering::SeqCst);
+                let steering = broadcast.handler(recall.clone(), start, all_over);
+                (Hold::Chain(recall), drive.attach(steering))
+            }
+        };
         Ok(Self {
             plan,
             drive,
             ids,
-            reins,
-            crew,
+            hold,
+            handler,
             retries,
             over,
             stop: Stop::No,
@@ -198,7 +236,7 @@ impl<'a> Run<'a> {
                 self.watch_output(|show| show.started(host, pid));
             }
             // There the far end of a put says how it went.
-            Some(Event::Output { stream: Stream::Stdout, .. }) if self.plan.transfers().is_some() => {}
+            Some(Event::Output { stream: Stream::Stdout, .. }) if self.plan.is_files() => {}
             Some(Event::Output { id, stream, bytes }) => {
                 let host = self.host(id);
                 self.watch_output(|show| show.output(host, stream, &bytes));
@@ -271,8 +309,8 @@ impl<'a> Run<'a> {
 
     /// Starts nobody more; pauses end too.
     fn call_off(&mut self) {
-        self.reins.call_off();
-        self.drive.call(self.crew);
+        self.hold.call_off();
+        self.drive.call(self.handler);
     }
 
     fn kill_all(&mut self, kill: Kill) {

@@ -118,6 +118,8 @@ enum SerialError {
     Hosts(#[from] Box<HostsError>),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error("{0} is about other hosts, but the device is one here: name its hosts with -w, or leave {0} out")]
+    NoHosts(&'static str),
     #[error("cannot look for what --until says: {0}")]
     Until(#[from] InvalidNeedle),
 }
@@ -174,6 +176,10 @@ impl SerialArgs {
         };
         let settings = self.settings();
         if !self.hosts.are_given() {
+            let excluded = self.hosts.are_excluded().then_some("-x, --exclude");
+            if let Some(option) = excluded.or(self.connect.first_given()) {
+                return Err(SerialError::NoHosts(option));
+            }
             let line = Serial::new(&self.device, self.speed).settings(settings).policy(policy);
             return Ok(vec![(None, line.spec())]);
         }

@@ -147,7 +147,7 @@ impl<'a> Show<'a> {
         };
         let status = (!args.quiet && screen.has_terminal()).then(StatusLine::new);
         let gather = args.gather.then(Gather::default);
-        let progress = plan.transfers().map(ProgressWatch::new);
+        let progress = plan.is_files().then(|| ProgressWatch::new(plan));
         Ok(Self {
             plan,
             screen,

@@ -1,8 +1,12 @@
 //! `phalanx put` and `phalanx get`: what was typed becomes transfers, and those are driven as a run is.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use phalanx_action::chain::put::ChainError;
+use phalanx_action::chain::{ChainParams, ChainPut, Skips};
 use phalanx_action::configuration::Configuration;
 use phalanx_action::files::get::GetError;
 use phalanx_action::files::put::PutError;
@@ -11,6 +15,7 @@ use phalanx_action::substitute::SubstituteError;
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::ssh::ConnectionParams;
 
+use crate::args::time;
 use crate::connect::{ConnectArgs, ConnectError};
 use crate::exit;
 use crate::hosts::{HostArgs, HostsError};
@@ -25,6 +30,9 @@ is not there is made. Otherwise DEST is the new name of SRC, and the directory i
 SRC are those of this side, ~ in DEST is that of the host. {{{host}}} is the host, in both. Modes and times are kept.
 
 Nothing has its final name before all of it has come. The hosts need sh and tar, and sha256sum or shasum for --verify.
+
+With --chain, SRC is the same for all hosts, and they need netcat, and sha256sum or shasum. Nothing between them is \
+encrypted: whoever can see their network can read the files.
 
 Exit status: as of phalanx run; a source that is missing is wrong usage, and nothing is started.";
 
@@ -53,6 +61,10 @@ pub(crate) struct TransferArgs {
     /// Compare SHA-256 checksums of both ends before anything gets its final name
     #[arg(long)]
     verify: bool,
+
+    /// Record what happens in this file, while it happens, for phalanx report; see docs/json.md
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// What `phalanx put` takes.
@@ -69,6 +81,53 @@ pub(crate) struct PutArgs {
     /// Where to, on each host; begins at the remote home
     #[arg(value_name = "DEST")]
     destination: OsString,
+
+    #[command(flatten)]
+    chain: ChainArgs,
+}
+
+/// How files are passed from host to host.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Chain")]
+struct ChainArgs {
+    /// Let each host pass the files on to the next, over plain TCP, always comparing checksums
+    #[arg(long, conflicts_with_all = ["verify", "retries", "batch", "fail_fast"])]
+    chain: bool,
+
+    /// How many hosts in succession may be skipped: a number, or a part of all from 0.0 to 1.0 [default: 10]
+    #[arg(long, value_name = "HOSTS", requires = "chain")]
+    chain_retry: Option<Skips>,
+
+    /// The address by which hosts reach a host, {{{host}}} being its own, as in {{{host}}}-ib0
+    #[arg(long, value_name = "ADDRESS", requires = "chain")]
+    chain_address: Option<String>,
+
+    /// The port on which hosts listen, rather than a free one of each
+    #[arg(long, value_name = "PORT", requires = "chain", value_parser = clap::value_parser!(u16).range(1..))]
+    chain_port: Option<u16>,
+
+    /// The netcat of the hosts, rather than the first that is found
+    #[arg(long, value_name = "PROGRAM", requires = "chain")]
+    netcat: Option<String>,
+
+    /// How long a host may say or get nothing before it is fed anew or skipped, in seconds or H:M:S [default: 30]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "chain")]
+    chain_timeout: Option<Duration>,
+}
+
+impl ChainArgs {
+    /// What is typed, and else what is configured.
+    fn params(&self, configured: &ChainParams) -> ChainParams {
+        let ChainParams { netcat, chain_retry, address, port, server_timeout, .. } = configured.clone();
+        ChainParams {
+            netcat: self.netcat.clone().or(netcat),
+            chain_retry: self.chain_retry.unwrap_or(chain_retry),
+            address: self.chain_address.clone().or(address),
+            port: self.chain_port.or(port),
+            server_timeout: self.chain_timeout.unwrap_or(server_timeout),
+            ..configured.clone()
+        }
+    }
 }
 
 /// What `phalanx get` takes.
@@ -102,15 +161,29 @@ enum TransferError {
     Put(#[from] PutError),
     #[error(transparent)]
     Get(#[from] GetError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
 }
 
 /// `phalanx put`, from what was typed to the exit status.
 pub(crate) fn put(args: &PutArgs, configuration: &Configuration) -> ExitCode {
+    if args.chain.chain {
+        return args.transfer.drive(configuration, chain(args, configuration));
+    }
     args.transfer.run(configuration, |hosts, params| {
         let work = &args.transfer.work;
         let put = Put::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
         Ok(put.policy(work.policy(configuration)).verify(args.transfer.verify).transfers()?)
     })
+}
+
+fn chain(args: &PutArgs, configuration: &Configuration) -> Result<Plan, TransferError> {
+    let (names, hosts, params) = args.transfer.hosts()?;
+    let work = &args.transfer.work;
+    let put = ChainPut::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
+    let put = put.chain(args.chain.params(&configuration.chain)).policy(work.policy(configuration));
+    let broadcast = put.fanout(work.rollout(configuration).fanout).broadcast()?;
+    Ok(Plan::of_chain(names, broadcast, work, configuration))
 }
 
 /// `phalanx get`, from what was typed to the exit status.
@@ -128,8 +201,15 @@ impl TransferArgs {
         configuration: &Configuration,
         transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
     ) -> ExitCode {
-        match self.plan(configuration, transfers) {
-            Ok(plan) => drive(&plan, &Wanted::of_work(&self.work, configuration), &self.work),
+        self.drive(configuration, self.plan(configuration, transfers))
+    }
+
+    fn drive(&self, configuration: &Configuration, plan: Result<Plan, TransferError>) -> ExitCode {
+        match plan {
+            Ok(plan) => {
+                let wanted = Wanted { record: self.record.as_deref(), ..Wanted::of_work(&self.work, configuration) };
+                drive(&plan, &wanted, &self.work)
+            }
             Err(error) => exit::usage(&error),
         }
     }
@@ -139,9 +219,58 @@ impl TransferArgs {
         configuration: &Configuration,
         transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
     ) -> Result<Plan, TransferError> {
+        let (names, hosts, params) = self.hosts()?;
+        Ok(Plan::of_transfers(names, transfers(hosts, params)?, &self.work, configuration))
+    }
+
+    /// The hosts, by their names and taken apart, and how to reach them.
+    fn hosts(&self) -> Result<(Vec<String>, Vec<Host>, ConnectionParams), TransferError> {
         let names = self.hosts.hosts()?;
         let hosts = names.iter().map(|name| name.parse()).collect::<Result<Vec<Host>, _>>()?;
-        let transfers = transfers(hosts, self.connect.params()?)?;
-        Ok(Plan::of_transfers(names, transfers, &self.work, configuration))
+        Ok((names, hosts, self.connect.params()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Verb};
+
+    /// K1, items 199 to 204.
+    #[test]
+    fn the_flags_of_a_chain_win_over_what_is_configured() {
+        let configured = Configuration::parse("f", "[chain]\nnetcat = 'ncat'\nchain_retry = 3\ntry_delay = 2\n");
+        let configured = configured.expect("it is right").chain;
+        let params = |flags: &[&str]| {
+            let words = [&["phalanx", "put", "-w", "n", "--chain"], flags, &["source", "destination"]].concat();
+            match Args::try_parse_from(words).expect("it is right").verb {
+                Verb::Put(put) => put.chain.params(&configured),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(params(&[]), configured);
+        let all = [
+            "--netcat",
+            "nc",
+            "--chain-retry",
+            "0.5",
+            "--chain-timeout",
+            "9",
+            "--chain-port",
+            "7",
+            "--chain-address",
+            "a",
+        ];
+        let expected = ChainParams {
+            netcat: Some("nc".into()),
+            chain_retry: Skips::Ratio(0.5),
+            server_timeout: Duration::from_secs(9),
+            port: Some(7),
+            address: Some("a".into()),
+            ..configured.clone()
+        };
+        assert_eq!(params(&all), expected);
     }
 }

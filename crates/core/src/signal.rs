@@ -19,6 +19,13 @@ use crate::reactor::{Interest, Reactor};
 pub struct Signal(i32);
 
 impl Signal {
+    /// Whether it asks a process to end in its own time. A process that is stopped hears that only once it continues, so
+    /// who asks lets it continue too (as shells do with their jobs).
+    #[must_use]
+    pub fn asks_to_end(self) -> bool {
+        [Self::TERM, Self::INT, Self::HUP].contains(&self)
+    }
+
     /// The terminal hung up.
     pub const HUP: Self = Self(libc::SIGHUP);
     /// Ctrl-C.

@@ -5,6 +5,7 @@
 //! prompt_speed handled COUNT     the same by a handler
 //! prompt_speed handle COUNT      the same by the handle of a process, which a conductor runs
 //! prompt_speed sessions COUNT    so many sessions, one match each per second for five seconds; says the processor time
+//! prompt_speed search FILE       a regular expression that comes behind the FILE, both of which a process says
 //! prompt_speed lines FILE        the lines of FILE, as `cat` sends them, by a line handler
 //! prompt_speed spawn MIB COUNT   so many `true`, with so much memory resident in this program
 //! ```
@@ -20,7 +21,7 @@ use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Request, Stream};
-use phalanx_process::expect::Expect;
+use phalanx_process::expect::{Expect, Needle};
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Mode, Spec, Stdin, Terminal, WindowSize};
 use phalanx_process::watch::{ExpectHandler, Limit, Next};
@@ -29,15 +30,18 @@ type Said = Result<String, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let said = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["prompts", count] => count.parse().map_err(Into::into).and_then(prompts),
-        ["handled", count] => count.parse().map_err(Into::into).and_then(handled),
-        ["handle", count] => count.parse().map_err(Into::into).and_then(handle),
-        ["sessions", count] => count.parse().map_err(Into::into).and_then(sessions),
-        ["lines", file] => lines(file),
-        ["spawn", mebibytes, count] => spawn(mebibytes, count),
-        _ => Err("usage: prompt_speed prompts|handled|handle|sessions COUNT | lines FILE | spawn MIB COUNT".into()),
-    };
+    let said =
+        match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["prompts", count] => count.parse().map_err(Into::into).and_then(prompts),
+            ["handled", count] => count.parse().map_err(Into::into).and_then(handled),
+            ["handle", count] => count.parse().map_err(Into::into).and_then(handle),
+            ["sessions", count] => count.parse().map_err(Into::into).and_then(sessions),
+            ["search", file] => search(file),
+            ["lines", file] => lines(file),
+            ["spawn", mebibytes, count] => spawn(mebibytes, count),
+            _ => Err("usage: prompt_speed prompts|handled|handle|sessions COUNT | search|lines FILE | spawn MIB COUNT"
+                .into()),
+        };
     match said {
         Ok(sentence) => {
             println!("{sentence}");
@@ -159,6 +163,20 @@ fn processor() -> f64 {
     let of_thread = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("schedstat")).map_or(0.0, own);
     let sum: f64 = threads.map(of_thread).sum();
     if sum > 0.0 { sum / 1e9 } else { own(stat) / 1e9 }
+}
+
+fn search(file: &str) -> Said {
+    let bytes = std::fs::metadata(file)?.len();
+    let begin = Instant::now();
+    let words = ["sh", "-c", "cat \"$1\"; printf 'root@host:/tmp# '; exec sleep 100", "sh", file];
+    let process = Process::new(words).capture_stdout(Capture::None).start();
+    let found = process.expect(Needle::regex(r"([a-z]+)@([a-z]+):[^ ]*[$#] "))?;
+    let rate = bytes as f64 / begin.elapsed().as_secs_f64() / 1e6;
+    process.kill();
+    if found.position().end != bytes + 16 || found.group_text(1).as_deref() != Some("root") {
+        return Err(format!("found at {:?}", found.position()).into());
+    }
+    Ok(format!("{rate:.0} MB/s"))
 }
 
 fn lines(file: &str) -> Said {

@@ -134,7 +134,7 @@ pub enum Effect {
     /// Give up starting it. Asked of those whose start may take its time ([`crate::spec::Policy::abandon`]) while it has
     /// not been answered. Answered by [`Input::CalledOff`], or, when it is too late, by the answer to the start.
     CallOff(ProcessId),
-    /// Send a signal. Answered by its end.
+    /// Send a signal, and SIGCONT behind one that [asks to end](Signal::asks_to_end). Answered by its end.
     Signal {
         /// To whom.
         id: ProcessId,

@@ -263,7 +263,7 @@ mod tests {
         }
     }
 
-    /// Items 148 to 152.
+    /// Items 148 to 152, 170 and 171: lists and sets of hosts are what they collect into.
     #[test]
     fn hosts_are_equal_if_all_four_fields_are() {
         let plain = Host::new("n");

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// D3 of the reference.
+    /// D3, item 173.
     #[test]
     fn ports_come_in_turn_and_wrap_around() {
         let ports = Ports { range: 5..8, next: Mutex::new(6) };

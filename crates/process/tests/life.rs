@@ -161,6 +161,20 @@ fn a_kill_ends_all_that_it_started_wherever_it_went() {
     }
 }
 
+/// Item 71: who is stopped hears that it is to end, and its grace is not waited for.
+#[test]
+fn a_stopped_process_ends_when_it_is_asked_to() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let process = Process::shell("kill -s STOP $$; exec sleep 1000").start().wait_started();
+        let stat = format!("/proc/{}/stat", process.pid().unwrap());
+        wait_until("it is stopped", || std::fs::read_to_string(&stat).unwrap_or_default().contains(") T "));
+        process.kill_with(Kill { signal, grace: Grace::After(SAFETY_NET), group: true });
+        let finished = process.wait().finished().unwrap();
+        assert_eq!(finished.outcome.status, Some(ExitStatus::Signaled { signal, core_dumped: false }));
+        assert!(!finished.outcome.forced_kill);
+    }
+}
+
 /// Items 70, A6: unless only the process itself is meant.
 #[test]
 fn a_kill_of_the_process_alone_leaves_the_others() {
@@ -511,7 +525,7 @@ fn a_scope_takes_its_process_along() {
     assert!(panicked.is_err() && process.wait().killed());
 }
 
-/// Items 20, 32, 33, 35, 43, 65, 67, 72, A20: names, figures, and what is shown.
+/// Items 20, 32, 33, 35, 43, 65, 67, 72, A20: names, figures, and what is shown. Item 164 too.
 #[test]
 fn it_can_be_named_counted_and_shown() {
     let process = Process::shell("echo out; exit 3").named("the third").on_host("n1").run();

@@ -111,7 +111,7 @@ fn say(name: &str, goal: Goal, turns: &[(Cost, Cost)]) {
 }
 
 /// The middle value; of an even number of them the upper middle.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

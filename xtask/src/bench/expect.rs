@@ -4,10 +4,10 @@
 //! the rates needle by needle, and whether they stay flat over the length of a stream.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::Row;
-use super::contest::{Goal, pairwise};
+use super::contest::{Goal, median, pairwise};
 use super::measure::quiet;
 use super::workshop::Workshop;
 use crate::step::{cargo, target};
@@ -24,6 +24,12 @@ pub(super) const SEARCH: Row = Row {
             Goal::Told,
         )
     },
+};
+
+pub(super) const PROCESS: Row = Row {
+    name: "expect-process",
+    work: "1 GiB that a process says, searched by process.expect for a regular expression that comes last",
+    run: through_a_process,
 };
 
 pub(super) const LINES: Row = Row {
@@ -46,6 +52,28 @@ fn against(example: &str, workshop: &Workshop, name: &str, tool: &str, goal: Goa
         ours
     };
     pairwise(name, goal, 5, ours, || piped(tool))
+}
+
+/// The rate, and whether a byte costs the same in a stream of a quarter of the length.
+fn through_a_process(workshop: &Workshop) -> Result<(), String> {
+    let example = built("prompt_speed")?;
+    let rate = |size: usize| -> Result<f64, String> {
+        let mut search = quiet(&example);
+        search.arg("search").arg(workshop.text(size)?).stdout(Stdio::piped());
+        let output = search.output().map_err(|error| format!("cannot start the example: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rate = said.split(' ').next().and_then(|number| number.parse().ok());
+        rate.ok_or_else(|| format!("it failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    };
+    let (mut long, mut short) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        long.push(rate(1 << 30)?);
+        short.push(rate(1 << 28)?);
+    }
+    let (long, short) = (median(long.into_iter()), median(short.into_iter()));
+    let word = if long >= 300.0 { "REACHED" } else { "MISSED" };
+    println!("  {long:7.0} MB/s, at 256 MiB {short:.0} MB/s        goal ≥ 300 MB/s    {word}, 5 rounds");
+    Ok(())
 }
 
 /// An example of the process crate: it is that crate alone which is measured here.

@@ -123,6 +123,11 @@ impl Phalanx {
         phalanx
     }
 
+    /// Where it is, for those who are run within something else.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// `phalanx nodeset`, reading the file or nothing, its output unwanted.
     pub(super) fn nodeset(&self, input: Option<&Path>) -> Command {
         let mut phalanx = input.map_or_else(|| quiet(&self.0), |input| fed(&self.0, input));

@@ -5,7 +5,7 @@ use phalanx_process::style::{Role, parse, words};
 
 use super::Configuration;
 use super::read::{CHECK_HOST_KEYS, COLOURS, Given, LEVELS, join, set};
-use super::show::{flag, list, os, path, quoted, rewrite, seconds, word};
+use super::show::{flag, list, os, path, quoted, rewrite, seconds, skips, word};
 
 /// One key.
 #[derive(Debug)]
@@ -369,6 +369,17 @@ pub static KEYS: &[Key] = &[
         ..KEY
     },
     Key {
+        name: "connection.pty",
+        item: "206",
+        kind: Kind::Boolean,
+        effect: "Whether the program that connects gets a terminal of its own here, for one that runs ssh through sudo.",
+        unset: "false",
+        example: "true",
+        read: |given, to| set(&mut to.connection.pty, given.item.boolean().map(Some)),
+        show: |of| of.connection.pty.and_then(flag),
+        ..KEY
+    },
+    Key {
         name: "connection.forwarding_timeout",
         item: "205",
         kind: Kind::Duration,
@@ -389,6 +400,132 @@ pub static KEYS: &[Key] = &[
         example: "{ find = \"^node(.*)$\", replace = \"n$1.lan\" }",
         read: |given, to| set(&mut to.host_rewrite, given.rewrite().map(Some)),
         show: |of| of.host_rewrite.as_ref().map(rewrite),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.program",
+        item: "193",
+        effect: "The program that spreads commands and files as a tree.",
+        unset: "taktuk",
+        example: "\"/opt/taktuk/bin/taktuk\"",
+        read: |given, to| set(&mut to.taktuk.taktuk, given.program().map(Some)),
+        show: |of| of.taktuk.taktuk.as_deref().map(os),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.options",
+        item: "196",
+        kind: Kind::Special("text or list of texts; replaced as a whole"),
+        effect: "Its options.",
+        unset: "-s, by which it carries itself to the hosts",
+        example: "[\"-s\", \"-d\", \"-1\"]",
+        read: |given, to| set(&mut to.taktuk.taktuk_options, given.os_words().map(Some)),
+        show: |of| of.taktuk.taktuk_options.as_ref().map(|words| list(words.iter().map(|word| word.to_string_lossy()))),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.connector",
+        item: "197",
+        effect: "The program by which it connects: one word, without arguments.",
+        unset: "that of connection.ssh",
+        example: "\"oarsh\"",
+        read: |given, to| set(&mut to.taktuk.taktuk_connector, given.program().map(Some)),
+        show: |of| of.taktuk.taktuk_connector.as_deref().map(os),
+        ..KEY
+    },
+    Key {
+        name: "taktuk.connector_options",
+        item: "198",
+        kind: Kind::Words,
+        effect: "Words for that program, before those of the connection.",
+        example: "[\"-C\"]",
+        read: |given, to| join(&mut to.taktuk.taktuk_connector_options, given.os_words()),
+        show: |of| Some(list(of.taktuk.taktuk_connector_options.iter().map(|word| word.to_string_lossy()))),
+        ..KEY
+    },
+    Key {
+        name: "chain.netcat",
+        item: "199",
+        effect: "The netcat of the hosts, with options if it needs any.",
+        unset: "the first that is found on each host",
+        example: "\"nc.traditional\"",
+        flag: Some("--netcat"),
+        read: |given, to| set(&mut to.chain.netcat, given.word().map(Some)),
+        show: |of| of.chain.netcat.as_deref().map(quoted),
+        ..KEY
+    },
+    Key {
+        name: "chain.client_timeout",
+        item: "200",
+        kind: Kind::Duration,
+        effect: "How long connecting to the next host may take.",
+        example: "10",
+        read: |given, to| set(&mut to.chain.client_timeout, given.item.duration()),
+        show: |of| Some(seconds(of.chain.client_timeout)),
+        ..KEY
+    },
+    Key {
+        name: "chain.server_timeout",
+        item: "201",
+        kind: Kind::Duration,
+        effect: "How long a host may say or get nothing before it is fed anew or skipped.",
+        example: "60",
+        flag: Some("--chain-timeout"),
+        read: |given, to| set(&mut to.chain.server_timeout, given.item.duration()),
+        show: |of| Some(seconds(of.chain.server_timeout)),
+        ..KEY
+    },
+    Key {
+        name: "chain.host_retry",
+        item: "202",
+        kind: Kind::Number,
+        effect: "How often feeding a host is tried again, without a byte of progress.",
+        example: "2",
+        read: |given, to| set(&mut to.chain.host_retry, given.item.integer(0..=u32::MAX)),
+        show: |of| Some(of.chain.host_retry.to_string()),
+        ..KEY
+    },
+    Key {
+        name: "chain.chain_retry",
+        item: "203",
+        kind: Kind::Special("number of hosts, or a part of all from 0.0 to 1.0"),
+        effect: "How many hosts in succession may be skipped.",
+        example: "0.5",
+        flag: Some("--chain-retry"),
+        read: |given, to| set(&mut to.chain.chain_retry, given.skips()),
+        show: |of| Some(skips(of.chain.chain_retry)),
+        ..KEY
+    },
+    Key {
+        name: "chain.try_delay",
+        item: "204",
+        kind: Kind::Duration,
+        effect: "How long to wait before trying again.",
+        example: "0.2",
+        read: |given, to| set(&mut to.chain.try_delay, given.item.duration()),
+        show: |of| Some(seconds(of.chain.try_delay)),
+        ..KEY
+    },
+    Key {
+        name: "chain.port",
+        kind: Kind::Number,
+        effect: "The port on which hosts listen.",
+        unset: "a free one of each host's choice",
+        example: "25555",
+        flag: Some("--chain-port"),
+        read: |given, to| set(&mut to.chain.port, given.item.integer(1..=u16::MAX).map(Some)),
+        show: |of| of.chain.port.map(|port| port.to_string()),
+        ..KEY
+    },
+    Key {
+        name: "chain.address",
+        kind: Kind::Special("text with {{{host}}}"),
+        effect: "The address by which hosts reach a host.",
+        unset: "its own",
+        example: "\"{{{host}}}-ib0\"",
+        flag: Some("--chain-address"),
+        read: |given, to| set(&mut to.chain.address, given.word().map(Some)),
+        show: |of| of.chain.address.as_deref().map(quoted),
         ..KEY
     },
     style!(Role::LogHeader, "styles.log_header", "What stands before a message of the log."),

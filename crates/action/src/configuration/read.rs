@@ -11,6 +11,7 @@ use phalanx_process::style::When;
 use regex::Regex;
 
 use super::rewrite::Rewrite;
+use crate::chain::Skips;
 use crate::document::Item;
 
 /// A value, and where relative paths begin: in the directory of the file that names them.
@@ -123,6 +124,22 @@ impl Given<'_, '_> {
                 None
             }
         }
+    }
+
+    /// How many hosts of a chain may be skipped: a whole number is one of hosts, another a part of them.
+    pub(super) fn skips(self) -> Option<Skips> {
+        if self.item.is_integer() {
+            return self.item.integer(0..=u32::MAX).map(|number| Skips::Hosts(number as usize));
+        }
+        let ratio = self.item.number()?;
+        if !(0.0..=1.0).contains(&ratio) {
+            self.item.complain(
+                format!("{ratio:?} is no part of all hosts"),
+                "write a number of hosts (10), or a part (0.0 to 1.0)",
+            );
+            return None;
+        }
+        Some(Skips::Ratio(ratio))
     }
 
     /// A template, or a table of a pattern and a replacement.

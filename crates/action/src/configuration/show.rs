@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::keys::{KEYS, Key};
 use super::loader::{Loaded, Origin};
 use super::rewrite::Rewrite;
+use crate::chain::Skips;
 
 /// A text in quotes.
 pub(super) fn quoted(text: &str) -> String {
@@ -37,6 +38,13 @@ pub(super) fn flag(flag: bool) -> Option<String> {
 
 pub(super) fn seconds(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 { duration.as_secs().to_string() } else { format!("{:?}", duration.as_secs_f64()) }
+}
+
+pub(super) fn skips(skips: Skips) -> String {
+    match skips {
+        Skips::Hosts(number) => number.to_string(),
+        Skips::Ratio(ratio) => format!("{ratio:?}"),
+    }
 }
 
 pub(super) fn list(words: impl IntoIterator<Item = impl AsRef<str>>) -> String {

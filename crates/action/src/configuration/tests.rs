@@ -132,6 +132,13 @@ fn rows() -> Vec<Row> {
         ),
         ("connection.connect_timeout", "20", "20", "'5s'", duration),
         ("connection.remote_tty", "true", "true", "1", "it must be a boolean, not the integer 1; write true or false"),
+        (
+            "connection.pty",
+            "true",
+            "true",
+            "'yes'",
+            "it must be a boolean, not the string \"yes\"; write true or false",
+        ),
         ("connection.forwarding_timeout", "60", "60", "'5s'", duration),
         (
             "connection.host_rewrite",
@@ -141,6 +148,32 @@ fn rows() -> Vec<Row> {
             "\"gate\" would make every host the same; put {{{host}}} where its address belongs",
         ),
     ];
+    let (text, texts) = (
+        "it must be a string, not the integer 5; write a text in quotes",
+        "it must be a list of strings, not the integer 5; write a text in quotes, or several: [\"a\", \"b\"]",
+    );
+    rows.extend([
+        ("taktuk.program", "'t'", "\"t\"", "5", text),
+        ("taktuk.options", "['-d', '-1']", "[\"-d\", \"-1\"]", "5", texts),
+        ("taktuk.connector", "'oarsh'", "\"oarsh\"", "5", text),
+        ("taktuk.connector_options", "'-C'", "[\"-C\"]", "5", texts),
+    ]);
+    rows.extend([
+        ("chain.netcat", "'nc -v'", "\"nc -v\"", "5", text),
+        ("chain.client_timeout", "7", "7", "'5s'", duration),
+        ("chain.server_timeout", "8", "8", "'5s'", duration),
+        ("chain.host_retry", "0", "0", "-1", "-1 is out of range; write a number from 0 to 4294967295"),
+        (
+            "chain.chain_retry",
+            "0.5",
+            "0.5",
+            "1.5",
+            "1.5 is no part of all hosts; write a number of hosts (10), or a part (0.0 to 1.0)",
+        ),
+        ("chain.try_delay", "0.25", "0.25", "'5s'", duration),
+        ("chain.port", "4000", "4000", "0", "0 is out of range; write a number from 1 to 65535"),
+        ("chain.address", "'{{{host}}}-ib0'", "\"{{{host}}}-ib0\"", "5", text),
+    ]);
     let styles = Role::ALL.map(|role| format!("styles.{}", role.name()));
     rows.extend(styles.map(|name| {
         let name: &str = Box::leak(name.into_boxed_str());
@@ -227,6 +260,17 @@ fn what_is_no_key_is_answered() {
             "1:1: key `kill_childs_at_end`: no child outlives the program here, however that ends; leave it out",
         ),
         ("fileput_tool = 'SCP'", "1:1: key `fileput_tool`: it has another name here; write put_tool"),
+        (
+            "connection.taktuk = 't'",
+            "1:12: key `connection.taktuk`: it has another name here; write program below [taktuk]",
+        ),
+        ("connection.nc = 'nc'", "1:12: key `connection.nc`: it has another name here; write netcat below [chain]"),
+        (
+            "chainput_host_retry = 5",
+            "1:1: key `chainput_host_retry`: it has another name here; write host_retry below [chain]",
+        ),
+        ("taktuk_options = '-s'", "1:1: key `taktuk_options`: it has another name here; write options below [taktuk]"),
+        ("[taktuk]\nuser = 'a'", "2:1: key `taktuk.user`: it does not belong here; write it below [connection]"),
         (
             "[default_connection_params]\nuser = 'a'",
             "1:2: key `default_connection_params`: it has another name here; write [connection]",
@@ -517,4 +561,14 @@ fn what_is_configured_takes_effect_where_it_is_given() {
     assert_eq!(styles.changed(Role::Command), None);
     let connection = configuration.connection_params().resolve(&Host::new("n"), &ConnectionParams::default());
     assert_eq!(connection.address, "n.lan");
+}
+
+/// Items 137, 176 to 178, 193: the factory of a configuration has its tools.
+#[test]
+fn the_configured_tools_are_those_of_its_factory() {
+    let text = "remote_tool = 'taktuk'\nput_tool = 'taktuk'\nget_tool = 'taktuk'\ntaktuk.program = '/opt/taktuk'";
+    let factory = parsed(text).factory();
+    assert_eq!([factory.remote.name(), factory.put.name(), factory.get.name()], ["taktuk"; 3]);
+    assert_eq!(factory.taktuk.taktuk.as_deref(), Some("/opt/taktuk".as_ref()));
+    assert_eq!(Configuration::default().factory(), crate::factory::ActionFactory::default());
 }

@@ -50,20 +50,26 @@ pub struct Mistake {
 }
 
 impl fmt::Display for Mistake {
-    /// Without the file.
+    /// Without the file. On one line, whatever the document had in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Place { line, column }) = self.place {
             write!(f, "{line}:{column}: ")?;
         }
         if let Some(key) = &self.key {
-            write!(f, "key `{key}`: ")?;
+            write!(f, "key `{}`: ", one_line(key))?;
         }
-        f.write_str(&self.wrong)?;
+        f.write_str(&one_line(&self.wrong))?;
         if !self.instead.is_empty() {
-            write!(f, "; {}", self.instead)?;
+            write!(f, "; {}", one_line(&self.instead))?;
         }
         Ok(())
     }
+}
+
+/// With control characters as escapes: no terminal and no line shall suffer from what a document holds.
+fn one_line(text: &str) -> String {
+    let escaped = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// All that is wrong with a document: at least one thing, in the order of the lines.

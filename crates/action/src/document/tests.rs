@@ -174,6 +174,10 @@ fn what_is_no_toml_is_shown_in_the_same_form() {
         "{}",
         said("user = root")
     );
+    assert_eq!(
+        complaints("a = 1", |root| root.complain("two\nlines\u{1b}", "")),
+        "f.toml:1:1: two\\nlines\\u{1b}\nf.toml:1:1: key `a`: it is not known"
+    );
     for text in ["user", "user =", "[a", "= 1", "a = 'x", "a = [1", "a = {b = 1", "\0", "a.b = 1\na = 2", "a = 1e"] {
         assert!(said(text).starts_with("f.toml:"), "{text:?}: {}", said(text));
     }

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 
 use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
-use phalanx_process::spec::Policy;
-use phalanx_process::ssh::ConnectionParams;
 
 use super::sources::expand_home;
-use super::transfers::{Job, Options, Transfers, goes_into, substitute};
+use super::transfers::{Job, Parts, Transfers, goes_into, substitute};
 use crate::action::Action;
-use crate::rollout::Rollout;
-use crate::substitute::{Lists, SubstituteError};
+use crate::substitute::SubstituteError;
+use crate::terms::{Terms, set_terms};
 
 /// Files and directories to be copied from each of some hosts. The rules are in [`crate::files`].
 ///
@@ -30,7 +28,8 @@ pub struct Get {
     sources: Vec<OsString>,
     destination: OsString,
     hosts: Vec<Host>,
-    options: Options,
+    pub(crate) terms: Terms,
+    verify: bool,
 }
 
 /// Why there is nothing that could be got.
@@ -54,6 +53,8 @@ pub enum GetError {
     Substitute(#[from] SubstituteError),
 }
 
+set_terms!(Get);
+
 impl Get {
     /// `sources` of every one of `hosts` to `destination`.
     #[must_use]
@@ -66,56 +67,15 @@ impl Get {
             sources: sources.into_iter().map(Into::into).collect(),
             destination: destination.into(),
             hosts: hosts.into_iter().map(Into::into).collect(),
-            options: Options::default(),
+            terms: Terms::default(),
+            verify: false,
         }
-    }
-
-    /// How to reach the hosts.
-    #[must_use]
-    pub fn params(mut self, params: ConnectionParams) -> Self {
-        self.options.params = params;
-        self
-    }
-
-    /// How each process is treated.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.options.policy = policy;
-        self
-    }
-
-    /// The values of `{{name}}`.
-    #[must_use]
-    pub fn lists(mut self, lists: Lists) -> Self {
-        self.options.lists = lists;
-        self
-    }
-
-    /// How many hosts work at once; zero for all.
-    #[must_use]
-    pub fn fanout(mut self, fanout: usize) -> Self {
-        self.options.rollout.fanout = fanout;
-        self
-    }
-
-    /// How hosts are started, and what failures lead to.
-    #[must_use]
-    pub fn rollout(mut self, rollout: Rollout) -> Self {
-        self.options.rollout = rollout;
-        self
-    }
-
-    /// What to call it in reports.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.options.name = Some(name.into());
-        self
     }
 
     /// Whether SHA-256 checksums computed at the far end are compared, before anything gets its final name.
     #[must_use]
     pub fn verify(mut self, verify: bool) -> Self {
-        self.options.verify = verify;
+        self.verify = verify;
         self
     }
 
@@ -140,7 +100,23 @@ impl Get {
     /// # Errors
     /// As for [`Get::build`].
     pub fn transfers(self) -> Result<Transfers, GetError> {
-        let lists = &self.options.lists;
+        let (jobs, name) = (self.jobs()?, self.name());
+        Ok(Transfers::new(name, jobs, self.terms, self.verify))
+    }
+
+    fn name(&self) -> String {
+        format!("get to {}", self.destination.display())
+    }
+
+    /// The same in parts, for another way to transfer.
+    pub(crate) fn into_parts(self) -> Result<Parts, GetError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        let name = self.terms.name.clone().unwrap_or(name);
+        Ok(Parts { jobs, name, terms: self.terms, verify: self.verify })
+    }
+
+    fn jobs(&self) -> Result<Vec<(Host, Job)>, GetError> {
+        let lists = &self.terms.lists;
         let mut jobs = Vec::with_capacity(self.hosts.len());
         let mut taken: HashMap<PathBuf, &Host> = HashMap::new();
         let hosts: &[Host] = if self.sources.is_empty() { &[] } else { &self.hosts };
@@ -155,13 +131,12 @@ impl Get {
             }
             jobs.push((host.clone(), Job::Get { sources, into, destination }));
         }
-        let name = format!("get to {}", self.destination.display());
-        Ok(Transfers::new(name, jobs, self.options))
+        Ok(jobs)
     }
 
     /// Where the files of a host go, and whether that is a directory they go into.
     fn destination(&self, sources: &[OsString], host: &str, index: usize) -> Result<(PathBuf, bool), SubstituteError> {
-        let substituted = substitute(&self.options.lists, &self.destination, host, index)?;
+        let substituted = substitute(&self.terms.lists, &self.destination, host, index)?;
         let path = expand_home(&substituted);
         if substituted == self.destination {
             // An address is one name, whatever is in it.

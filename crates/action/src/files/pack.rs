@@ -30,7 +30,7 @@ const BLOCK: usize = 512;
 const SHORT_NAME: usize = 100;
 
 /// Packs everything into `out`.
-pub(super) fn pack(sources: &[Source], verify: bool, out: impl Write, counters: &Counters) -> Result<(), Fault> {
+pub(crate) fn pack(sources: &[Source], verify: bool, out: impl Write, counters: &Counters) -> Result<(), Fault> {
     let mut packer = Packer {
         out: BufWriter::with_capacity(BUFFER, out),
         buffer: vec![0; BUFFER].into(),

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
-use phalanx_process::spec::Policy;
-use phalanx_process::ssh::ConnectionParams;
 
 use super::sources::{SourceError, find_sources};
-use super::transfers::{Job, Options, Transfers, goes_into, substitute};
+use super::transfers::{Job, Parts, Transfers, goes_into, substitute};
 use crate::action::Action;
-use crate::rollout::Rollout;
-use crate::substitute::{Lists, SubstituteError};
+use crate::substitute::SubstituteError;
+use crate::terms::{Terms, set_terms};
 
 /// Files and directories to be copied to each of some hosts. The rules are in [`crate::files`].
 ///
@@ -37,7 +35,8 @@ pub struct Put {
     sources: Vec<OsString>,
     destination: OsString,
     hosts: Vec<Host>,
-    options: Options,
+    pub(crate) terms: Terms,
+    verify: bool,
 }
 
 /// Why there is nothing that could be put.
@@ -51,6 +50,8 @@ pub enum PutError {
     Substitute(#[from] SubstituteError),
 }
 
+set_terms!(Put);
+
 impl Put {
     /// `sources` to `destination` on every one of `hosts`.
     #[must_use]
@@ -63,56 +64,15 @@ impl Put {
             sources: sources.into_iter().map(Into::into).collect(),
             destination: destination.into(),
             hosts: hosts.into_iter().map(Into::into).collect(),
-            options: Options::default(),
+            terms: Terms::default(),
+            verify: false,
         }
-    }
-
-    /// How to reach the hosts.
-    #[must_use]
-    pub fn params(mut self, params: ConnectionParams) -> Self {
-        self.options.params = params;
-        self
-    }
-
-    /// How each process is treated.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.options.policy = policy;
-        self
-    }
-
-    /// The values of `{{name}}`.
-    #[must_use]
-    pub fn lists(mut self, lists: Lists) -> Self {
-        self.options.lists = lists;
-        self
-    }
-
-    /// How many hosts work at once; zero for all.
-    #[must_use]
-    pub fn fanout(mut self, fanout: usize) -> Self {
-        self.options.rollout.fanout = fanout;
-        self
-    }
-
-    /// How hosts are started, and what failures lead to.
-    #[must_use]
-    pub fn rollout(mut self, rollout: Rollout) -> Self {
-        self.options.rollout = rollout;
-        self
-    }
-
-    /// What to call it in reports.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.options.name = Some(name.into());
-        self
     }
 
     /// Whether SHA-256 checksums are compared at the far end, before anything gets its final name.
     #[must_use]
     pub fn verify(mut self, verify: bool) -> Self {
-        self.options.verify = verify;
+        self.verify = verify;
         self
     }
 
@@ -137,10 +97,31 @@ impl Put {
     /// # Errors
     /// As for [`Put::build`].
     pub fn transfers(self) -> Result<Transfers, PutError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        Ok(Transfers::new(name, jobs, self.terms, self.verify))
+    }
+
+    fn name(&self) -> String {
+        format!("put to {}", self.destination.display())
+    }
+
+    /// The same in parts, for another way to transfer.
+    pub(crate) fn into_parts(self) -> Result<Parts, PutError> {
+        let (jobs, name) = (self.jobs()?, self.name());
+        let name = self.terms.name.clone().unwrap_or(name);
+        Ok(Parts { jobs, name, terms: self.terms, verify: self.verify })
+    }
+
+    /// What was asked for, for a way to transfer that decides for itself: sources, destination, hosts, terms.
+    pub(crate) fn into_request(self) -> (Vec<OsString>, OsString, Vec<Host>, Terms) {
+        (self.sources, self.destination, self.hosts, self.terms)
+    }
+
+    fn jobs(&self) -> Result<Vec<(Host, Job)>, PutError> {
         // Hosts whose sources are the same share what was found.
         let mut last: Option<(Vec<OsString>, Arc<[super::sources::Source]>)> = None;
         let mut jobs = Vec::with_capacity(self.hosts.len());
-        let lists = &self.options.lists;
+        let lists = &self.terms.lists;
         // Nothing to be put is put at once, as execo has it.
         let hosts: &[Host] = if self.sources.is_empty() { &[] } else { &self.hosts };
         for (index, host) in hosts.iter().enumerate() {
@@ -156,7 +137,6 @@ impl Put {
             last = Some((given, Arc::clone(&found)));
             jobs.push((host.clone(), Job::Put { sources: found, into, destination }));
         }
-        let name = format!("put to {}", self.destination.display());
-        Ok(Transfers::new(name, jobs, self.options))
+        Ok(jobs)
     }
 }

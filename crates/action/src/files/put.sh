@@ -1,18 +1,8 @@
 # The far end of a put: unpacks a tar archive from stdin into a private directory beside the destination, and moves
-# what came into place when all of it has. The lines before these set: token, into, verify, destination, "$@" (names).
-# POSIX sh, tar, mkdir, mv, chmod, rm; sha256sum or shasum with verify. Its last line on stdout says how it went.
-LC_ALL=C
-export LC_ALL
-unset CDPATH
+# what came into place when all of it has. Comes after landing.sh. The lines before that set: token, into, verify,
+# destination, "$@" (names). POSIX sh, tar, mkdir, mv, chmod, rm; sha256sum or shasum with verify. Its last line on
+# stdout says how it went.
 trap '' PIPE
-temporary=
-newline='
-'
-
-remove() {
-    [ -n "$temporary" ] || return 0
-    rm -rf "$temporary" 2>/dev/null || { chmod -R u+rwx "$temporary"; rm -rf "$temporary"; }
-}
 
 fail() {
     remove
@@ -22,109 +12,17 @@ fail() {
 }
 trap 'fail "stopped by a signal there"' HUP INT TERM
 
-expand_home() {
-    case $1 in
-    "~" | "~/"*) found=$HOME${1#"~"} ;;
-    "~"*)
-        user=${1#"~"}
-        user=${user%%/*}
-        case $user in
-        *[!A-Za-z0-9._-]*) found=$1 ;;
-        *)
-            eval "found=~$user"
-            found=$found${1#"~$user"}
-            ;;
-        esac
-        ;;
-    -*) found=./$1 ;;
-    *) found=$1 ;;
-    esac
-}
-
-# Moves $1 to $2, which is no directory.
-move() {
-    if [ -d "$2" ]; then
-        fail "cannot replace \`$2': it is a directory there"
-    elif [ -d "$1" ] && [ ! -L "$1" ] && [ ! -w "$1" ]; then
-        # To move a directory is to write into it.
-        chmod u+w "$1" && mv -f "$1" "$2" && chmod u-w "$2"
-    else
-        mv -f "$1" "$2"
-    fi || fail "cannot move it to \`$2'"
-}
-
-# Moves $1 to $2; two directories become one.
-place() {
-    if [ ! -d "$1" ] || [ -L "$1" ] || [ ! -d "$2" ]; then
-        move "$1" "$2"
-        return
-    fi
-    chmod u+rwx "$1"
-    for child in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-        if [ -d "$child" ] && [ ! -L "$child" ]; then
-            place "$child" "$2/${child##*/}"
-        fi
-    done
-    from=$1
-    to=$2
-    set --
-    for child in "$from"/* "$from"/.[!.]* "$from"/..?*; do
-        if [ -e "$child" ] || [ -L "$child" ]; then
-            [ ! -d "$to/${child##*/}" ] || fail "cannot replace \`$to/${child##*/}': it is a directory there"
-            set -- "$@" "$child"
-            [ $# -lt 100 ] || { mv -f "$@" "$to/" || fail "cannot move them into \`$to'"; set --; }
-        fi
-    done
-    [ $# -eq 0 ] || mv -f "$@" "$to/" || fail "cannot move them into \`$to'"
-    rmdir "$from"
-}
-
 command -v tar >/dev/null || fail "there is no tar on that host: install it"
-sum=
-if [ "$verify" = 1 ]; then
-    if command -v sha256sum >/dev/null; then sum="sha256sum"
-    elif command -v shasum >/dev/null; then sum="shasum -a 256"
-    else fail "there is neither sha256sum nor shasum on that host: install one, or leave --verify out"
-    fi
-fi
-
-expand_home "$destination"
-destination=${found:-.}
-case $destination in
-*/ | . | .. | */. | */..) into=1 ;;
-esac
-if [ -d "$destination" ]; then
-    into=1
-elif [ "$into" = 1 ]; then
-    why=$(mkdir -p "$destination" 2>&1) || fail "cannot make the directory \`$destination': ${why##*: }"
-fi
-if [ "$into" = 1 ]; then
-    directory=$destination
-else
-    case $destination in
-    */*) directory=${destination%/*}/ ;;
-    *) directory=. ;;
-    esac
-    [ -d "$directory" ] || fail "there is no directory \`$directory' to put it in: make it, or end the destination with a slash to have it made"
-fi
-case $directory in
-*/) ;;
-*) directory=$directory/ ;;
-esac
-
-why=$(mkdir -m 700 "$directory.phalanx-put-$token" 2>&1) || fail "cannot write into \`$directory': ${why##*: }"
+[ "$verify" = 0 ] || find_sum ", or leave --verify out"
+find_destination
+# Named before it is there: a signal may come between the two.
 temporary=$directory.phalanx-put-$token
+why=$(mkdir -m 700 "$temporary" 2>&1) || {
+    temporary=
+    fail "cannot write into \`$directory': ${why##*: }"
+}
 
-why=$(tar -xopf - -C "$temporary" 2>&1)
-status=$?
-if [ $status -ne 0 ]; then
-    printf '%s\n' "$why" >&2
-    case $why in
-    # The second is what GNU's tar says of a write that is cut short.
-    *"No space left"* | *"Wrote only"* | *"quota exceeded"*) fail "cannot unpack it: the disk is full there, or a quota is used up" ;;
-    *) fail "cannot unpack it: ${why%%"$newline"*}" ;;
-    esac
-fi
+why=$(tar -xopf - -C "$temporary" 2>&1) || fail_to_unpack "$why"
 [ -f "$temporary/end" ] || fail "the stream ended too early"
 if [ "$verify" = 1 ] && [ -s "$temporary/sums" ]; then
     why=$(cd "$temporary" && $sum -c sums 2>&1) || {
@@ -133,12 +31,7 @@ if [ "$verify" = 1 ] && [ -s "$temporary/sums" ]; then
     }
 fi
 
-index=0
-for name; do
-    if [ "$into" = 1 ]; then target=$directory$name; else target=$destination; fi
-    place "$temporary/$index" "$target"
-    index=$((index + 1))
-done
+place_all "$temporary" "$@"
 remove
 echo ok
 exit 0

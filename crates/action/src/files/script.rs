@@ -3,42 +3,44 @@
 use std::fmt::Write as _;
 
 /// Their texts, readable; what travels is without comments and indentation.
+pub(crate) const LANDING: &str = include_str!("landing.sh");
 const PUT: &str = include_str!("put.sh");
 const GET: &str = include_str!("get.sh");
 
 /// What a script is told about a put.
-pub(super) struct PutScript<'a> {
-    pub(super) token: &'a str,
+pub(crate) struct PutScript<'a> {
+    pub(crate) token: &'a str,
     /// The destination is a directory that the sources go into, made if it is not there.
-    pub(super) into: bool,
-    pub(super) verify: bool,
-    pub(super) destination: &'a [u8],
+    pub(crate) into: bool,
+    pub(crate) verify: bool,
+    pub(crate) destination: &'a [u8],
     /// The name of each source.
-    pub(super) names: Vec<&'a [u8]>,
+    pub(crate) names: Vec<&'a [u8]>,
 }
 
 impl PutScript<'_> {
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = format!("token={}\ninto={}\n", self.token, u8::from(self.into)).into_bytes();
         text.extend_from_slice(format!("verify={}\n", u8::from(self.verify)).as_bytes());
         text.extend_from_slice(b"destination=");
         quote(self.destination, &mut text);
         append_words(&self.names, &mut text);
+        text.extend_from_slice(squeezed(LANDING).as_bytes());
         text.extend_from_slice(squeezed(PUT).as_bytes());
         text
     }
 }
 
 /// What a script is told about a get.
-pub(super) struct GetScript<'a> {
-    pub(super) token: &'a str,
-    pub(super) verify: bool,
+pub(crate) struct GetScript<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) verify: bool,
     /// What is asked for.
-    pub(super) sources: Vec<&'a [u8]>,
+    pub(crate) sources: Vec<&'a [u8]>,
 }
 
 impl GetScript<'_> {
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = format!("token={}\nverify={}", self.token, u8::from(self.verify)).into_bytes();
         append_words(&self.sources, &mut text);
         text.extend_from_slice(squeezed(GET).as_bytes());
@@ -48,11 +50,11 @@ impl GetScript<'_> {
 
 /// The command that reads a script of so many bytes from its stdin, and not a byte more, and runs it. No login shell
 /// that is known takes it for anything else.
-pub(super) fn command(script: &[u8]) -> String {
+pub(crate) fn command(script: &[u8]) -> String {
     format!("sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", script.len())
 }
 
-fn append_words(words: &[&[u8]], text: &mut Vec<u8>) {
+pub(crate) fn append_words(words: &[&[u8]], text: &mut Vec<u8>) {
     text.extend_from_slice(b"\nset --");
     for word in words {
         text.push(b' ');
@@ -62,7 +64,7 @@ fn append_words(words: &[&[u8]], text: &mut Vec<u8>) {
 }
 
 /// In single quotes everything but the quote itself is literal, in every POSIX shell.
-fn quote(word: &[u8], text: &mut Vec<u8>) {
+pub(crate) fn quote(word: &[u8], text: &mut Vec<u8>) {
     text.push(b'\'');
     for byte in word {
         match byte {
@@ -74,7 +76,7 @@ fn quote(word: &[u8], text: &mut Vec<u8>) {
 }
 
 /// Every byte of it is a system call at the far end.
-fn squeezed(script: &str) -> String {
+pub(crate) fn squeezed(script: &str) -> String {
     let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.fold(String::with_capacity(script.len()), |mut text, line| {
         writeln!(text, "{line}").expect("a string takes everything");

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, PipeReader, PipeWriter, Write as _};
+use std::io::{self, PipeReader, PipeWriter, Read, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -20,32 +20,20 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
-use phalanx_process::spec::{Command, Launch, Output, Policy, Stdin};
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::spec::{Command, Launch, Output, Stdin};
 use phalanx_process::{Process, Spec};
 
 use super::script::{self, GetScript, PutScript};
 use super::sources::{self, Source};
 use super::{pack, place, unpack};
 use crate::action::{Action, Preparation};
-use crate::rollout::Rollout;
 use crate::substitute::{Lists, SubstituteError};
+use crate::terms::Terms;
 
 /// How much of what the far end of a put says is kept: its last line says how it went.
 const KEPT_OF_STDOUT: usize = 4096;
 /// How long a thread may take to notice that its ssh has ended, and to remove what it has made.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What is common to every put and get.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Options {
-    pub(super) params: ConnectionParams,
-    pub(super) policy: Policy,
-    pub(super) lists: Lists,
-    pub(super) verify: bool,
-    pub(super) rollout: Rollout,
-    pub(super) name: Option<String>,
-}
 
 /// A put or a get for each of some hosts, ready to begin. Cloning gives another handle to the same.
 #[derive(Clone)]
@@ -55,9 +43,7 @@ pub struct Transfers {
 
 struct Inner {
     name: String,
-    rollout: Rollout,
-    params: ConnectionParams,
-    policy: Policy,
+    terms: Terms,
     verify: bool,
     members: Vec<Arc<Member>>,
     counters: Arc<Counters>,
@@ -82,14 +68,23 @@ struct State {
 
 /// What is to be done.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(crate) enum Job {
     Put { sources: Arc<[Source]>, into: bool, destination: OsString },
     Get { sources: Vec<OsString>, into: bool, destination: PathBuf },
 }
 
+/// All that a put or a get has decided.
+pub(crate) struct Parts {
+    /// What is to be done for every host.
+    pub(crate) jobs: Vec<(Host, Job)>,
+    pub(crate) name: String,
+    pub(crate) terms: Terms,
+    pub(crate) verify: bool,
+}
+
 /// Why the thread of a transfer gave up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Its ssh ended too early, and knows why.
     Cut,
     /// Something here.
@@ -100,17 +95,17 @@ pub(super) enum Fault {
 
 /// How much has been transferred, by all hosts together.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     bytes: AtomicU64,
     files: AtomicU64,
 }
 
 impl Counters {
-    pub(super) fn add_bytes(&self, count: usize) {
+    pub(crate) fn add_bytes(&self, count: usize) {
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn add_file(&self) {
+    pub(crate) fn add_file(&self) {
         self.files.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -131,14 +126,12 @@ impl fmt::Debug for Transfers {
 }
 
 impl Transfers {
-    pub(super) fn new(name: String, jobs: Vec<(Host, Job)>, options: Options) -> Self {
+    pub(super) fn new(name: String, jobs: Vec<(Host, Job)>, terms: Terms, verify: bool) -> Self {
         let member = |(host, job)| Member { host, job, state: Mutex::default(), changed: Condvar::new() };
         let inner = Inner {
-            name: options.name.unwrap_or(name),
-            rollout: options.rollout,
-            params: options.params,
-            policy: options.policy,
-            verify: options.verify,
+            name: terms.name.clone().unwrap_or(name),
+            terms,
+            verify,
             members: jobs.into_iter().map(member).map(Arc::new).collect(),
             counters: Arc::default(),
         };
@@ -155,7 +148,7 @@ impl Transfers {
             let fault = format!("cannot begin the transfer: {error}");
             member.end(member.begin(), Err(Fault::Here(fault.clone())));
             let launch = Launch { command: Command::Arguments(Vec::new()), name: Some(fault), ..Launch::default() };
-            Spec { launch, policy: self.inner.policy.clone() }
+            Spec { launch, policy: self.inner.terms.policy.clone() }
         })
     }
 
@@ -173,8 +166,8 @@ impl Transfers {
                 GetScript { token: &token, verify: inner.verify, sources }.text()
             }
         };
-        let mut spec = inner.params.spec(&member.host, &script::command(&text));
-        spec.policy = inner.policy.clone();
+        let mut spec = inner.terms.params.spec(&member.host, &script::command(&text));
+        spec.policy = inner.terms.policy.clone();
         spec.launch.name = Some(inner.name.clone());
         let (stdin, feed) = io::pipe()?;
         spec.launch.stdin = Stdin::Descriptor(Arc::new(stdin.into()));
@@ -269,11 +262,11 @@ impl Transfers {
     pub fn into_action(self, conductor: &Conductor) -> Action {
         let process = |member: &Arc<Member>| {
             let launch = Launch { name: Some(self.inner.name.clone()), ..Launch::default() };
-            let spec = Spec { launch, policy: self.inner.policy.clone() };
+            let spec = Spec { launch, policy: self.inner.terms.policy.clone() };
             Process::from_spec(spec, conductor).on_host(member.host.address())
         };
         let processes = self.inner.members.iter().map(process).collect();
-        let (name, rollout) = (self.inner.name.clone(), self.inner.rollout.clone());
+        let (name, rollout) = (self.inner.name.clone(), self.inner.terms.rollout.clone());
         Action::prepared(name, processes, rollout, conductor, Arc::new(self))
     }
 }
@@ -358,20 +351,31 @@ impl Work {
     fn get(&self, mut feed: PipeWriter, drain: PipeReader) -> Result<(), Fault> {
         let Job::Get { into, destination, .. } = &self.member.job else { unreachable!("the job is a get") };
         feed.write_all(&self.text).map_err(|_| Fault::Cut)?;
-        let stream = unpack::await_stream(drain, &self.token)?;
-        if let Some(failure) = stream.failure() {
-            return Err(failure);
-        }
-        let directory = landing(destination, *into).map_err(Fault::Here)?;
-        let temporary = Temporary::new(directory, &self.token)?;
-        let names = stream.unpack(self.inner.verify, &temporary.0, &self.inner.counters)?;
-        for name in names {
-            let target = if *into { destination.join(&name) } else { destination.clone() };
-            place::place(&temporary.0.join(&name), &target).map_err(Fault::Here)?;
-        }
-        drop(temporary);
+        receive(drain, &self.token, self.inner.verify, (destination, *into), &self.inner.counters)?;
         feed.write_all(b"ok\n").map_err(|_| Fault::Cut)
     }
+}
+
+/// Unpacks what the script of a get sends, and moves it to where it belongs when all of it has come: a path, and whether
+/// that is a directory they go into.
+pub(crate) fn receive(
+    from: impl Read,
+    token: &str,
+    verify: bool,
+    (destination, into): (&Path, bool),
+    counters: &Counters,
+) -> Result<(), Fault> {
+    let stream = unpack::await_stream(from, token)?;
+    if let Some(failure) = stream.failure() {
+        return Err(failure);
+    }
+    let directory = landing(destination, into).map_err(Fault::Here)?;
+    let temporary = Temporary::new(directory, token)?;
+    for name in stream.unpack(verify, &temporary.0, counters)? {
+        let target = if into { destination.join(&name) } else { destination.to_owned() };
+        place::place(&temporary.0.join(&name), &target).map_err(Fault::Here)?;
+    }
+    Ok(())
 }
 
 /// The directory that files come into, made if it may be.
@@ -417,7 +421,7 @@ impl std::iter::Sum for Progress {
 }
 
 /// How much there is; what cannot be read counts nothing, and is complained about when its turn comes.
-fn size_of_tree(path: &Path, follow: bool) -> Progress {
+pub(crate) fn size_of_tree(path: &Path, follow: bool) -> Progress {
     let meta = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
     match meta {
         Ok(meta) if meta.is_file() => Progress { bytes: meta.len(), files: 1 },
@@ -430,12 +434,12 @@ fn size_of_tree(path: &Path, follow: bool) -> Progress {
 }
 
 /// Names a private directory. It need not be a secret, since a directory that is there already is refused.
-fn token() -> String {
+pub(crate) fn token() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
 /// `text` for one host. What is not UTF-8 stays as it is.
-pub(super) fn substitute(lists: &Lists, text: &OsStr, host: &str, index: usize) -> Result<OsString, SubstituteError> {
+pub(crate) fn substitute(lists: &Lists, text: &OsStr, host: &str, index: usize) -> Result<OsString, SubstituteError> {
     let mut result = Vec::new();
     for chunk in text.as_bytes().utf8_chunks() {
         result.extend_from_slice(lists.substitute(chunk.valid(), host, index)?.as_bytes());
@@ -445,7 +449,7 @@ pub(super) fn substitute(lists: &Lists, text: &OsStr, host: &str, index: usize) 
 }
 
 /// Whether the sources need a directory to go into.
-pub(super) fn goes_into(sources: &[OsString], destination: &OsStr) -> bool {
+pub(crate) fn goes_into(sources: &[OsString], destination: &OsStr) -> bool {
     let bytes = destination.as_bytes();
     let ends_like_one = [&b"/"[..], b"/.", b"/.."].iter().any(|end| bytes.ends_with(end));
     sources::are_many(sources) || ends_like_one || [&b""[..], b".", b"..", b"~"].contains(&bytes)

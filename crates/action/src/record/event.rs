@@ -25,7 +25,7 @@ pub enum Event<'a> {
         command: &'a str,
         /// The hosts, in order.
         hosts: &'a [String],
-        /// How it gets there: `ssh` or `exec`.
+        /// How it gets there: `ssh` or `exec`; or `files`, which are no command.
         worker: &'a str,
         /// How many work at once.
         fanout: usize,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use phalanx_action::record::Step;
 
+use super::plan::FILES;
 use crate::args::{RunArgs, Worker};
 use crate::hosts::HostsError;
 use crate::report::{self, RecordFileError};
@@ -17,6 +18,8 @@ pub(crate) enum AgainError {
     Empty(PathBuf),
     #[error("the record `{}` (--failed-from) does not say its command: give one after the options", .0.display())]
     NoCommand(PathBuf),
+    #[error("the record `{}` (--failed-from) is one of files that were copied: give a command after the options", .0.display())]
+    Files(PathBuf),
     #[error(
         "the command of the record `{}` (--failed-from) was run with -R {recorded}: say -R {recorded} again, or give a command",
         .path.display()
@@ -38,6 +41,9 @@ pub(super) fn hosts_and_command(path: &Path, args: &RunArgs) -> Result<(Vec<Stri
 /// A command meant for one place could do harm in the other.
 fn recorded(path: &Path, step: &Step, worker: Worker) -> Result<String, AgainError> {
     let command = step.command.clone().ok_or_else(|| AgainError::NoCommand(path.to_owned()))?;
+    if step.worker.as_deref() == Some(FILES) {
+        return Err(AgainError::Files(path.to_owned()));
+    }
     let typed = match worker {
         Worker::Ssh => "ssh",
         Worker::Exec => "exec",

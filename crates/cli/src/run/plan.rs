@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use phalanx_action::chain::Broadcast;
 use phalanx_action::configuration::Configuration;
 use phalanx_action::files::Transfers;
+use phalanx_action::files::transfers::Progress;
 use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_process::Spec;
@@ -19,6 +21,9 @@ use crate::args::{RunArgs, Worker};
 use crate::connect::ConnectError;
 use crate::hosts::HostsError;
 use crate::work::WorkArgs;
+
+/// What records call a put or a get: no command, so it cannot be run again as one.
+pub(crate) const FILES: &str = "files";
 
 /// What is wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +67,7 @@ enum Way {
     Ssh(Box<ConnectionParams>),
     Exec { without_shell: bool },
     Files(Transfers),
+    Chain(Broadcast),
 }
 
 impl Plan {
@@ -95,21 +101,66 @@ impl Plan {
         work: &WorkArgs,
         configuration: &Configuration,
     ) -> Self {
-        let command = transfers.name().to_owned();
+        Self::of_files(hosts, transfers.name().to_owned(), Way::Files(transfers), work, configuration)
+    }
+
+    /// The plan of a put along a chain.
+    pub(crate) fn of_chain(
+        hosts: Vec<String>,
+        broadcast: Broadcast,
+        work: &WorkArgs,
+        configuration: &Configuration,
+    ) -> Self {
+        Self::of_files(hosts, broadcast.name().to_owned(), Way::Chain(broadcast), work, configuration)
+    }
+
+    fn of_files(hosts: Vec<String>, command: String, way: Way, work: &WorkArgs, configuration: &Configuration) -> Self {
         let recipe = Recipe {
             command: command.clone(),
             policy: work.policy(configuration),
-            way: Way::Files(transfers),
+            way,
             environment: Arc::new(Environment::inherited()),
             lists: Lists::default(),
         };
         Self { hosts: hosts.into(), command, rollout: work.rollout(configuration), ssh: true, recipe }
     }
 
-    /// The files that travel, if it is files.
-    pub(crate) fn transfers(&self) -> Option<&Transfers> {
+    /// What takes it to the hosts, as records call it.
+    pub(crate) fn worker(&self) -> &'static str {
         match &self.recipe.way {
-            Way::Files(transfers) => Some(transfers),
+            Way::Ssh(_) => "ssh",
+            Way::Exec { .. } => "exec",
+            Way::Files(_) | Way::Chain(_) => FILES,
+        }
+    }
+
+    /// Whether it is files that travel.
+    pub(crate) fn is_files(&self) -> bool {
+        matches!(self.recipe.way, Way::Files(_) | Way::Chain(_))
+    }
+
+    /// The chain, if it is one.
+    pub(crate) fn chain(&self) -> Option<&Broadcast> {
+        match &self.recipe.way {
+            Way::Chain(broadcast) => Some(broadcast),
+            Way::Files(_) | Way::Ssh(_) | Way::Exec { .. } => None,
+        }
+    }
+
+    /// How far files have got; nothing if it is no files.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        match &self.recipe.way {
+            Way::Files(transfers) => Some(transfers.progress()),
+            Way::Chain(broadcast) => Some(broadcast.progress()),
+            Way::Ssh(_) | Way::Exec { .. } => None,
+        }
+    }
+
+    /// How far they have to get, if that can be known. Looks at every file.
+    pub(crate) fn size(&self) -> Option<Progress> {
+        match &self.recipe.way {
+            Way::Files(transfers) => transfers.total(),
+            Way::Chain(broadcast) => Some(broadcast.total()),
             Way::Ssh(_) | Way::Exec { .. } => None,
         }
     }
@@ -117,9 +168,10 @@ impl Plan {
     /// What became of a host whose process has ended so.
     pub(crate) fn verdict(&self, host: usize, finished: &Finished) -> Verdict {
         let verdict = Verdict::of(finished, self.ssh);
-        match self.transfers() {
-            Some(transfers) => verdict.of_transfer(transfers.fault(host, finished)),
-            None => verdict,
+        match &self.recipe.way {
+            Way::Files(transfers) => verdict.of_transfer(transfers.fault(host, finished)),
+            Way::Chain(broadcast) => verdict.of_chain(broadcast.fault(host, finished), finished),
+            Way::Ssh(_) | Way::Exec { .. } => verdict,
         }
     }
 
@@ -148,7 +200,7 @@ impl Recipe {
     fn command(&self, host: &str, rank: usize) -> Result<String, SubstituteError> {
         let command = self.lists.substitute(&self.command, host, rank)?;
         Ok(match &self.way {
-            Way::Ssh(_) | Way::Files(_) => command,
+            Way::Ssh(_) | Way::Files(_) | Way::Chain(_) => command,
             Way::Exec { .. } => local::substitute(&command, host, rank),
         })
     }
@@ -159,15 +211,22 @@ impl Recipe {
             // It has a policy of its own.
             Way::Files(transfers) => transfers.begin(rank),
             Way::Ssh(_) | Way::Exec { .. } => self.command_spec(host, rank),
+            Way::Chain(_) => unreachable!("a chain makes its processes by itself"),
         };
-        spec.launch.environment = Some(Arc::clone(&self.environment));
+        self.adorn(&mut spec);
         spec
+    }
+
+    /// Adds what all processes of a run have in common.
+    pub(crate) fn adorn(&self, spec: &mut Spec) {
+        spec.launch.environment = Some(Arc::clone(&self.environment));
     }
 
     /// What would be done for one host, for people.
     pub(crate) fn describe(&self, host: &str, rank: usize) -> String {
         match &self.way {
             Way::Files(transfers) => transfers.describe(rank),
+            Way::Chain(broadcast) => broadcast.describe(rank),
             Way::Ssh(_) | Way::Exec { .. } => self.command_spec(host, rank).launch.command.to_string(),
         }
     }
@@ -177,7 +236,7 @@ impl Recipe {
         let mut spec = match &self.way {
             Way::Ssh(params) => params.spec(host.parse::<Host>().expect("the plan has tried it"), &command),
             Way::Exec { without_shell } => local::spec(&command, *without_shell),
-            Way::Files(_) => unreachable!("files are no command"),
+            Way::Files(_) | Way::Chain(_) => unreachable!("files are no command"),
         };
         spec.policy = self.policy.clone();
         spec

@@ -103,6 +103,18 @@ impl Verdict {
         }
     }
 
+    /// The same of a host in a chain. One that was given up was ended by us, and the reason for that comes first; one whose
+    /// process ended with 0 and that never said that it has everything is none that is well.
+    pub(crate) fn of_chain(self, fault: Option<String>, finished: &Finished) -> Self {
+        match (self, fault) {
+            (Self::Interrupted, Some(fault)) if finished.outcome.expect_failed => Self::NotTransferred(fault),
+            (Self::Ok, None) if finished.outcome.expect_failed => {
+                Self::NotTransferred("the far end ended without a word: is there a shell on that host?".to_owned())
+            }
+            (verdict, fault) => verdict.of_transfer(fault),
+        }
+    }
+
     pub(crate) fn is_ok(&self) -> bool {
         *self == Self::Ok
     }

@@ -24,7 +24,7 @@ pub(crate) struct Events {
 impl Events {
     /// The first object of a record.
     pub(crate) fn run(plan: &Plan, to: &mut Vec<u8>) {
-        let worker = if plan.ssh { "ssh" } else { "exec" };
+        let worker = plan.worker();
         let phalanx = env!("CARGO_PKG_VERSION");
         let (command, hosts, fanout) = (plan.command.as_str(), &*plan.hosts, plan.rollout.fanout);
         write(&Event::Run { command, hosts, worker, fanout, phalanx }, to);

@@ -2,29 +2,30 @@
 
 use std::time::{Duration, Instant};
 
-use phalanx_action::files::Transfers;
 use phalanx_action::files::transfers::Progress;
+
+use crate::run::Plan;
 
 /// How often an event tells of it, at most.
 const CALM: Duration = Duration::from_secs(1);
 
-/// Looks at transfers.
+/// Looks at a plan whose files travel.
 #[derive(Debug)]
 pub(crate) struct ProgressWatch<'a> {
-    transfers: &'a Transfers,
+    plan: &'a Plan,
     /// Found out when it is first asked for, since it means to look at every file.
     total: Option<Option<Progress>>,
     told: Instant,
 }
 
 impl<'a> ProgressWatch<'a> {
-    pub(crate) fn new(transfers: &'a Transfers) -> Self {
-        Self { transfers, total: None, told: Instant::now() }
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        Self { plan, total: None, told: Instant::now() }
     }
 
     fn look(&mut self) -> (Progress, Option<Progress>) {
-        let total = *self.total.get_or_insert_with(|| self.transfers.total());
-        (self.transfers.progress(), total)
+        let total = *self.total.get_or_insert_with(|| self.plan.size());
+        (self.plan.progress().unwrap_or_default(), total)
     }
 
     /// What to tell now, if it is time.

@@ -141,10 +141,14 @@ impl Children {
 
     fn signal(&mut self, id: ProcessId, signal: Signal, reach: Reach) {
         let Some(live) = self.live.get(&id) else { return };
-        let sent = match reach {
+        let send = |signal| match reach {
             Reach::Process => live.child.signal(signal),
             Reach::Group | Reach::Everything => live.child.signal_group(signal),
         };
+        let mut sent = send(signal);
+        if signal.asks_to_end() {
+            sent = sent.and_then(|()| send(Signal::CONT));
+        }
         if reach == Reach::Everything && live.diagnostics_writer.is_none() {
             self.hunt.want(id, signal, live.child.pid());
         }

@@ -79,6 +79,9 @@ impl Hunt {
                 // The group has had its signal. It is sent SIGKILL again: a member may have been forked meanwhile.
                 if (escapee.group != group || signal == Signal::KILL) && met.insert(escapee.pid) {
                     escapee.signal(signal);
+                    if signal.asks_to_end() {
+                        escapee.signal(Signal::CONT);
+                    }
                     new = true;
                 }
             }

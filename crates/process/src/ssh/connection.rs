@@ -31,6 +31,7 @@ pub struct Connection {
     pub check_host_keys: Option<CheckHostKeys>,
     pub connect_timeout: Option<Duration>,
     pub remote_tty: bool,
+    pub pty: bool,
 }
 
 /// An argv of ssh.
@@ -251,6 +252,7 @@ mod tests {
         }
     }
 
+    /// Item 194 among others.
     #[test]
     fn every_parameter_has_its_words() {
         let default = ConnectionParams::default;

@@ -59,6 +59,10 @@ pub struct ConnectionParams {
     /// Whether the remote command gets a terminal (`-tt`). Then its stderr comes among its stdout, its lines end with
     /// `\r\n`, it may echo, and it hangs up when the connection ends. Without, everything passes as it is.
     pub remote_tty: Option<bool>,
+    /// Whether the program that connects gets a terminal of its own *here*, for what runs ssh through sudo. What comes then
+    /// ends its lines with `\r\n`. The remote command has no terminal of that, see `remote_tty`; and it reads nothing
+    /// unless its stdin says so, [`crate::spec::Stdin::Pipe`] for what is to be written to it.
+    pub pty: Option<bool>,
     /// Turns the address of a host into the one to connect to; in arguments only, the host keeps its name.
     pub host_rewrite: Option<HostRewrite>,
     /// How long a [forwarder](crate::forward) may take until a connection really goes through it; 25 s unless set, zero
@@ -169,6 +173,7 @@ impl ConnectionParams {
             connect_timeout: first(&self.connect_timeout, &defaults.connect_timeout)
                 .filter(|timeout| !timeout.is_zero()),
             remote_tty: first(&self.remote_tty, &defaults.remote_tty).unwrap_or(false),
+            pty: first(&self.pty, &defaults.pty).unwrap_or(false),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::conductor::Conductor;
 use crate::host::Host;
 use crate::process::Process;
-use crate::spec::{Command, Launch, Policy, Spec};
+use crate::spec::{Command, Launch, Policy, Spec, Terminal};
 
 use super::params::ConnectionParams;
 
@@ -85,8 +85,10 @@ impl SshProcess {
     /// What is run here. It is named after the remote command.
     #[must_use]
     pub fn spec(&self) -> Spec {
-        let arguments = self.params.connection(&self.host).ssh_arguments(&self.remote_command);
+        let connection = self.params.connection(&self.host);
+        let arguments = connection.ssh_arguments(&self.remote_command);
         let launch = Launch {
+            terminal: connection.pty.then(Terminal::default),
             diagnostics: arguments.diagnostics,
             name: Some(Launch::name_of(&self.remote_command)),
             command: Command::Arguments(arguments.words),
@@ -124,6 +126,25 @@ mod tests {
         assert_eq!(spec.launch.name(), "echo $HOME");
         let process = ssh.process();
         assert_eq!(process.host().as_deref(), Some("node1"));
+    }
+
+    /// Item 206. Of a host there is nothing to be said about it, so the parameters come first; `false` in them undoes
+    /// `true` in the defaults.
+    #[test]
+    fn the_program_that_connects_has_a_terminal_if_the_parameters_or_else_the_defaults_say_so() {
+        for (params, defaults, expected) in [
+            (None, None, false),
+            (None, Some(true), true),
+            (Some(true), None, true),
+            (Some(true), Some(false), true),
+            (Some(false), Some(true), false),
+        ] {
+            let [params, defaults] = [params, defaults].map(|pty| ConnectionParams { pty, ..Default::default() });
+            assert_eq!(params.resolve(&Host::new("n"), &defaults).pty, expected);
+        }
+        let params = ConnectionParams { pty: Some(true), ..ConnectionParams::default() };
+        assert_eq!(params.spec("n", "true").launch.terminal, Some(Terminal::default()));
+        assert_eq!(ConnectionParams::default().spec("n", "true").launch.terminal, None);
     }
 
     #[test]

@@ -1,0 +1,450 @@
+//! A chain under way: joins the plan, the processes of the hosts and what is fed from here to an engine.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use phalanx_process::Spec;
+use phalanx_process::event::{Event, Kill, Notice, Request, Stream};
+use phalanx_process::handler::{Context, Handler};
+use phalanx_process::host::Host;
+use phalanx_process::id::{ProcessId, TimerId};
+use phalanx_process::lines::Lines;
+use phalanx_process::outcome::Finished;
+use phalanx_process::output::Capture;
+use phalanx_process::spec::{Policy, Stdin};
+use phalanx_process::ssh::ConnectionParams;
+
+use super::feed::{Errand, Feed, Outcome};
+use super::plan::{Feeder, Order, Plan, Report, Settings};
+use super::put::ChainParams;
+use super::script::Far;
+use super::words;
+use crate::files::sources::Source;
+use crate::files::transfers::{Progress, size_of_tree};
+
+/// How often it looks whether something is late, and how feeding from here goes.
+const TICK: Duration = Duration::from_millis(100);
+/// As much as the time may jump without anybody being called late for it: this program, or all of this machine, may have
+/// been stopped for an hour.
+const JUMP: Duration = Duration::from_secs(1);
+/// How long a host that is given up may take to tidy up, before its ssh is ended.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How much of what the far end says is kept: its last line says what was wrong.
+const KEPT_OF_STDOUT: usize = 4096;
+/// No word of a host is longer.
+const LONGEST_LINE: usize = 4096;
+
+/// A chain that is ready to begin. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub struct Broadcast {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    task: Task,
+    /// Why hosts were given up.
+    faults: Mutex<Vec<Option<String>>>,
+    progress: Mutex<(u64, usize)>,
+    size: OnceLock<Progress>,
+}
+
+/// Holds a chain from outside, on whatever thread. Cloning gives another hold on the same chain.
+///
+/// It takes effect within a moment, at once if the handler is
+/// [called](phalanx_process::conductor::Conductor::call) for.
+#[derive(Debug, Clone, Default)]
+pub struct Recall(Arc<Mutex<Recalled>>);
+
+#[derive(Debug, Default)]
+struct Recalled {
+    called_off: bool,
+    /// How those that run are to be ended, if they are.
+    kill: Option<Kill>,
+}
+
+impl Recall {
+    /// Nobody more is started, and nobody is fed from here; who runs is not ended by that.
+    pub fn call_off(&self) {
+        lock(&self.0).called_off = true;
+    }
+
+    /// Nobody more is started, and who runs is ended.
+    pub fn kill(&self, kill: Kill) {
+        *lock(&self.0) = Recalled { called_off: true, kill: Some(kill) };
+    }
+}
+
+/// What is to be done.
+pub(super) struct Task {
+    pub(super) name: String,
+    pub(super) params: ConnectionParams,
+    pub(super) chain: ChainParams,
+    pub(super) policy: Policy,
+    pub(super) fanout: usize,
+    pub(super) sources: Arc<[Source]>,
+    pub(super) members: Vec<Member>,
+}
+
+/// One host.
+pub(super) struct Member {
+    pub(super) host: Host,
+    /// Where others reach it.
+    pub(super) address: String,
+    pub(super) into: bool,
+    pub(super) destination: OsString,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Broadcast({:?}, {} hosts)", self.inner.task.name, self.len())
+    }
+}
+
+impl Broadcast {
+    pub(super) fn new(task: Task) -> Self {
+        let faults = Mutex::new(vec![None; task.members.len()]);
+        Self { inner: Arc::new(Inner { task, faults, progress: Mutex::default(), size: OnceLock::new() }) }
+    }
+
+    /// How many hosts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.task.members.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What it is called in reports.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.task.name
+    }
+
+    /// The host at `index`.
+    #[must_use]
+    pub fn host(&self, index: usize) -> &Host {
+        &self.inner.task.members[index].host
+    }
+
+    /// The handler that does it, to be attached to an engine. It calls `start` to have the process of the host at an
+    /// index started through the context, and `over`, once, when all processes have ended and none will be started.
+    ///
+    /// # Panics
+    /// When the system has no random numbers, as a `HashMap` does.
+    pub fn handler<S, O>(&self, recall: Recall, start: S, over: O) -> Steering<S, O>
+    where
+        S: FnMut(&mut Context<'_>, usize, Spec) -> Option<ProcessId> + Send,
+        O: FnOnce() + Send,
+    {
+        let Inner { task, faults, progress, .. } = &*self.inner;
+        lock(faults).fill(None);
+        *lock(progress) = (0, 0);
+        let settings = Settings {
+            host_retry: task.chain.host_retry,
+            may_skip: task.chain.chain_retry.of(self.len()),
+            try_delay: task.chain.try_delay,
+            client_timeout: task.chain.client_timeout,
+            server_timeout: task.chain.server_timeout,
+            fanout: task.fanout,
+        };
+        Steering {
+            broadcast: self.clone(),
+            mark: secret(),
+            token: secret(),
+            plan: Plan::new(self.len(), settings),
+            time: Duration::ZERO,
+            seen: None,
+            recall,
+            start,
+            over: Some(over),
+            ids: vec![None; self.len()],
+            hosts: HashMap::new(),
+            lines: vec![Lines::with_bound(LONGEST_LINE); self.len()],
+            feeds: HashMap::new(),
+            given_up: Vec::new(),
+            tick: None,
+        }
+    }
+
+    /// What was wrong with the host at `index`, whose process has ended so, if it is not its connection or its process
+    /// that went wrong, which `finished` says.
+    #[must_use]
+    pub fn fault(&self, index: usize, _finished: &Finished) -> Option<String> {
+        lock(&self.inner.faults)[index].clone()
+    }
+
+    /// How much has arrived so far: bytes of the stream, at all hosts together; a file counts when it is in place.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let (bytes, placed) = *lock(&self.inner.progress);
+        Progress { bytes, files: self.size().files * placed as u64 }
+    }
+
+    /// How much there is to be put in all. Looks at every file.
+    #[must_use]
+    pub fn total(&self) -> Progress {
+        let (size, hosts) = (self.size(), self.len() as u64);
+        Progress { bytes: size.bytes * hosts, files: size.files * hosts }
+    }
+
+    fn size(&self) -> Progress {
+        let look = || self.inner.task.sources.iter().map(|source| size_of_tree(&source.path, true)).sum();
+        *self.inner.size.get_or_init(look)
+    }
+
+    /// What is done for the host at `index`, in words.
+    #[must_use]
+    pub fn describe(&self, index: usize) -> String {
+        let Task { sources, members, .. } = &self.inner.task;
+        let Member { into, destination, address, .. } = &members[index];
+        let sources: Vec<_> = sources.iter().map(|source| format!("`{}`", source.path.display())).collect();
+        let way = if index == 0 { "from here".to_owned() } else { format!("from `{}`", members[index - 1].host) };
+        let place = if *into { "into" } else { "at" };
+        format!("put {} {place} `{}`, {way}, to {address}", sources.join(" "), destination.display())
+    }
+
+    /// How the process of a host is treated.
+    pub(super) fn policy(&self) -> Policy {
+        let policy = self.inner.task.policy.clone();
+        Policy { listened: true, capture_stdout: Capture::Last(KEPT_OF_STDOUT), ..policy }
+    }
+
+    fn spec(&self, index: usize, mark: &str, token: &str) -> (Spec, Arc<[u8]>) {
+        let task = &self.inner.task;
+        let Member { host, into, destination, .. } = &task.members[index];
+        let far = Far { mark, token, params: &task.chain, into: *into, destination, sources: &task.sources };
+        let (command, text) = far.text();
+        let mut spec = task.params.spec(host, &command);
+        spec.policy = self.policy();
+        spec.launch.name = Some(task.name.clone());
+        spec.launch.stdin = Stdin::Pipe;
+        (spec, text.into())
+    }
+}
+
+/// 128 bits that nobody can guess.
+fn secret() -> String {
+    let mut bytes = [0; 16];
+    let filled = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    filled.expect("every system that we run on has /dev/urandom");
+    words::hexadecimal(&bytes)
+}
+
+/// Steers a chain: made by [`Broadcast::handler`].
+pub struct Steering<S, O> {
+    broadcast: Broadcast,
+    mark: String,
+    token: String,
+    plan: Plan,
+    /// The time of the plan, and when it was looked at last.
+    time: Duration,
+    seen: Option<Instant>,
+    recall: Recall,
+    start: S,
+    over: Option<O>,
+    ids: Vec<Option<ProcessId>>,
+    hosts: HashMap<ProcessId, usize>,
+    lines: Vec<Lines>,
+    feeds: HashMap<u64, Feed>,
+    /// Whose ssh is to be ended when.
+    given_up: Vec<(Duration, ProcessId)>,
+    tick: Option<TimerId>,
+}
+
+impl<S, O> fmt::Debug for Steering<S, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Steering").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl<S, O> Steering<S, O>
+where
+    S: FnMut(&mut Context<'_>, usize, Spec) -> Option<ProcessId> + Send,
+    O: FnOnce() + Send,
+{
+    fn report(&mut self, context: &mut Context<'_>, report: Report) {
+        let mut orders = self.plan.handle(report, self.time);
+        while !orders.is_empty() {
+            let mut unable = Vec::new();
+            for order in orders {
+                log::debug!("{}: {order:?}", self.broadcast.name());
+                unable.extend(self.perform(context, order));
+            }
+            orders = unable.into_iter().flat_map(|report| self.plan.handle(report, self.time)).collect();
+        }
+    }
+
+    /// What is to be reported at once.
+    fn perform(&mut self, context: &mut Context<'_>, order: Order) -> Option<Report> {
+        let members = &self.broadcast.inner.task.members;
+        if let Some((host, line)) = words::instruction(&order, |host| members[host].address.clone()) {
+            self.ask(context, host, Request::Write(line.into_bytes().into()));
+        }
+        match order {
+            Order::Start { host } => return self.begin(context, host),
+            Order::Feed { attempt, from: Feeder::Here, host, port, offset } => self.feed(attempt, host, port, offset),
+            Order::StopFeeding { attempt } => drop(self.feeds.remove(&attempt)),
+            Order::GiveUp { host, why } => self.give_up(context, host, why),
+            Order::Feed { .. } | Order::Again { .. } | Order::Tell { .. } | Order::Release { .. } => {}
+        }
+        None
+    }
+
+    fn begin(&mut self, context: &mut Context<'_>, host: usize) -> Option<Report> {
+        let (spec, script) = self.broadcast.spec(host, &self.mark, &self.token);
+        let Some(id) = (self.start)(context, host, spec) else { return Some(Report::Ended { host }) };
+        self.ids[host] = Some(id);
+        self.hosts.insert(id, host);
+        context.request(id, Request::Write(script));
+        None
+    }
+
+    fn feed(&mut self, attempt: u64, host: usize, port: u16, offset: u64) {
+        let task = &self.broadcast.inner.task;
+        let errand = Errand {
+            sources: Arc::clone(&task.sources),
+            address: task.members[host].address.clone(),
+            port,
+            offset,
+            token: self.token.clone(),
+            timeout: task.chain.client_timeout.max(Duration::from_millis(1)),
+        };
+        self.feeds.insert(attempt, Feed::start(errand));
+    }
+
+    /// It is asked to tidy up and end by the end of its stdin, and if it does not, its ssh is ended.
+    fn give_up(&mut self, context: &mut Context<'_>, host: usize, why: String) {
+        log::info!("{}: {why}", self.broadcast.host(host));
+        lock(&self.broadcast.inner.faults)[host].get_or_insert(why);
+        self.ask(context, host, Request::CloseStdin);
+        // Ended by us, it would count as ok.
+        self.ask(context, host, Request::ExpectFailed);
+        self.given_up.extend(self.ids[host].map(|id| (self.time + PATIENCE, id)));
+    }
+
+    fn ask(&self, context: &mut Context<'_>, host: usize, request: Request) {
+        if let Some(id) = self.ids[host] {
+            context.request(id, request);
+        }
+    }
+
+    fn heard(&mut self, context: &mut Context<'_>, host: usize, bytes: &[u8]) {
+        self.collect(context);
+        let mark = &self.mark;
+        let lines = self.lines[host].feed(bytes);
+        let reports: Vec<_> = lines.filter_map(|line| words::report(host, mark, line.bytes)).collect();
+        reports.into_iter().for_each(|report| self.report(context, report));
+    }
+
+    fn ended(&mut self, context: &mut Context<'_>, host: usize, finished: &Finished) {
+        if !self.plan.is_placed(host) && !finished.outcome.killed {
+            // Whatever its exit status.
+            self.ask(context, host, Request::ExpectFailed);
+        }
+        self.report(context, Report::Ended { host });
+    }
+
+    /// Hears how feeding from here went. Before any word of a host, which may be about that.
+    fn collect(&mut self, context: &mut Context<'_>) {
+        let outcomes: Vec<_> = self.feeds.iter().filter_map(|(id, feed)| Some((*id, feed.outcome()?))).collect();
+        for (attempt, outcome) in outcomes {
+            self.feeds.remove(&attempt);
+            let report = match outcome {
+                Outcome::Sent(total) => Report::Sent { total },
+                Outcome::NotFed(why) => Report::NotFed { attempt, why },
+                Outcome::SourceFailed(why) => Report::SourceFailed { why },
+            };
+            self.report(context, report);
+        }
+    }
+
+    fn obey(&mut self, context: &mut Context<'_>) {
+        let (called_off, kill) = {
+            let mut recalled = lock(&self.recall.0);
+            (recalled.called_off, recalled.kill.take())
+        };
+        if called_off {
+            self.feeds.clear();
+            self.report(context, Report::CalledOff);
+        }
+        if let Some(kill) = kill {
+            self.ids.iter().flatten().for_each(|id| context.request(*id, Request::Kill(kill)));
+        }
+    }
+
+    fn look_around(&mut self, context: &mut Context<'_>) {
+        self.obey(context);
+        self.collect(context);
+        self.report(context, Report::Tick);
+        *lock(&self.broadcast.inner.progress) = self.plan.progress();
+        let now = self.time;
+        self.given_up.retain(|(deadline, id)| {
+            let waits = now < *deadline;
+            if !waits {
+                context.kill(*id);
+            }
+            waits
+        });
+        self.tick = Some(context.timer(TICK));
+    }
+
+    fn look_at_clock(&mut self, now: Instant) {
+        if let Some(seen) = self.seen {
+            self.time += now.saturating_duration_since(seen).min(JUMP);
+        }
+        self.seen = Some(now);
+    }
+}
+
+impl<S, O> Handler for Steering<S, O>
+where
+    S: FnMut(&mut Context<'_>, usize, Spec) -> Option<ProcessId> + Send,
+    O: FnOnce() + Send,
+{
+    fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
+        self.look_at_clock(context.now());
+        match event {
+            Event::Attached => self.look_around(context),
+            Event::Timer { timer } if Some(*timer) == self.tick => {
+                // Not as soon as all have ended: handlers hear of an end before those who wait for it.
+                if self.plan.is_over()
+                    && let Some(over) = self.over.take()
+                {
+                    over();
+                    return context.farewell();
+                }
+                self.look_around(context);
+            }
+            Event::Output { id, stream: Stream::Stdout, bytes } => {
+                if let Some(host) = self.hosts.get(id) {
+                    self.heard(context, *host, bytes);
+                }
+            }
+            Event::Ended { id, finished } => {
+                if let Some(host) = self.hosts.get(id) {
+                    self.ended(context, *host, finished);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
+        if *notice == Notice::Called {
+            self.obey(context);
+        }
+    }
+}

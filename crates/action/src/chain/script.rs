@@ -1,0 +1,42 @@
+//! The script for one host of a chain.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::put::ChainParams;
+use crate::files::script::{LANDING, append_words, command, quote, squeezed};
+use crate::files::sources::Source;
+
+const FAR: &str = include_str!("far.sh");
+
+/// What the script of one host is told.
+pub(super) struct Far<'a> {
+    pub(super) mark: &'a str,
+    pub(super) token: &'a str,
+    pub(super) params: &'a ChainParams,
+    pub(super) into: bool,
+    pub(super) destination: &'a OsStr,
+    pub(super) sources: &'a [Source],
+}
+
+impl Far<'_> {
+    /// The command that reads the script from stdin, and the script.
+    pub(super) fn text(&self) -> (String, Vec<u8>) {
+        let Self { mark, token, params, into, .. } = self;
+        let port = params.port.map(|port| port.to_string()).unwrap_or_default();
+        let timeout = params.client_timeout.as_secs().max(1);
+        let facts = format!(
+            "mark={mark}\ntoken={token}\nport={port}\nclient_timeout={timeout}\ninto={}\nnetcat=",
+            u8::from(*into)
+        );
+        let mut text = facts.into_bytes();
+        quote(params.netcat.as_deref().unwrap_or_default().as_bytes(), &mut text);
+        text.extend_from_slice(b"\ndestination=");
+        quote(self.destination.as_bytes(), &mut text);
+        let names: Vec<_> = self.sources.iter().map(|source| source.name.as_bytes()).collect();
+        append_words(&names, &mut text);
+        text.extend_from_slice(squeezed(LANDING).as_bytes());
+        text.extend_from_slice(squeezed(FAR).as_bytes());
+        (command(&text), text)
+    }
+}

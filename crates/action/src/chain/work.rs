@@ -1,0 +1,93 @@
+//! A chain as an action.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use phalanx_process::conductor::Conductor;
+use phalanx_process::event::Kill;
+use phalanx_process::handler::Context;
+use phalanx_process::id::HandlerId;
+use phalanx_process::outcome::Finished;
+use phalanx_process::spec::Launch;
+use phalanx_process::{Process, Spec};
+
+use super::broadcast::{Broadcast, Recall};
+use crate::action::{Action, Over, Work};
+
+impl Broadcast {
+    /// The action that does it.
+    #[must_use]
+    pub fn into_action(self, conductor: &Conductor) -> Action {
+        let process = |index| {
+            let launch = Launch { name: Some(self.name().to_owned()), ..Launch::default() };
+            let spec = Spec { launch, policy: self.policy() };
+            Process::from_spec(spec, conductor).on_host(self.host(index).address())
+        };
+        let processes = (0..self.len()).map(process).collect();
+        let name = self.name().to_owned();
+        let chain = Chain { broadcast: self, processes, conductor: conductor.clone(), state: Mutex::default() };
+        Action::of(name, Arc::new(chain), conductor)
+    }
+}
+
+struct Chain {
+    broadcast: Broadcast,
+    processes: Vec<Process>,
+    conductor: Conductor,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last order to end it.
+    killed: Option<Kill>,
+    steering: Option<(Recall, HandlerId)>,
+}
+
+impl Chain {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Work for Chain {
+    fn processes(&self) -> Vec<Process> {
+        self.processes.clone()
+    }
+
+    fn begin(self: Arc<Self>, over: Over) {
+        let mut state = self.state();
+        let recall = Recall::default();
+        if let Some(kill) = state.killed {
+            recall.kill(kill);
+        }
+        let (starting, ending) = (Arc::clone(&self), Arc::clone(&self));
+        let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
+            let process = starting.processes[host].clone().with(|description| description.launch = spec.launch);
+            process.restart_within(context)
+        };
+        let all_over = move || {
+            ending.processes.iter().for_each(Process::call_off);
+            over.tell();
+        };
+        let steering = self.broadcast.handler(recall.clone(), start, all_over);
+        state.steering = Some((recall, self.conductor.attach(steering)));
+    }
+
+    fn kill(&self, kill: Kill) {
+        let mut state = self.state();
+        state.killed = Some(kill);
+        if let Some((recall, handler)) = &state.steering {
+            recall.kill(kill);
+            self.conductor.call(*handler);
+        }
+    }
+
+    fn reset(&self) {
+        self.processes.iter().for_each(|process| drop(process.clone().reset()));
+        *self.state() = State::default();
+    }
+
+    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
+        self.broadcast.fault(index, finished)
+    }
+}
