@@ -538,3 +538,43 @@ fn a_put_that_one_host_refuses_goes_on_and_one_that_is_killed_leaves_nothing() {
         assert_eq!(whole.len(), 200_000_000, "nothing has its final name before it is whole");
     }
 }
+
+/// Called off at several moments of the start: nobody hangs, and nothing stays on the hosts.
+#[test]
+fn a_kill_at_any_moment_of_the_start_ends_all() {
+    let Some(fleet) = fleet() else { return };
+    for moment in ["at once", "when somebody has logged in", "when somebody runs"] {
+        let logins = fleet.logins();
+        let action = remote(fleet, "exec sleep 5.4328", &["node1", "node2", "silent1"]).build().unwrap().start();
+        wait_until(moment, || match moment {
+            "at once" => true,
+            "when somebody has logged in" => fleet.logins() > logins,
+            _ => action.processes().iter().any(Process::running),
+        });
+        action.kill();
+        let action = action.wait();
+        let over = |process: &Process| process.killed() || !process.started();
+        assert!(action.processes().iter().all(over), "{moment}: {:?}", action.processes());
+    }
+    wait_until("nobody is left", || survivors(fleet, "5.4328") == 0);
+}
+
+#[test]
+fn a_get_that_is_killed_leaves_nothing_here() {
+    let Some(fleet) = fleet() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (source, there) = (directory.path().join("source"), directory.path().join("there"));
+    std::fs::write(&source, vec![b'x'; 100_000_000]).unwrap();
+    let get = TaktukGet::new([&source], &there, ["node1", "node2"]).params(params(fleet)).build().unwrap().start();
+    let begun = |host: &str| std::fs::read_dir(there.join(host)).is_ok_and(|mut entries| entries.next().is_some());
+    wait_until("something has come", || begun("node1") || begun("node2"));
+    get.kill();
+    let get = get.wait();
+    assert!(get.processes().iter().all(|process| process.killed() || process.ok()), "{:?}", get.processes());
+    for host in ["node1", "node2"] {
+        let names =
+            || std::fs::read_dir(there.join(host)).map(|all| all.map(|entry| entry.unwrap().file_name()).collect());
+        let left = || names().unwrap_or_else(|_| Vec::new());
+        wait_until("what had come is removed", || left().iter().all(|name| name == "source"));
+    }
+}
