@@ -4,6 +4,7 @@
 //! Called by `cargo xtask tidy`, by `cargo xtask ci`, and by a test, so that nobody has to remember it.
 
 mod documents;
+mod execo;
 mod manifests;
 mod source;
 mod sources;
@@ -53,6 +54,7 @@ pub const RULES: &[Rule] = &[
     ("the changelog names the version", documents::changelog),
     ("documents link to what exists", documents::links_exist),
     ("documents name commands that exist", documents::verbs_exist),
+    ("every item of execo is accounted for", execo::every_item_of_execo),
 ];
 
 /// All complaints about `workspace`, in order of place.

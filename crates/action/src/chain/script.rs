@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::put::ChainParams;
-use crate::files::script::{LANDING, append_words, command, quote, squeezed};
+use crate::files::script::{append_landing, append_script, append_words, command, quote};
 use crate::files::sources::Source;
 
 const FAR: &str = include_str!("far.sh");
@@ -35,8 +35,8 @@ impl Far<'_> {
         quote(self.destination.as_bytes(), &mut text);
         let names: Vec<_> = self.sources.iter().map(|source| source.name.as_bytes()).collect();
         append_words(&names, &mut text);
-        text.extend_from_slice(squeezed(LANDING).as_bytes());
-        text.extend_from_slice(squeezed(FAR).as_bytes());
+        append_landing(&mut text);
+        append_script(FAR, &mut text);
         (command(&text), text)
     }
 }

@@ -1,9 +1,6 @@
-# The far end of a get: finds what was asked for and sends it as tar archives on stdout, each announced by a line, then
+# The far end of a get, after home.sh: finds what was asked for and sends it as tar archives on stdout, each announced by a line, then
 # says how it went, and ends well only when the near end says that all is in place. The lines before these set: token,
 # verify, "$@" (what is asked for). POSIX sh, tar; sha256sum or shasum, find and tr with verify.
-LC_ALL=C
-export LC_ALL
-unset CDPATH
 exec 3>&1
 
 fail() {
@@ -11,25 +8,6 @@ fail() {
     printf '%s\n' "$*" | tr '\n' ' '
     echo
     exit 1
-}
-
-expand_home() {
-    case $1 in
-    "~" | "~/"*) found=$HOME${1#"~"} ;;
-    "~"*)
-        user=${1#"~"}
-        user=${user%%/*}
-        case $user in
-        *[!A-Za-z0-9._-]*) found=$1 ;;
-        *)
-            eval "found=~$user"
-            found=$found${1#"~$user"}
-            ;;
-        esac
-        ;;
-    -*) found=./$1 ;;
-    *) found=$1 ;;
-    esac
 }
 
 exists() {

@@ -1,8 +1,5 @@
 # Where what has come is put, for a put and for a chain: what a destination means there, and moving into place by
-# renaming. Who uses it says what `fail` does. The lines before these set: into, destination.
-LC_ALL=C
-export LC_ALL
-unset CDPATH
+# renaming. Comes after home.sh. Who uses it says what `fail` does. The lines before these set: into, destination.
 temporary=
 newline='
 '
@@ -10,25 +7,6 @@ newline='
 remove() {
     [ -n "$temporary" ] || return 0
     rm -rf "$temporary" 2>/dev/null || { chmod -R u+rwx "$temporary"; rm -rf "$temporary"; }
-}
-
-expand_home() {
-    case $1 in
-    "~" | "~/"*) found=$HOME${1#"~"} ;;
-    "~"*)
-        user=${1#"~"}
-        user=${user%%/*}
-        case $user in
-        *[!A-Za-z0-9._-]*) found=$1 ;;
-        *)
-            eval "found=~$user"
-            found=$found${1#"~$user"}
-            ;;
-        esac
-        ;;
-    -*) found=./$1 ;;
-    *) found=$1 ;;
-    esac
 }
 
 # Moves $1 to $2, which is no directory.

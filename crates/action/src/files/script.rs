@@ -1,9 +1,8 @@
 //! The scripts for the far end, and how they get there.
 
-use std::fmt::Write as _;
-
 /// Their texts, readable; what travels is without comments and indentation.
-pub(crate) const LANDING: &str = include_str!("landing.sh");
+const HOME: &str = include_str!("home.sh");
+const LANDING: &str = include_str!("landing.sh");
 const PUT: &str = include_str!("put.sh");
 const GET: &str = include_str!("get.sh");
 
@@ -25,8 +24,8 @@ impl PutScript<'_> {
         text.extend_from_slice(b"destination=");
         quote(self.destination, &mut text);
         append_words(&self.names, &mut text);
-        text.extend_from_slice(squeezed(LANDING).as_bytes());
-        text.extend_from_slice(squeezed(PUT).as_bytes());
+        append_landing(&mut text);
+        append_script(PUT, &mut text);
         text
     }
 }
@@ -43,7 +42,8 @@ impl GetScript<'_> {
     pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = format!("token={}\nverify={}", self.token, u8::from(self.verify)).into_bytes();
         append_words(&self.sources, &mut text);
-        text.extend_from_slice(squeezed(GET).as_bytes());
+        append_script(HOME, &mut text);
+        append_script(GET, &mut text);
         text
     }
 }
@@ -75,13 +75,18 @@ pub(crate) fn quote(word: &[u8], text: &mut Vec<u8>) {
     text.push(b'\'');
 }
 
-/// Every byte of it is a system call at the far end.
-pub(crate) fn squeezed(script: &str) -> String {
-    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.fold(String::with_capacity(script.len()), |mut text, line| {
-        writeln!(text, "{line}").expect("a string takes everything");
-        text
-    })
+/// What puts into place what has come.
+pub(crate) fn append_landing(text: &mut Vec<u8>) {
+    append_script(HOME, text);
+    append_script(LANDING, text);
+}
+
+/// Squeezed, for every byte of it is a system call at the far end.
+pub(crate) fn append_script(script: &str, text: &mut Vec<u8>) {
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        text.extend_from_slice(line.as_bytes());
+        text.push(b'\n');
+    }
 }
 
 #[cfg(test)]
