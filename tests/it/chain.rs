@@ -226,6 +226,19 @@ fn a_netcat_that_is_killed_is_started_again() {
     lab.assert_tidy();
 }
 
+/// C4: what computes the checksum may be killed, too, as when memory runs out.
+#[test]
+fn a_checksum_that_is_killed_is_computed_again() {
+    let Some(lab) = Lab::new(2, 8) else { return };
+    lab.hosts.limit(24);
+    let running = lab.chain(&[]).args([lab.place.text("file"), "file".to_owned()]).start();
+    lab.wait_for_part(2);
+    lab.running(2, "sha256sum").into_iter().for_each(|pid| kill("KILL", pid));
+    let ran = running.end();
+    assert_eq!((lab.ok(&ran), ran.status()), (vec![1, 2], Some(0)), "{}", ran.stderr());
+    lab.assert_tidy();
+}
+
 /// C4: a hop that stands still is skipped after its time; a netcat that does is replaced.
 #[test]
 fn a_hop_that_stands_still_is_skipped_after_its_time() {

@@ -8,6 +8,7 @@
 #   alive        it goes on; without that file every job ends
 #   stream       what has come
 #   complete     that is all of it
+#   total        its checksum; unsummed: there is none yet, because somebody was killed
 #   sending.N    the Nth attempt to pass it on goes on
 #   *.pid        whom to kill, or 0
 #
@@ -240,7 +241,11 @@ finish() {
     say complete
     until [ -e total ]; do
         [ -e alive ] || exit 1
-        pause
+        if [ -e unsummed ]; then
+            $sum <stream 1<>total.new && mv total.new total || fail "its checksum cannot be computed there"
+        else
+            pause
+        fi
     done
     read -r total rest <total
     [ "$total" = "$wanted" ] || fail "its checksum differs from ours: what has come is not what was sent, or a source was changed meanwhile"
@@ -253,11 +258,26 @@ finish() {
     status=$?
     note unpacker.pid 0
     [ -e alive ] || exit 1
-    [ $status -eq 0 ] || fail_to_unpack "$why"
+    [ $status -eq 0 ] || fail_to_unpack "${why:-it was ended there}"
     [ -f unpacked/end ] || fail "the stream has no end"
     place_all "$temporary/unpacked" "$@"
     : >placed
     say "placed $length $total"
+}
+
+# What is waited for must not be killed unnoticed.
+supervise() {
+    finish "$@" &
+    note finisher.pid $!
+    wait $!
+    [ -e placed ] || [ ! -e alive ] || fail "what checks and unpacks it was killed there"
+}
+
+# The checksum, while it comes. If that is killed, it is computed in the end.
+sum_up() {
+    { follow 0 alive | $sum 1<>total.new && [ -e complete ] && mv total.new total; } &
+    wait $!
+    [ -e total ] || : >unsummed
 }
 
 # Tells every second how much has come, and cleans up when the shell has been killed.
@@ -299,7 +319,7 @@ printf '%80s\n' '' >total.new && : >alive && : >stream || fail "cannot write int
 watch 2>/dev/null &
 note watch.pid $!
 receive 2>/dev/null &
-{ follow 0 alive | $sum 1<>total.new && [ -e complete ] && mv total.new total; } 2>/dev/null &
+sum_up 2>/dev/null &
 
 while read -r what one two three four; do
     case $what in
@@ -313,8 +333,7 @@ while read -r what one two three four; do
         [ "$round" != "$one" ] || end listener.pid
         ;;
     end)
-        finish "$one" "$two" "$@" 2>/dev/null &
-        note finisher.pid $!
+        supervise "$one" "$two" "$@" 2>/dev/null &
         ;;
     release)
         [ ! -e placed ] || exit 0
