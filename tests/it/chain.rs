@@ -62,7 +62,8 @@ impl Lab {
         (1..).take_while(|host| self.hosts.home(*host).exists()).filter(has).collect()
     }
 
-    /// The hosts that were reported ok. They must be those whose file is whole.
+    /// The hosts that were reported ok. Their files must be whole. So may be that of a host whose shell was killed: what it
+    /// had started goes on for a moment, and may come to the end.
     #[track_caller]
     fn ok(&self, ran: &Ran) -> Vec<usize> {
         let results = ran.results();
@@ -70,7 +71,8 @@ impl Lab {
         let mut ok: Vec<usize> =
             results.iter().filter(|(_, word)| *word == "ok").filter_map(|(host, _)| number(host)).collect();
         ok.sort_unstable();
-        assert_eq!(ok, self.whole(), "{results:?} {}", ran.stderr());
+        let whole = self.whole();
+        assert!(ok.iter().all(|host| whole.contains(host)), "{whole:?} {results:?} {}", ran.stderr());
         ok
     }
 

@@ -96,3 +96,18 @@ fn numbers_that_make_no_sense_are_refused() {
         assert_eq!(ran.status(), Some(2), "{arguments:?}");
     }
 }
+
+#[test]
+fn who_was_not_started_is_told_of_once() {
+    for gather in [&[][..], &["-b"]] {
+        let ran = Phalanx::exec(&[gather, &["-w", "n[1-3]", "-f", "1", "--fail-fast", "false"]].concat()).output();
+        assert_eq!(ran.status(), Some(1));
+        assert_eq!(ran.stderr().matches("not started").count(), 1, "{gather:?}: {}", ran.stderr());
+    }
+}
+
+#[test]
+fn batches_may_be_of_any_size() {
+    let ran = Phalanx::exec(&["-w", "n[1-3]", "--batch", "1,18446744073709551615", "echo hi"]).output();
+    assert_eq!((ran.status(), ran.stdout().lines().count()), (Some(0), 3));
+}

@@ -38,7 +38,7 @@ use phalanx_process::watch::Limit;
 
 pub use self::composite::{AfterFailure, Parallel, Sequential};
 pub use self::events::Events;
-use self::phase::{Phase, Stage};
+use self::phase::{Follower, Phase, Stage};
 pub use self::row::Preparation;
 use self::row::Row;
 pub use self::scope::Scoped;
@@ -219,6 +219,11 @@ impl Action {
         self.inner.phase.then(Box::new(sequel));
     }
 
+    /// As [`Action::when_ended`], as long as the result is held.
+    fn follow(&self, sequel: impl FnOnce() + Send + 'static) -> Follower {
+        self.inner.phase.follow(Box::new(sequel))
+    }
+
     /// Waits until all its processes have ended.
     ///
     /// # Panics
@@ -265,9 +270,8 @@ impl Action {
 
     /// Ends it in another way.
     pub fn kill_with(&self, kill: Kill) {
-        if self.inner.phase.stage() == Stage::Started {
-            self.work().kill(kill);
-        }
+        // Held: a kill that came after the end and a reset would befall the next start.
+        self.inner.phase.while_started(|| self.work().kill(kill));
     }
 
     /// Kills and waits for it if it runs, tells its handlers, and makes it ready to be started again. Its processes stay,
@@ -417,14 +421,37 @@ impl IntoFuture for Action {
     /// Waits on any executor for its end; starts it if it was not.
     fn into_future(self) -> Self::IntoFuture {
         self.begin();
+        let awaited = Arc::new(Mutex::new(Awaited::default()));
+        let told = Arc::clone(&awaited);
+        let follower = self.follow(move || Awaited::tell(&told));
         Box::pin(std::future::poll_fn(move |context| {
-            if self.ended() {
+            // Goes with the future: who loses interest leaves nothing behind.
+            let _ = &follower;
+            let mut awaited = awaited.lock().unwrap_or_else(PoisonError::into_inner);
+            if awaited.has_ended {
                 return Poll::Ready(self.clone());
             }
-            let waker = context.waker().clone();
-            self.when_ended(move || Waker::wake(waker));
+            awaited.waker = Some(context.waker().clone());
             Poll::Pending
         }))
+    }
+}
+
+/// What a future knows. An end of its own, since the action may have been reset when it is polled.
+#[derive(Default)]
+struct Awaited {
+    has_ended: bool,
+    waker: Option<Waker>,
+}
+
+impl Awaited {
+    fn tell(this: &Mutex<Self>) {
+        let waker = {
+            let mut this = this.lock().unwrap_or_else(PoisonError::into_inner);
+            this.has_ended = true;
+            this.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Crew<F> {
     reins: Reins,
     foreman: F,
     running: HashMap<ProcessId, usize>,
+    /// Further members that are the same process as one that runs.
+    twins: Vec<(ProcessId, usize)>,
     /// The timer that ends a pause.
     alarm: Option<(Instant, TimerId)>,
     /// The timer that ends it all.
@@ -100,7 +102,7 @@ impl<F> fmt::Debug for Crew<F> {
 impl<F: Foreman> Crew<F> {
     /// The crew that these reins hold.
     pub fn new(reins: Reins, foreman: F) -> Self {
-        Self { reins, foreman, running: HashMap::new(), alarm: None, curtain: None }
+        Self { reins, foreman, running: HashMap::new(), twins: Vec::new(), alarm: None, curtain: None }
     }
 
     fn go_on(&mut self, context: &mut Context<'_>) {
@@ -112,7 +114,7 @@ impl<F: Foreman> Crew<F> {
             let step = self.reins.held().schedule.step(context.now());
             match step {
                 Step::Start { member, attempt } => match self.foreman.start(context, member, attempt) {
-                    Some(id) => drop(self.running.insert(id, member)),
+                    Some(id) => self.enter(id, member),
                     None => self.ended(context, member, self.foreman.was_ok(member)),
                 },
                 Step::WaitUntil(at) => return self.set_alarm(context, at),
@@ -120,6 +122,11 @@ impl<F: Foreman> Crew<F> {
                 Step::Over => return self.draw_curtain(context),
             }
         }
+    }
+
+    fn enter(&mut self, id: ProcessId, member: usize) {
+        let twin = self.running.insert(id, member);
+        self.twins.extend(twin.map(|member| (id, member)));
     }
 
     fn set_alarm(&mut self, context: &mut Context<'_>, at: Instant) {
@@ -157,6 +164,9 @@ impl<F: Foreman> Handler for Crew<F> {
             Event::Ended { id, finished } => {
                 if let Some(member) = self.running.remove(id) {
                     self.ended(context, member, finished.ok);
+                    for (_, twin) in self.twins.extract_if(.., |(process, _)| process == id).collect::<Vec<_>>() {
+                        self.ended(context, twin, finished.ok);
+                    }
                     self.go_on(context);
                 }
             }

@@ -18,6 +18,9 @@ pub const DEFAULT_FANOUT: usize = 64;
 /// No pause is shorter: everybody is to hear of the end of an attempt before the next one begins.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
+/// No pause is longer: a year is for ever, and clocks can count it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How the members of an action are started, and what their failures lead to. Plain data.
 ///
 /// ```
@@ -66,7 +69,7 @@ pub struct Retries {
     pub count: u32,
     /// The pause before the first retry. Each further one is twice as long as the one before.
     pub pause: Duration,
-    /// No pause is longer.
+    /// No pause is longer, nor longer than a year.
     pub longest_pause: Duration,
 }
 
@@ -81,7 +84,7 @@ impl Retries {
     /// The pause before the retry that follows the attempt of this number, counted from 1.
     fn pause_after(&self, attempt: u32) -> Duration {
         let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.pause.saturating_mul(doubled).min(self.longest_pause).max(SHORTEST_PAUSE)
+        self.pause.saturating_mul(doubled).min(self.longest_pause).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
 }
 
@@ -182,7 +185,8 @@ impl Schedule {
     fn begin_batch(&mut self) {
         let sizes = &self.rollout.batches;
         let size = sizes.get(self.batches).or(sizes.last()).copied().filter(|size| *size > 0);
-        self.batch_end = size.map_or(self.members.len(), |size| self.members.len().min(self.batch_end + size));
+        self.batch_end =
+            size.map_or(self.members.len(), |size| self.members.len().min(self.batch_end.saturating_add(size)));
         self.batches += 1;
     }
 
@@ -234,9 +238,9 @@ impl Schedule {
         if !ok && attempt <= self.rollout.retries.count && !self.called_off {
             let pause = self.rollout.retries.pause_after(attempt);
             self.members[member] = Member::Pausing(attempt);
-            // A pause beyond the end of time is no pause at all.
-            self.pausing.insert((now.checked_add(pause).unwrap_or(now), member));
-            return Some(Retry { failed: attempt, attempts: self.rollout.retries.count + 1, pause });
+            self.pausing.insert((now + pause, member));
+            let attempts = self.rollout.retries.count.saturating_add(1);
+            return Some(Retry { failed: attempt, attempts, pause });
         }
         self.settle(member, ok);
         None

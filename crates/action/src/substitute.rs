@@ -31,7 +31,9 @@ pub enum SubstituteError {
     #[error("the list `{0}` is empty, so it has no value for any host")]
     EmptyList(String),
     /// It cannot be the name of a list.
-    #[error("`{0}` cannot be the name of a list: use letters, digits, `_` and `-`, beginning with a letter")]
+    #[error(
+        "`{0}` cannot be the name of a list: use letters, digits, `_` and `-`, beginning with a letter; `host` is taken"
+    )]
     BadName(String),
 }
 

@@ -19,8 +19,8 @@
 //!   given up; so set a connect timeout. When nobody waits for those any more (all the others are killed too), they are
 //!   given up at once.
 //! * A host that cannot be reached is a start error, with what ssh said as its reason. One that is lost while its command
-//!   runs has the status [`Lost`](phalanx_process::ExitStatus::Lost) and the reason at the end of its stderr; its command may
-//!   go on there. So may all of them when this program ends without having killed them, as with ssh.
+//!   runs has the status [`Lost`](phalanx_process::ExitStatus::Lost) and the reason at the end of its stderr; its command is
+//!   sent SIGTERM there. So are all of them when taktuk or this program ends without having killed them, however that was.
 //! * A process ends when its command has ended *and* closed its streams: a job left behind in the background that holds
 //!   them is waited for.
 //! * Hosts that reach others do it with the same options: a key file must be there too, and so must a configuration. With

@@ -424,3 +424,74 @@ fn an_action_is_a_future() {
         }
     }
 }
+
+/// Who waits is told of the end even if somebody resets the action before the waiter has looked.
+#[test]
+fn a_reset_right_after_the_end_leaves_nobody_waiting() {
+    for _ in 0..50 {
+        let action = shell("sleep 0.001").start();
+        let (told, ends) = mpsc::channel();
+        let reached = Arc::new(std::sync::Barrier::new(2));
+        let (waiter, ready) = (action.clone(), Arc::clone(&reached));
+        std::thread::spawn(move || {
+            ready.wait();
+            // A reset before it waits at all is wrong usage, and said by a panic.
+            drop(std::panic::catch_unwind(AssertUnwindSafe(|| drop(waiter.wait()))));
+            told.send(()).unwrap();
+        });
+        reached.wait();
+        drop(action.reset());
+        ends.recv_timeout(LONG).expect("the waiter hears of the end");
+    }
+}
+
+/// A kill that comes late does not befall the next start.
+#[test]
+fn a_kill_at_any_moment_leaves_the_next_start_alone() {
+    for _ in 0..50 {
+        let action = shell("exit 0");
+        let killer = action.clone();
+        let killer = std::thread::spawn(move || (0..200).for_each(|_| killer.kill()));
+        let action = action.run().reset();
+        killer.join().unwrap();
+        assert!(action.run().finished_ok());
+    }
+}
+
+/// A sequence of actions that have ended already needs no stack for each.
+#[test]
+fn a_long_sequence_of_what_is_done_already_is_over() {
+    let done = shell("exit 0").run();
+    let action = Sequential::new(std::iter::repeat_n(done, 100_000)).build().run();
+    assert!(action.ended() && action.ok());
+}
+
+/// A process that is two members of an action has one end, which counts for both; also when it is tried again.
+#[test]
+fn a_process_may_be_in_an_action_twice() {
+    let retries = Retries { count: 2, pause: Duration::ZERO, ..Retries::default() };
+    for (command, ok) in [("true", true), ("false", false)] {
+        let process = phalanx_process::Process::new(command);
+        let rollout = Rollout { retries, ..Rollout::default() };
+        let conductor = phalanx_process::conductor::Conductor::global();
+        let action = Action::new("twice", vec![process.clone(), process.clone()], rollout.clone(), conductor);
+        let other = Action::new("once more", vec![process], rollout, conductor);
+        let both = Parallel::new([action, other]).build().start().wait_for(LONG);
+        assert!(both.ended());
+        assert_eq!(both.ok(), ok);
+    }
+}
+
+/// Handlers of an iterator go with it: otherwise every further run would be slower than the one before.
+#[test]
+fn events_leave_no_handler_behind() {
+    let mut action = shell("echo hello");
+    for _ in 0..3 {
+        let mut events = action.events();
+        assert!(events.next().is_some());
+        action = events.action().clone();
+        drop(events);
+        action = action.wait().reset();
+        assert_eq!(action.processes()[0].handlers(), 0);
+    }
+}

@@ -224,6 +224,7 @@ fn a_taktuk_that_is_not_there_or_dies_is_the_error_of_all() {
         assert_eq!(process.status(), Some(ExitStatus::Lost), "{process:?}");
         assert!(text(process.stderr()).contains("taktuk itself ended too early"), "{process:?}");
     }
+    wait_until("their commands have ended too", || survivors(fleet, "5.4326") == 0);
 }
 
 /// Items 119, 188 to 190, 208: what taktuk knows for all hosts only is refused when they differ; users may differ.

@@ -347,12 +347,15 @@ impl<'a> Show<'a> {
         }
         self.status = None;
         self.screen.set_status("");
-        if let Some(gather) = self.gather.take() {
+        let gather = self.gather.take();
+        let told = self.quiet || gather.is_some();
+        if let Some(gather) = gather {
             gather.show(self.plan, tally, self.quiet, &mut self.screen)?;
         }
         match &mut self.style {
             Style::Json(events) => self.screen.write_stdout(|out| events.summary(self.plan, tally, status, out))?,
-            Style::Labels(_) | Style::Gathered => self.tell_the_stopped(tally)?,
+            Style::Labels(_) | Style::Gathered if !told => self.tell_the_stopped(tally)?,
+            Style::Labels(_) | Style::Gathered => {}
         }
         if let Some(progress) = &mut self.progress
             && self.verbose
@@ -370,7 +373,7 @@ impl<'a> Show<'a> {
         for verdict in [Verdict::Interrupted, Verdict::NotStarted] {
             let those: Vec<_> =
                 tally.verdicts().filter(|(_, other)| **other == verdict).map(|(host, _)| host).collect();
-            if !those.is_empty() && !self.quiet && self.gather.is_none() {
+            if !those.is_empty() {
                 let text = format!("{}: {}", self.fold(&those), verdict.sentence());
                 self.message(&text)?;
             }

@@ -133,7 +133,7 @@ fn named_list(text: &str) -> Result<(String, Vec<String>), String> {
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("at least one host must be allowed to work".to_owned()),
+        Ok(0) => Err("expected 1 or more".to_owned()),
         Ok(number) => Ok(number),
         Err(_) => Err("expected a number".to_owned()),
     }

@@ -118,6 +118,8 @@ impl Iterator for Events {
 impl Drop for Events {
     /// What is under way will be read by nobody: it must not hold up the engine.
     fn drop(&mut self) {
+        // The receiver first: what the engine sends after that is refused, so it cannot count again.
+        drop(std::mem::replace(&mut self.receiver, mpsc::channel().1));
         self.under_way.store(0, Ordering::Relaxed);
         (self.nudge)();
     }

@@ -246,20 +246,27 @@ struct OneByOne {
 }
 
 impl OneByOne {
-    fn go_on(self: Arc<Self>, next: usize, over: Over) {
-        let (done, rest) = self.parts.actions.split_at(next);
-        let failed = done.last().is_some_and(|action| !action.ok());
-        let stops = failed && self.after_failure == AfterFailure::Stop || self.parts.are_killed();
-        match rest.first() {
-            Some(action) if !stops => {
+    fn go_on(self: Arc<Self>, mut next: usize, over: Over) {
+        // One that has ended already is passed by here: its sequel would come at once, from within, and many of them would
+        // fill the stack.
+        while !self.stops_before(next) && self.parts.actions.get(next).is_some_and(Action::ended) {
+            next += 1;
+        }
+        match self.parts.actions.get(next) {
+            Some(action) if !self.stops_before(next) => {
                 let this = Arc::clone(&self);
                 self.parts.begin(action, move || this.go_on(next + 1, over));
             }
             _ => {
-                self.parts.call_off(rest);
+                self.parts.call_off(&self.parts.actions[next..]);
                 over.tell();
             }
         }
+    }
+
+    fn stops_before(&self, next: usize) -> bool {
+        let failed = self.parts.actions[..next].last().is_some_and(|action| !action.ok());
+        failed && self.after_failure == AfterFailure::Stop || self.parts.are_killed()
     }
 }
 

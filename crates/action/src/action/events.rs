@@ -57,13 +57,16 @@ impl Action {
         let tap = Tap { conductor, handler };
         let last = tap.clone();
         let action = self.start();
-        action.when_ended(move || last.let_go());
+        let processes = action.processes().to_vec();
+        action.when_ended(move || last.let_go_of(&processes));
         Events { action, events, tap, places: HashMap::new(), next: 0 }
     }
 }
 
 impl Tap {
-    fn let_go(&self) {
+    /// Also by the processes: they would present it to the engine at every later start.
+    fn let_go_of(&self, processes: &[Process]) {
+        processes.iter().for_each(|process| process.unheard_by(self.handler));
         self.conductor.disown(self.handler);
     }
 }
@@ -116,6 +119,6 @@ impl Iterator for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        self.tap.let_go();
+        self.tap.let_go_of(self.action.processes());
     }
 }

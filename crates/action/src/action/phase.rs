@@ -1,7 +1,8 @@
 //! How far an action has come, and who waits for its end.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// What is to be done at an end. Runs on the engine's thread, outside of all locks; it must not wait.
@@ -21,7 +22,27 @@ pub(super) struct Phase {
 #[derive(Default)]
 struct State {
     stage: Stage,
-    sequels: Vec<Sequel>,
+    /// How often it has ended: who waits for an end may wake up after the reset that followed it.
+    ends: u64,
+    /// In the order in which they were asked for.
+    sequels: BTreeMap<u64, Sequel>,
+    /// How many sequels were asked for.
+    asked: u64,
+}
+
+/// Somebody who follows it; the sequel is forgotten when this is dropped.
+#[must_use = "what is dropped will not be told"]
+pub(super) struct Follower {
+    phase: Arc<Phase>,
+    sequel: u64,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // What it holds is dropped outside of the lock.
+        let sequel = self.phase.state().sequels.remove(&self.sequel);
+        drop(sequel);
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,20 +82,37 @@ impl Phase {
         let sequels = {
             let mut state = self.state();
             state.stage = Stage::Ended;
+            state.ends += 1;
             std::mem::take(&mut state.sequels)
         };
         self.changed.notify_all();
-        sequels.into_iter().for_each(|sequel| sequel());
+        sequels.into_values().for_each(|sequel| sequel());
     }
 
-    /// Does something at the end; at once if that has been.
-    pub(super) fn then(&self, sequel: Sequel) {
+    /// Does something at the end; at once if that has been. Returns its number.
+    pub(super) fn then(&self, sequel: Sequel) -> u64 {
         let mut state = self.state();
+        state.asked += 1;
+        let number = state.asked;
         if state.stage == Stage::Ended {
             drop(state);
             sequel();
         } else {
-            state.sequels.push(sequel);
+            state.sequels.insert(number, sequel);
+        }
+        number
+    }
+
+    /// As [`Phase::then`], for those who may lose interest before.
+    pub(super) fn follow(self: &Arc<Self>, sequel: Sequel) -> Follower {
+        Follower { phase: Arc::clone(self), sequel: self.then(sequel) }
+    }
+
+    /// Does something if it runs, and sees to it that it neither ends nor is reset meanwhile.
+    pub(super) fn while_started(&self, act: impl FnOnce()) {
+        let state = self.state();
+        if state.stage == Stage::Started {
+            act();
         }
     }
 
@@ -82,9 +120,11 @@ impl Phase {
         self.state().stage = Stage::Idle;
     }
 
+    /// Waits for the end, if it runs.
     pub(super) fn wait_ended(&self, deadline: Option<Instant>) {
         let state = self.state();
-        let running = |state: &mut State| state.stage != Stage::Ended;
+        let ends = state.ends;
+        let running = |state: &mut State| state.stage == Stage::Started && state.ends == ends;
         match deadline {
             None => drop(self.changed.wait_while(state, running).unwrap_or_else(PoisonError::into_inner)),
             Some(deadline) => {

@@ -28,12 +28,13 @@ pub fn wait_all(actions: &[Action], timeout: Option<Duration>) -> Vec<Action> {
 fn wait_for(actions: &[Action], count: usize, timeout: Option<Duration>) -> Vec<Action> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let (sender, ends) = mpsc::channel();
-    for action in actions {
+    let follow = |action: &Action| {
         action.assert_can_wait();
         let sender = sender.clone();
         // Nobody may be waiting for it any more.
-        action.when_ended(move || sender.send(()).unwrap_or_default());
-    }
+        action.follow(move || sender.send(()).unwrap_or_default())
+    };
+    let followers: Vec<_> = actions.iter().map(follow).collect();
     for _ in 0..count {
         let came = match deadline {
             None => ends.recv().is_ok(),
@@ -43,6 +44,7 @@ fn wait_for(actions: &[Action], count: usize, timeout: Option<Duration>) -> Vec<
             break;
         }
     }
+    drop(followers);
     actions.iter().filter(|action| action.ended()).cloned().collect()
 }
 

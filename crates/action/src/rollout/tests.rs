@@ -121,7 +121,7 @@ fn so_many_failures_are_enough() {
 fn the_longest_pause_is_kept_whatever_the_numbers() {
     let retries = Retries { count: u32::MAX, pause: Duration::MAX, longest_pause: Duration::MAX };
     for attempt in [1, 2, 31, 32, 33, u32::MAX] {
-        assert_eq!(retries.pause_after(attempt), Duration::MAX);
+        assert_eq!(retries.pause_after(attempt), LONGEST_PAUSE);
     }
 }
 
@@ -166,4 +166,19 @@ proptest! {
             prop_assert!((0..total).all(|member| schedule.is_settled(member)));
         }
     }
+}
+
+#[test]
+fn the_largest_numbers_are_numbers_too() {
+    let now = Instant::now();
+    let longest = Retries { count: u32::MAX, pause: Duration::MAX, longest_pause: Duration::MAX };
+    let mut schedule =
+        Schedule::new(3, Rollout { batches: vec![1, usize::MAX], retries: longest, ..Rollout::default() });
+    assert_eq!(starts(&mut schedule, now).0, [0]);
+    let retry = schedule.ended(0, false, now).unwrap();
+    assert_eq!((retry.attempts, retry.pause), (u32::MAX, LONGEST_PAUSE));
+    assert_eq!(starts(&mut schedule, now), (vec![], Step::WaitUntil(now + LONGEST_PAUSE)));
+    assert_eq!(starts(&mut schedule, now + LONGEST_PAUSE).0, [0]);
+    assert_eq!(schedule.ended(0, true, now), None);
+    assert_eq!(starts(&mut schedule, now).0, [1, 2]);
 }

@@ -196,9 +196,11 @@ impl Taktuk {
         }
         if run.tree.is_over() && run.farewell.is_none() && run.held.is_empty() {
             run.farewell = Some(context.timer(PATIENCE));
-            let words = run.tree.farewell();
-            tell(context, child, words);
-            context.request(child, Request::CloseStdin);
+            tell(context, child, run.tree.farewell());
+        }
+        // Its stdin stays open: who was called off may only now begin, and must be told to end.
+        if run.farewell.is_some() {
+            tell(context, child, run.tree.take_signals());
         }
     }
 
@@ -245,6 +247,7 @@ impl Taktuk {
     }
 }
 
+/// "No such file or directory", see errno(3).
 const ENOENT: i32 = 2;
 
 fn tell(context: &mut Context<'_>, child: ProcessId, words: Vec<u8>) {

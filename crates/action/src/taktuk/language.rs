@@ -39,12 +39,21 @@ const TEMPLATES: [(&str, &str); 7] = [
     ("output", r#""o".(length($eol)?"n":"-")." $position $line\n""#),
     ("error", r#""e".(length($eol)?"n":"-")." $position $line\n""#),
     ("status", r#""x $position $line\n""#),
-    ("state", r#""s $line $position ".(length($peer_position)?$peer_position:"-")." $peers_given\n""#),
+    ("state", STATE),
     ("connector", r#""c $peer_position $line\n""#),
     // These are disabled: answers to commands that we use for nothing else, and messages nobody sends.
     ("info", ""),
     ("message", ""),
 ];
+
+/// The stream of states, which every TakTuk writes to before it starts its command. So it is also where each is taught to
+/// end that command when it ends itself, because it has lost its connection to us; left alone, taktuk lets it run on.
+/// (This knows the inside of taktuk 3.7, where `general::root` is ours; in another, the `eval` fails and nothing happens.)
+const STATE: &str = concat!(
+    r#"(($main::phalanx++ or eval q{END { if (not $general::root) { kill -15, $_->{pid} "#,
+    r#"for grep { exists $_->{pid} } communicator::get_connections(q(local_commands)) } } 1}), "#,
+    r#""s $line $position ".(length($peer_position)?$peer_position:"-")." $peers_given\n")[1]"#
+);
 
 /// The arguments: the program, the user's own options, then ours, so that these hold. Nothing in them is particular to a
 /// host or a command, so their length is bounded and nobody finds a secret there.

@@ -271,6 +271,10 @@ impl Tree {
     pub(super) fn farewell(&mut self) -> Vec<u8> {
         let mut words = self.hurry().to_vec();
         words.extend(self.take_signals());
+        // Whoever was called off and begins all the same. taktuk would wait for it.
+        if self.members.iter().any(|member| member.phase != Phase::Over) {
+            words.extend(language::signal(Signal::KILL, None));
+        }
         words.extend_from_slice(language::QUIT);
         words
     }
@@ -486,6 +490,13 @@ mod tests {
         assert_eq!(world.words(), "broadcast kill target 2 9\n");
         assert_eq!(world.hear("x 2 9\nx 1 9"), ["1 Signaled { signal: Signal(9), core_dumped: false }"]);
         assert_eq!(world.tree.farewell(), b"quit\n");
+        // One that nobody heard of again may begin at any time, even after the farewell.
+        let mut world = World::new(1);
+        world.effect(1, Effect::CallOff);
+        assert!(world.tree.is_over());
+        assert_eq!(world.tree.farewell(), b"network cancel\nbroadcast kill 9\nquit\n");
+        world.hear("s 4 0 1 \ns 6 1 - ");
+        assert_eq!(world.words(), "broadcast kill 9\n");
     }
 
     #[test]

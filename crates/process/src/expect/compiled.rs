@@ -158,7 +158,10 @@ impl Expect {
 
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last = self.needles.len().saturating_sub(1);
+        if self.needles.is_empty() {
+            return f.write_str("something, though no needle was given");
+        }
+        let last = self.needles.len() - 1;
         for (number, needle) in self.needles().enumerate() {
             let separator = match number {
                 0 => "",

@@ -170,6 +170,17 @@ impl Process {
         self
     }
 
+    /// Takes a handler away from it, from its next start on; one that it does not have is no matter.
+    pub fn unheard_by(&self, handler: HandlerId) {
+        self.state().handlers.retain(|one| *one != handler);
+    }
+
+    /// How many handlers it has.
+    #[must_use]
+    pub fn handlers(&self) -> usize {
+        self.state().handlers.len()
+    }
+
     /// Calls back when it runs, with its process id.
     #[must_use]
     pub fn on_start(self, mut callback: impl FnMut(&mut Context<'_>, u32) + Send + 'static) -> Self {
