@@ -198,7 +198,8 @@ impl Action {
 
     /// Starts it unless that was done; whether it was done now.
     fn begin(&self) -> bool {
-        let begins = self.inner.phase.begin();
+        // Who finds it started may wait for its processes.
+        let begins = self.inner.phase.begin(|| self.processes().iter().for_each(Process::announce));
         if begins {
             let handlers = self.settings().on_start.clone();
             handlers.into_iter().for_each(|handler| self.conductor().call(handler));
@@ -347,9 +348,9 @@ impl Action {
     pub fn write(&self, bytes: impl AsRef<[u8]>) {
         self.conductor().assert_outside("write to an action");
         assert!(self.started(), "an action must be started before it can be written to");
-        let bytes: Arc<[u8]> = bytes.as_ref().into();
-        let slow: Vec<_> = self.processes().iter().filter(|process| process.feed(&bytes).is_err()).collect();
-        slow.into_iter().for_each(|process| process.write(&bytes));
+        let bytes = bytes.as_ref();
+        let slow: Vec<_> = self.processes().iter().filter(|process| process.try_write(bytes).is_err()).collect();
+        slow.into_iter().for_each(|process| process.write(bytes));
     }
 
     /// Closes the stdin of all its processes, once everything has been written.
@@ -478,6 +479,8 @@ impl Handler for Usher {
             return self.begin(context.handler());
         }
         context.farewell();
+        // Those who wait for one whose turn never came need wait no longer.
+        self.action.processes().iter().for_each(Process::call_off);
         self.action.inner.phase.end();
     }
 }

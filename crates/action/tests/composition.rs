@@ -74,11 +74,7 @@ fn a_sequence_that_stops_after_a_failure_starts_nothing_more() {
 fn killing_a_sequence_ends_it() {
     let first = shell("echo runs; exec sleep 1000");
     let action = Sequential::new([first.clone(), shell("sleep 1000"), shell("sleep 1000")]).build().start();
-    // The first is not started by us, but can be waited for as soon as it is.
-    let mut verdicts = action.expect_on(Stream::Stdout, Duration::ZERO, "runs").unwrap();
-    while verdicts[0].is_err() {
-        verdicts = action.expect_on(Stream::Stdout, Duration::from_millis(50), "runs").unwrap();
-    }
+    assert!(first.processes()[0].expect_within(LONG, "runs").is_ok());
     action.kill();
     let action = action.wait();
     assert!(first.ended() && first.processes()[0].killed());
@@ -494,4 +490,28 @@ fn events_leave_no_handler_behind() {
         action = action.wait().reset();
         assert_eq!(action.processes()[0].handlers(), 0);
     }
+}
+
+/// Who holds a process may wait for it although its turn has not come, and need not if it never comes.
+#[test]
+fn a_process_of_an_action_can_be_waited_for_before_its_turn() {
+    let place = tempfile::tempdir().unwrap();
+    let remote = Remote::new("echo $HOST", (1..=20).map(|n| format!("n{n}"))).params(connector(place.path())).fanout(1);
+    let action = remote.build().unwrap().start();
+    let last = action.processes()[19].clone();
+    assert!(last.pid().is_some() && last.clone().wait_started().wait().finished_ok());
+    assert_eq!(last.stdout(), b"n20\n");
+
+    let steps = Sequential::new([shell("sleep 1000"), shell("true"), shell("cat")]).build().start();
+    let never = steps.processes()[2].clone();
+    let waiting = std::thread::spawn({
+        let never = never.clone();
+        move || never.wait()
+    });
+    never.write("kept for nobody");
+    steps.kill();
+    assert!(!waiting.join().unwrap().ended() && steps.wait().ended());
+    assert!(!never.clone().wait().started() && never.pid().is_none());
+    let lonely = phalanx_process::Process::new("true");
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(|| drop(lonely.wait()))).is_err(), "nobody will start it");
 }

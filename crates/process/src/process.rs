@@ -65,18 +65,30 @@ struct State {
     owned: Vec<HandlerId>,
     expect_timeout: Option<Duration>,
     run: Option<Run>,
-    /// The run that is still to begin, if something is expected of it already.
+    /// Whether there will be a run, as far as was said.
+    prospect: Prospect,
+    /// The run that is still to begin, if somebody waits for it already.
     coming: Option<Run>,
     /// What is asked of that run as soon as it begins.
     early: Vec<Request>,
-    /// It was said that there will be none.
-    called_off: bool,
+}
+
+/// What was said about a start that is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Prospect {
+    /// Nothing: to wait for it would be to wait for ever.
+    #[default]
+    Unknown,
+    /// Somebody will see to it.
+    Announced,
+    /// There will be none.
+    CalledOff,
 }
 
 impl State {
     /// Begins a run: what the engine is to be told about it.
     fn begin(&mut self) -> (Run, Spec, Vec<HandlerId>) {
-        self.called_off = false;
+        self.prospect = Prospect::Unknown;
         let run = self.coming.take().unwrap_or_else(Run::new);
         let (mut spec, mut handlers) = (self.spec.clone(), self.handlers.clone());
         if let Some(watch) = run.watch.get() {
@@ -85,6 +97,14 @@ impl State {
         }
         self.run = Some(run.clone());
         (run, spec, handlers)
+    }
+
+    /// The run that was begun last, or the one that is to begin.
+    fn present_or_coming(&mut self) -> Run {
+        match &self.run {
+            Some(run) => run.clone(),
+            None => self.coming.get_or_insert_with(Run::new).clone(),
+        }
     }
 }
 
@@ -158,7 +178,7 @@ impl Process {
             run: None,
             coming: None,
             early: Vec::new(),
-            called_off: false,
+            prospect: Prospect::default(),
         };
         Self { inner: Arc::new(Inner { conductor: conductor.clone(), state: Mutex::new(state) }) }
     }
@@ -210,13 +230,24 @@ impl Process {
         self.start_within(context)
     }
 
-    /// Says that it will not be started: whoever expects something of it already need not wait. One that was started
-    /// is left alone, and one that is started all the same is as if nothing had been said.
+    /// Says that somebody will start it, so that others may wait for it already, write to it, and expect something of it.
+    /// Must be followed by a start, or by [`Process::call_off`]. An [action](https://docs.rs/phalanx-action) does so.
+    pub fn announce(&self) {
+        let mut state = self.state();
+        if state.run.is_none() {
+            state.prospect = Prospect::Announced;
+        }
+    }
+
+    /// Says that it will not be started: whoever waits for it already need not. One that was started is left alone, and
+    /// one that is started all the same is as if nothing had been said.
     pub fn call_off(&self) {
         let coming = {
             let mut state = self.state();
-            state.early.clear();
-            state.called_off = state.run.is_none();
+            if state.run.is_none() {
+                state.early.clear();
+                state.prospect = Prospect::CalledOff;
+            }
             state.coming.take()
         };
         coming.into_iter().for_each(|run| self.disappoint(&run));
@@ -224,6 +255,7 @@ impl Process {
 
     /// Whatever is expected of this run will not come.
     fn disappoint(&self, run: &Run) {
+        run.slot.abandon();
         if let Some(watch) = run.watch.get() {
             self.inner.conductor.notify(watch.handler(), Notice::Reset { id: run.id });
         }
@@ -239,6 +271,23 @@ impl Process {
         self.state().run.clone()
     }
 
+    /// The run that will be, if that was announced.
+    fn announced_run(&self) -> Option<Run> {
+        let mut state = self.state();
+        (state.prospect == Prospect::Announced).then(|| state.present_or_coming())
+    }
+
+    /// The run that there is or will be; none if it was called off. `what` is what cannot be done before.
+    fn awaited_run(&self, what: &str) -> Option<Run> {
+        let mut state = self.state();
+        if state.run.is_none() && state.prospect == Prospect::CalledOff {
+            return None;
+        }
+        let known = state.run.is_some() || state.prospect == Prospect::Announced;
+        assert!(known, "a process must be started before {what}");
+        Some(state.present_or_coming())
+    }
+
     /// Waits until it runs, or could not be started.
     ///
     /// # Panics
@@ -246,8 +295,9 @@ impl Process {
     #[must_use = "the handle is how you hear of it; call `drop` if you do not care"]
     pub fn wait_started(self) -> Self {
         self.inner.conductor.assert_outside("wait for the start of a process");
-        let run = self.run_state().expect("a process must be started before its start can be waited for");
-        run.slot.wait_started();
+        if let Some(run) = self.awaited_run("its start can be waited for") {
+            run.slot.wait_started();
+        }
         self
     }
 
@@ -273,8 +323,9 @@ impl Process {
 
     fn wait_until(&self, deadline: Option<Instant>) {
         self.inner.conductor.assert_outside("wait for a process");
-        let run = self.run_state().expect("a process must be started before it can be waited for");
-        run.slot.wait_ended(deadline);
+        if let Some(run) = self.awaited_run("it can be waited for") {
+            run.slot.wait_ended(deadline);
+        }
     }
 
     /// Starts it and waits until it has ended.
@@ -302,12 +353,15 @@ impl Process {
     /// once. What cannot be delivered, now or later, makes it "not ok".
     ///
     /// # Panics
-    /// When it was never started, or inside a handler: use [`Process::try_write`] there, or
-    /// [`Context::request`].
+    /// When it was neither started nor [announced](Process::announce), or inside a handler: use [`Process::try_write`]
+    /// there, or [`Context::request`].
     pub fn write(&self, bytes: impl AsRef<[u8]>) {
         self.inner.conductor.assert_outside("write to a process");
-        let run = self.run_state().expect("a process must be started before it can be written to");
-        if let Some(bytes) = run.slot.reserve(bytes.as_ref(), true) {
+        // Only one that was started can be full.
+        if self.try_write(&bytes) == Err(StdinFull)
+            && let Some(run) = self.run_state()
+            && let Some(bytes) = run.slot.reserve(bytes.as_ref(), true)
+        {
             self.inner.conductor.write(run.id, bytes, run.slot);
         }
     }
@@ -318,39 +372,32 @@ impl Process {
     /// When too much is waiting to be taken; nothing was written then.
     ///
     /// # Panics
-    /// When it was never started.
+    /// When it was neither started nor [announced](Process::announce).
     pub fn try_write(&self, bytes: impl AsRef<[u8]>) -> Result<(), StdinFull> {
-        let run = self.run_state().expect("a process must be started before it can be written to");
+        let run = {
+            let mut state = self.state();
+            match (&state.run, state.prospect) {
+                (Some(run), _) => run.clone(),
+                (None, Prospect::Unknown) => panic!("a process must be started before it can be written to"),
+                (None, Prospect::Announced) => {
+                    state.early.push(Request::Write(bytes.as_ref().into()));
+                    return Ok(());
+                }
+                (None, Prospect::CalledOff) => return Ok(()),
+            }
+        };
         let bytes = run.slot.reserve(bytes.as_ref(), false).ok_or(StdinFull)?;
         self.inner.conductor.write(run.id, bytes, run.slot);
         Ok(())
     }
 
-    /// As [`Process::try_write`], of bytes that many processes may share; one that is still to be started is given them
-    /// then.
-    ///
-    /// # Errors
-    /// When too much is waiting to be taken; nothing was written then.
-    pub fn feed(&self, bytes: &Arc<[u8]>) -> Result<(), StdinFull> {
-        let run = {
-            let mut state = self.state();
-            if state.run.is_none() {
-                state.early.push(Request::Write(Arc::clone(bytes)));
-            }
-            state.run.clone()
-        };
-        let Some(run) = run else { return Ok(()) };
-        let bytes = run.slot.reserve(bytes, false).ok_or(StdinFull)?;
-        self.inner.conductor.write(run.id, bytes, run.slot);
-        Ok(())
-    }
-
-    /// Closes its stdin once everything has been written; of a process that is still to be started, then.
+    /// Closes its stdin once everything has been written; of a process that is [announced](Process::announce), then.
     pub fn close_stdin(&self) {
         let mut state = self.state();
         match &state.run {
             Some(run) => self.inner.conductor.request(run.id, Request::CloseStdin),
-            None => state.early.push(Request::CloseStdin),
+            None if state.prospect == Prospect::Announced => state.early.push(Request::CloseStdin),
+            None => {}
         }
     }
 
@@ -376,7 +423,7 @@ impl Process {
         // The watch of the run is dropped outside of the lock.
         let (run, handlers) = {
             let mut state = self.state();
-            state.called_off = false;
+            state.prospect = Prospect::Unknown;
             (state.run.take(), state.handlers.clone())
         };
         if let Some(run) = run {

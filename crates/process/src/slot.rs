@@ -24,6 +24,8 @@ struct State {
     running: Option<Running>,
     finished: Option<Arc<Finished>>,
     ended_on: Option<SystemTime>,
+    /// It will not be started.
+    abandoned: bool,
     wakers: Vec<Waker>,
     /// What was written through the handle and may not have been taken: each lives as long as somebody has to write it.
     written: VecDeque<(Weak<[u8]>, usize)>,
@@ -133,15 +135,21 @@ impl Slot {
         self.state().finished.clone()
     }
 
+    /// There will be no start: nobody need wait.
+    pub(crate) fn abandon(&self) {
+        self.state().abandoned = true;
+        self.changed.notify_all();
+    }
+
     /// Waits for the start or the end, whichever comes first.
     pub(crate) fn wait_started(&self) {
-        let undecided = |state: &mut State| state.running.is_none() && state.finished.is_none();
+        let undecided = |state: &mut State| state.running.is_none() && state.finished.is_none() && !state.abandoned;
         drop(self.changed.wait_while(self.state(), undecided).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Waits for the end, until `deadline` if there is one.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> Option<Arc<Finished>> {
-        let running = |state: &mut State| state.finished.is_none();
+        let running = |state: &mut State| state.finished.is_none() && !state.abandoned;
         let state = match deadline {
             None => self.changed.wait_while(self.state(), running).unwrap_or_else(PoisonError::into_inner),
             Some(deadline) => {

@@ -154,11 +154,6 @@ impl Parts {
         killed.into_iter().for_each(|kill| action.kill_with(kill));
     }
 
-    /// These will not be begun.
-    fn call_off(&self, actions: &[Action]) {
-        actions.iter().flat_map(Action::processes).for_each(Process::call_off);
-    }
-
     fn processes(&self) -> Vec<Process> {
         self.actions.iter().flat_map(Action::processes).cloned().collect()
     }
@@ -214,7 +209,6 @@ impl Work for SideBySide {
         };
         for action in &self.parts.actions {
             if self.parts.are_killed() {
-                self.parts.call_off(std::slice::from_ref(action));
                 arrive();
             } else {
                 self.parts.begin(action, arrive.clone());
@@ -257,10 +251,7 @@ impl OneByOne {
                 let this = Arc::clone(&self);
                 self.parts.begin(action, move || this.go_on(next + 1, over));
             }
-            _ => {
-                self.parts.call_off(&self.parts.actions[next..]);
-                over.tell();
-            }
+            _ => over.tell(),
         }
     }
 

@@ -68,11 +68,12 @@ impl Phase {
         self.state().stage
     }
 
-    /// Begins, unless somebody was faster; whether it was this one.
-    pub(super) fn begin(&self) -> bool {
+    /// Begins, unless somebody was faster; whether it was this one. Nobody finds it begun before `first` is done.
+    pub(super) fn begin(&self, first: impl FnOnce()) -> bool {
         let mut state = self.state();
         let is_first = state.stage == Stage::Idle;
         if is_first {
+            first();
             state.stage = Stage::Started;
         }
         is_first

@@ -57,7 +57,6 @@ impl Row {
 
     /// All have ended. What was made for them may still have to be waited for, which a handler cannot.
     fn conclude(&self, over: Over) {
-        self.processes.iter().for_each(Process::call_off);
         let Some(preparation) = self.preparation.clone() else { return over.tell() };
         let (sender, receiver) = mpsc::channel::<Over>();
         let settle = move || {

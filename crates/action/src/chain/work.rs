@@ -60,16 +60,12 @@ impl Work for Chain {
         if let Some(kill) = state.killed {
             recall.kill(kill);
         }
-        let (starting, ending) = (Arc::clone(&self), Arc::clone(&self));
+        let starting = Arc::clone(&self);
         let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
             let process = starting.processes[host].clone().with(|description| description.launch = spec.launch);
             process.restart_within(context)
         };
-        let all_over = move || {
-            ending.processes.iter().for_each(Process::call_off);
-            over.tell();
-        };
-        let steering = self.broadcast.handler(recall.clone(), start, all_over);
+        let steering = self.broadcast.handler(recall.clone(), start, move || over.tell());
         state.steering = Some((recall, self.conductor.attach(steering)));
     }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Process, Run, State};
-use crate::conductor::Conductor;
+use super::{Process, Prospect, Run, State};
 use crate::event::Stream;
 use crate::expect::{Expect, Found, InvalidNeedle, Needle, Outcome, Script, Verdict};
 use crate::watch::{ExpectFailed, Limit, Watch, Watched};
@@ -158,50 +157,38 @@ impl Process {
     }
 
     fn promise(&self, stream: Stream, limit: Limit, needles: Expect) -> crate::watch::Promise {
-        let run = self.run_state().expect("a process must be started before something can be expected of it");
-        self.promise_of(&run, stream, limit, needles)
-    }
-
-    /// As [`Process::promise`], also of a process that is still to be started.
-    fn promise_to_come(&self, stream: Stream, limit: Limit, needles: Expect) -> crate::watch::Promise {
-        let run = self.state().present_or_coming(&self.inner.conductor);
-        let promise = self.promise_of(&run, stream, limit, needles);
-        // After the asking, so that it is not too early for a process that is called off just now.
-        if self.state().called_off {
-            self.disappoint(&run);
-        }
-        promise
-    }
-
-    fn promise_of(&self, run: &Run, stream: Stream, limit: Limit, needles: Expect) -> crate::watch::Promise {
         self.inner.conductor.assert_outside("expect something of a process");
         let limit = self.limit(limit);
         let strict = limit != Some(std::time::Duration::ZERO);
-        self.watch(run).expect(stream, needles, limit, strict)
+        self.with_watch(|watch| watch.expect(stream, needles, limit, strict))
     }
 
     fn with_watch<T>(&self, with: impl FnOnce(&Watch) -> T) -> T {
-        let run = self.run_state().expect("a process must be started before something can be expected of it");
-        with(self.watch(&run))
+        let run = {
+            let mut state = self.state();
+            let known = state.run.is_some() || state.prospect != Prospect::Unknown;
+            assert!(known, "a process must be started before something can be expected of it");
+            state.present_or_coming()
+        };
+        let result = with(self.watch(&run));
+        // After the asking, so that it is not too early for a process that is called off just now.
+        if self.state().prospect == Prospect::CalledOff {
+            self.disappoint(&run);
+        }
+        result
     }
 
+    /// Made under the lock: a run takes the watch along that it has when it begins.
     fn watch<'a>(&self, run: &'a Run) -> &'a Watch {
-        run.watch.get_or_init(|| Watch::new(&self.inner.conductor, self.state().watched(run)))
+        let state = self.state();
+        run.watch.get_or_init(|| {
+            let make = if state.run.is_some() { Watch::new } else { Watch::early };
+            make(&self.inner.conductor, state.watched(run))
+        })
     }
 }
 
 impl State {
-    /// The run that was begun last, or the one that is to begin.
-    fn present_or_coming(&mut self, conductor: &Conductor) -> Run {
-        if let Some(run) = self.run.as_ref().or(self.coming.as_ref()) {
-            return run.clone();
-        }
-        let run = Run::new();
-        run.watch.set(Watch::early(conductor, self.watched(&run))).expect("nobody else knows this run");
-        self.coming = Some(run.clone());
-        run
-    }
-
     fn watched(&self, run: &Run) -> Watched {
         let (name, warns) = (self.spec.launch.name(), !self.spec.policy.nolog.expect_failed);
         Watched { id: run.id, name, slot: Arc::clone(&run.slot), warns }
@@ -209,8 +196,8 @@ impl State {
 }
 
 /// Waits until each of several processes says what is expected, all at once: the verdicts, in the order of the
-/// processes. Nobody is waited for longer than the limit. A process that is still to be started, as the fan-out of an
-/// action has it, is waited for as well.
+/// processes. Nobody is waited for longer than the limit. A process that is [announced](Process::announce) is waited for
+/// as well.
 ///
 /// ```
 /// use std::time::Duration;
@@ -235,8 +222,7 @@ pub fn expect_all(
     needles: impl IntoExpect,
 ) -> Result<Vec<Verdict>, InvalidNeedle> {
     let (limit, needles) = (limit.into(), needles.into_expect()?);
-    let promises: Vec<_> =
-        processes.iter().map(|process| process.promise_to_come(stream, limit, needles.clone())).collect();
+    let promises: Vec<_> = processes.iter().map(|process| process.promise(stream, limit, needles.clone())).collect();
     Ok(promises.into_iter().map(crate::watch::Promise::wait).collect())
 }
 

@@ -126,7 +126,7 @@ impl Process {
     /// Inside a handler.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        let run = self.run_state()?;
+        let run = self.run_state().or_else(|| self.announced_run())?;
         self.inner.conductor.assert_outside("wait for the start of a process");
         run.slot.wait_started();
         run.slot.running().map(|running| running.pid).filter(|pid| *pid != NO_PROCESS)
