@@ -111,3 +111,10 @@ fn batches_may_be_of_any_size() {
     let ran = Phalanx::exec(&["-w", "n[1-3]", "--batch", "1,18446744073709551615", "echo hi"]).output();
     assert_eq!((ran.status(), ran.stdout().lines().count()), (Some(0), 3));
 }
+
+#[test]
+fn a_number_of_failures_is_not_taken_for_a_command() {
+    let ran = Phalanx::exec(&["-w", "n1", "--fail-fast", "2", "true"]).output();
+    assert_eq!(ran.status(), Some(2));
+    assert!(ran.stderr().contains("write --fail-fast=2"), "{}", ran.stderr());
+}

@@ -515,3 +515,14 @@ fn a_process_of_an_action_can_be_waited_for_before_its_turn() {
     let lonely = phalanx_process::Process::new("true");
     assert!(std::panic::catch_unwind(AssertUnwindSafe(|| drop(lonely.wait()))).is_err(), "nobody will start it");
 }
+
+/// A kill is heard although thousands still wait for their start: those are called off, not started first.
+#[test]
+fn a_kill_overtakes_the_starts_that_wait() {
+    let processes = (0..3000).map(|_| phalanx_process::Process::new("sleep 1000")).collect();
+    let conductor = phalanx_process::conductor::Conductor::global();
+    let action = Action::new("many", processes, Rollout::with_fanout(0), conductor).start();
+    action.kill();
+    let action = action.wait();
+    assert!(action.processes().iter().any(|process| process.finished().is_none_or(|end| end.outcome.pid.is_none())));
+}

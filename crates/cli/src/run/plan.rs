@@ -38,6 +38,8 @@ pub(crate) enum PlanError {
     Host(#[from] InvalidHost),
     #[error("the command is empty: give one after the options")]
     NoCommand,
+    #[error("`{0}` would be the command: write --fail-fast={0} for a number of failures")]
+    Number(String),
     #[error(transparent)]
     Substitute(#[from] SubstituteError),
 }
@@ -82,6 +84,12 @@ impl Plan {
         };
         if command.trim().is_empty() {
             return Err(PlanError::NoCommand);
+        }
+        // No program is called that, and it would be tried on every host.
+        if args.work.fail_fast.is_some()
+            && let Some(first) = args.command.first().filter(|word| word.parse::<usize>().is_ok())
+        {
+            return Err(PlanError::Number(first.clone()));
         }
         let recipe = Recipe::new(args, configuration, command.clone())?;
         // Every host is alike to the substitution, so one look finds what is wrong with all of them.
