@@ -159,6 +159,19 @@ fn a_server_in_the_background_is_ready_first_and_ended_last() {
     }
 }
 
+/// G4: blocks in blocks. What is in a block in the background is ended with it, and that is no failure.
+#[test]
+fn a_block_in_the_background_is_ended_with_its_block() {
+    let plan = "[[step]]\nname = 'outer'\n[[step.parallel]]\nname = 'monitor'\nbackground = true\n\
+                [[step.parallel.sequence]]\nname = 'look'\nlocal = 'touch looked; sleep 1000'\n\
+                [[step.parallel.sequence]]\nname = 'never'\nlocal = 'echo never'\n\
+                [[step.parallel]]\nname = 'work'\nlocal = 'until test -e looked; do sleep 0.02; done; echo done'\n";
+    let ran = played(plan, &["--json"]);
+    assert_eq!(ran.status(), Some(0), "{}\n{}", ran.stderr(), ran.stdout());
+    assert!(!ran.stdout().contains("\"ok\":false") && !ran.stdout().contains("echo never\n"), "{}", ran.stdout());
+    assert!(ran.stdout().contains("not run, since its block in the background was ended"), "{}", ran.stdout());
+}
+
 #[test]
 fn a_server_that_dies_ends_the_step_that_needs_it() {
     let plan = "[[step]]\nname = 'server'\nlocal = 'until test -e client; do sleep 0.02; done; exit 7'\nbackground = true\n\

@@ -26,13 +26,23 @@ fn played(fleet: &Fleet, name: &str, arguments: &[&str]) -> (tempfile::TempDir, 
     (place, ran)
 }
 
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
+    listener.local_addr().expect("it has one").port()
+}
+
+/// A path of this test alone, for a variable: those who try the examples right now use the one that is in them.
+fn own(variable: &str) -> Vec<String> {
+    let path = std::env::temp_dir().join(format!("phalanx-example-{}-{variable}", std::process::id()));
+    vec!["--set".to_owned(), format!("{variable}={}", path.display())]
+}
+
 /// Each with a line that it must have said.
 #[test]
 fn the_examples_play_on_the_fleet() {
     let Some(fleet) = shared_fleet() else { return };
     for (name, said) in [
         ("first", "node4: /"),
-        ("files", "node1: "),
         ("outputs", ""),
         ("dialogue", "local: stored 6 characters"),
         ("rollout", "node6: node6 is updated"),
@@ -40,6 +50,9 @@ fn the_examples_play_on_the_fleet() {
         let (_, ran) = played(fleet, name, &[]);
         assert!(ran.stdout().contains(said), "{name}: {}", ran.stdout());
     }
+    let (place, ran) = played(fleet, "files", &[&own("there")[0], &own("there")[1]]);
+    assert!(ran.stdout().contains("node1: "), "{}", ran.stdout());
+    assert!(place.path().join("copies/node3/passwd").is_file());
 }
 
 #[test]
@@ -48,17 +61,22 @@ fn the_examples_with_sockets_play_on_the_fleet() {
     if require_program("nc", "netcat-traditional").is_none() || require_program("socat", "socat").is_none() {
         return;
     }
-    for (name, said) in [
-        ("netcat", "node1: 1000000"),
-        ("exchange", ""),
-        ("capture", "node1: 6"),
-        ("broadcast", "node4: 5000000"),
-        ("tunnel", "local: hello from the far side"),
+    // The ports of the examples are for those who try them, perhaps right now.
+    let port = |name: &str| vec!["--set".to_owned(), format!("{name}={}", free_port())];
+    let two = |name: &str| vec!["--set".to_owned(), format!("{name}={},{}", free_port(), free_port())];
+    for (name, ports, said) in [
+        ("netcat", [port("port"), own("file")].concat(), "node1: 1000000"),
+        ("exchange", [two("source_ports"), two("target_ports")].concat(), ""),
+        ("capture", [port("port"), port("behind"), own("file")].concat(), "node1: 6"),
+        ("broadcast", own("there"), "node4: 5000000"),
+        ("tunnel", port("service"), "local: hello from the far side"),
     ] {
-        let (_, ran) = played(fleet, name, &[]);
+        let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+        let (_, ran) = played(fleet, name, &ports);
         assert!(ran.stdout().contains(said), "{name}: {}", ran.stdout());
     }
-    let (place, _) = played(fleet, "clients", &[]);
+    let port = format!("port={}", free_port());
+    let (place, _) = played(fleet, "clients", &["--set", &port]);
     for clients in [1, 2, 4, 8] {
         let results = place.path().join(format!("results/clients={clients}"));
         let results: Vec<_> = fs::read_dir(results).expect("it was made").flatten().collect();

@@ -155,7 +155,7 @@ impl Stage {
             command,
             remote,
             chain: player.step(turn).is_some_and(is_chain),
-            background: player.step(turn).is_some_and(|step| step.background),
+            background: around(player, turn).any(|turn| player.step(turn).is_some_and(|step| step.background)),
             first,
             last: BTreeMap::new(),
             verdict: None,
@@ -364,10 +364,15 @@ impl Stage {
 
 /// What a turn is called, with the blocks it is in.
 pub(super) fn path(player: &Player, turn: Turn) -> String {
-    let turns = std::iter::successors(Some(turn), |turn| player.course().parent(*turn));
-    let mut titles: Vec<String> = turns.filter(|turn| *turn != Turn::PLAN).map(|turn| player.title(turn)).collect();
+    let turns = around(player, turn).filter(|turn| *turn != Turn::PLAN);
+    let mut titles: Vec<String> = turns.map(|turn| player.title(turn)).collect();
     titles.reverse();
     titles.join(" / ")
+}
+
+/// A turn, and the blocks it is in.
+fn around(player: &Player, turn: Turn) -> impl Iterator<Item = Turn> {
+    std::iter::successors(Some(turn), |turn| player.course().parent(*turn))
 }
 
 pub(super) fn is_block(player: &Player, turn: Turn) -> bool {
