@@ -227,6 +227,7 @@ fn output_goes_into_a_file_of_each_process() {
         let ran = played(&format!("[[step]]\nlocal = 'echo hello'\noutput = '{file}'\n"), &[]);
         assert_eq!(ran.status(), Some(1));
         assert!(ran.stderr().contains(said), "{}", ran.stderr());
+        assert!(!ran.stderr().contains("`false`"), "it names a program of nobody: {}", ran.stderr());
     }
 }
 
@@ -292,6 +293,67 @@ fn what_is_wrong_is_said_before_anything_starts() {
         let ran = Phalanx::verb("play", &[file]).directory(stage.path("")).output();
         assert_eq!(ran.status(), Some(2), "{file}");
         assert!(ran.stderr().contains(said), "{file}: {}", ran.stderr());
+    }
+}
+
+/// A step of which nobody is told that it has no hosts would be left out, and the plan be done.
+#[test]
+fn a_list_without_hosts_is_a_mistake() {
+    let stage = Stage::new("[hosts]\nweb = 'n1'\n[[step]]\nrun = 'uptime'\non = 'web'\n");
+    let ran = stage.play(&["--set", "web="]).output();
+    assert_eq!(ran.status(), Some(2));
+    assert!(ran.stderr().contains("cannot use `` for `web`: it has no hosts"), "{}", ran.stderr());
+}
+
+/// What every combination of a sweep writes into the same file is lost, but for the last.
+#[test]
+fn a_file_that_combinations_overwrite_is_a_warning() {
+    for (file, warned) in [("out", true), ("{{combination}}/out", false), ("out{{a}}", false), ("/dev/null", false)] {
+        let step = format!("steps = [{{ local = 'true', output = '{file}' }}]");
+        let stage = Stage::new(&format!("[[step]]\nsweep = {{ a = [1, 2] }}\n{step}\n"));
+        let ran = stage.play(&["--check"]).output();
+        assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
+        assert_eq!(
+            ran.stderr().contains("overwrites what the one before it wrote"),
+            warned,
+            "{file}: {}",
+            ran.stderr()
+        );
+    }
+}
+
+/// The program that gets a value of the environment sees it, and nobody else does.
+#[test]
+fn what_comes_from_the_environment_is_not_shown() {
+    let stage = Stage::new(
+        "[vars]\npassword = { env = 'A_PASSWORD' }\n\
+         [[step]]\nlocal = 'read p; echo ${#p} characters'\ninput = \"{{password}}\\n\"\n\
+         [[step]]\nlocal = 'printf Password:; read p; echo ${#p} characters; test ${#p} = 7 || exit 1'\n\
+         dialogue = [ { expect = 'Password:', send = '{{password}}' }, { expect = '7 characters' } ]\n",
+    );
+    let ran = stage.play(&["-vv", "--report", "--record", "record"]).env("A_PASSWORD", "sesame7").output();
+    assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
+    assert_eq!(ran.stdout().matches("7 characters").count(), 2, "{}", ran.stdout());
+    let shown = stage.play(&["--dry-run"]).env("A_PASSWORD", "sesame7").output();
+    let json = stage.play(&["--json"]).env("A_PASSWORD", "sesame7").output();
+    let set = stage.play(&["--set", "password=sesame7"]).output();
+    assert_eq!((shown.status(), json.status(), set.status()), (Some(0), Some(0), Some(2)));
+    assert!(set.stderr().contains("put it into the variable A_PASSWORD"), "{}", set.stderr());
+    for text in
+        [ran, shown, json, set].map(|ran| ran.stdout() + &ran.stderr()).into_iter().chain([stage.read("record")])
+    {
+        assert!(!text.contains("sesame7"), "{text}");
+    }
+    // Without it nothing starts; to look at the plan it is not needed.
+    let ran = stage.play(&[]).output();
+    assert_eq!((ran.status(), ran.stdout()), (Some(2), String::new()));
+    assert!(
+        ran.stderr().contains("plan.toml:2:20: key `vars.password.env`: the environment has no `A_PASSWORD`"),
+        "{}",
+        ran.stderr()
+    );
+    for look in ["--check", "--dry-run"] {
+        assert_eq!(stage.play(&[look]).output().status(), Some(0));
     }
 }
 

@@ -137,8 +137,12 @@ fn the_example_of_a_console_logs_in() {
         }
         heard
     });
-    let set = [format!("device={device}"), "password=secret".to_owned()];
-    let (_, ran) = played(fleet, "console", &["--set", &set[0], "--set", &set[1]]);
+    let place = tempfile::tempdir().expect("a directory can be made");
+    let ran = Phalanx::verb("play", &["--set", &format!("device={device}"), "-F"])
+        .args([fleet.ssh_config(), example("console")])
+        .env("CONSOLE_PASSWORD", "secret")
+        .directory(place.path())
+        .output();
     wait_until("the far end has heard all", || console.is_finished());
     assert_eq!(console.join().expect("it ends"), ["", "root", "secret", "uname -s", "exit"]);
     assert!(ran.stdout().contains("local: Linux"), "{}", ran.stdout());

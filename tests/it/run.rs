@@ -49,8 +49,8 @@ fn every_host_has_its_value_of_a_list() {
     assert_eq!(ran.output().stdout(), "n1: 1x\nn2: 2y\nn3: 1z\nn4: 2x\n");
     for (set, expected) in [
         ("a", "expected NAME=A,B,C"),
-        ("1a=b", "`1a` cannot be the name of a list"),
-        ("host=b", "`host` cannot be the name of a list"),
+        ("1a=b", "`1a` cannot be a name"),
+        ("host=b", "`host` cannot be a name"),
         ("b=c", "`{{a}}` names no list; known are b"),
     ] {
         let ran = Phalanx::exec(&["-w", "n", "--set", set, "echo {{a}}"]).output();

@@ -8,7 +8,7 @@
 //! `docker ps --format '{{.Names}}'` means what it says. A name is made of letters, digits, `_` and `-`, and begins
 //! with a letter; an unknown one is an error, since it is far more likely a typing error than a template.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Named lists of values for `{{name}}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,10 +30,8 @@ pub enum SubstituteError {
     /// The list has no values.
     #[error("the list `{0}` is empty, so it has no value for any host")]
     EmptyList(String),
-    /// It cannot be the name of a list.
-    #[error(
-        "`{0}` cannot be the name of a list: use letters, digits, `_` and `-`, beginning with a letter; `host` is taken"
-    )]
+    /// It cannot be the name of a list, a variable or a factor.
+    #[error("`{0}` cannot be a name: use letters, digits, `_` and `-`, beginning with a letter; `host` is taken")]
     BadName(String),
 }
 
@@ -60,6 +58,13 @@ impl Lists {
     pub fn substitute_all(&self, text: &str) -> Result<String, SubstituteError> {
         let joined = self.lists.iter().map(|(name, values)| (name.clone(), vec![values.join(",")])).collect();
         Self { lists: joined }.substitute(text, "{{{host}}}", 0)
+    }
+
+    /// The lists, but for those that are called so.
+    pub(crate) fn without(&self, names: &BTreeSet<String>) -> Self {
+        let mut lists = self.lists.clone();
+        lists.retain(|name, _| !names.contains(name));
+        Self { lists }
     }
 
     /// Adds a list, or replaces the one of that name.

@@ -109,7 +109,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 /// `phalanx play`, from what was typed to the exit status.
 pub(crate) fn run(args: &PlayArgs, configuration: &Configuration) -> ExitCode {
     let values: BTreeMap<String, String> = args.values.iter().cloned().collect();
-    let overrides = Overrides { values, exec: args.worker == Worker::Exec };
+    let overrides = Overrides { values, exec: args.worker == Worker::Exec, nothing_starts: args.check || args.dry_run };
     let plan = match Plan::read(&args.file, &overrides) {
         Ok(plan) => plan,
         Err(ReadError::Mistakes(mistakes)) => {

@@ -25,6 +25,8 @@ pub struct Overrides {
     pub values: BTreeMap<String, String>,
     /// What is to run on hosts is run here, once for each of them; so there are no files to put, and no ports to forward.
     pub exec: bool,
+    /// The plan is only looked at; so variables of the environment need not be there.
+    pub nothing_starts: bool,
 }
 
 /// Why there is no plan.
@@ -40,6 +42,16 @@ pub enum ReadError {
         name: String,
         /// Those that there are.
         known: String,
+    },
+    /// A value was given for what comes from the environment.
+    #[error(
+        "`{name}` cannot be given with --set, where everybody on this machine could read it: put it into the variable {variable} of the environment: read -r -s {variable}; export {variable}"
+    )]
+    Secret {
+        /// The name.
+        name: String,
+        /// The variable of the environment.
+        variable: String,
     },
     /// A value was given that cannot be.
     #[error("cannot use `{value}` for `{name}`: {reason}")]

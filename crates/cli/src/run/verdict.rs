@@ -152,10 +152,8 @@ impl Verdict {
                 None => format!("killed by signal {number}"),
             },
             Self::Signal(None) => "killed by a signal (ssh does not tell which)".to_owned(),
-            Self::Timeout { forced: false } => "command timeout: ended after its time (-u)".to_owned(),
-            Self::Timeout { forced: true } => {
-                "command timeout: killed after its time (-u), it would not end".to_owned()
-            }
+            Self::Timeout { forced: false } => "command timeout: ended after its time".to_owned(),
+            Self::Timeout { forced: true } => "command timeout: killed after its time, it would not end".to_owned(),
             Self::Unreachable { reason, advice } => format!("not reached: {reason} ({advice})"),
             Self::Lost { reason, advice } => format!("connection lost: {reason} ({advice})"),
             Self::NotStartable(reason) => reason.clone(),

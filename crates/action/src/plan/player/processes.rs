@@ -82,15 +82,11 @@ impl Player {
         let plan = Arc::clone(&self.plan);
         let step = Self::description(&plan, self.course.part(turn));
         let Some(UnderWay::Processes(running)) = self.under_way.get_mut(&turn) else { return };
-        let mut spec = match running.members[member].prepare(step, &running.recipe, member) {
-            Ok(()) => running.recipe.spec(member),
-            Err(defect) => {
-                let mut spec = phalanx_process::Spec::new(["false"]);
-                spec.launch.defect = Some(defect);
-                spec.policy = self.manner.policy.clone();
-                spec
-            }
-        };
+        let prepared = running.members[member].prepare(step, &running.recipe, member);
+        let mut spec = running.recipe.spec(member);
+        if let Err(defect) = prepared {
+            spec.launch.defect = Some(defect);
+        }
         // What the far end of a put says is how it went, and for nobody else.
         spec.policy.listened = true;
         let id = self.drive.start(spec);

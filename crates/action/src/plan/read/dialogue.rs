@@ -49,9 +49,9 @@ impl<'d> Reader<'d> {
             super::step::complain_about(line, "optional", "there is `whenever` too, which is optional by itself");
         }
         let sent = send
-            .and_then(|item| self.substitutable(item, item.string()?, scope))
+            .and_then(|item| self.unseen(item, scope))
             .map(Send::Line)
-            .or_else(|| raw.and_then(|item| self.substitutable(item, item.string()?, scope)).map(Send::Raw));
+            .or_else(|| raw.and_then(|item| self.unseen(item, scope)).map(Send::Raw));
         if let Some(refuse) = refuse {
             return Some(Line { expect: refuse.map(str::to_owned), send: None, turn: Turn::Refused });
         }

@@ -1,7 +1,9 @@
 //! Names in a plan: lists of hosts, variables, and what a text may therefore substitute.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::env::VarError;
 use std::path::Path;
 
 use phalanx_nodeset::Parser;
@@ -22,9 +24,21 @@ pub(super) struct Scope {
     pub(super) lists: Lists,
     /// The names among them that are known only later: factors, forwarded ports.
     pub(super) later: BTreeSet<String>,
+    /// The names among them whose values nobody is to see: those that come from the environment.
+    pub(super) secrets: BTreeSet<String>,
+    /// It is in a sweep, so it is played several times.
+    pub(super) in_sweep: bool,
 }
 
 impl Scope {
+    /// What a text may substitute that can be seen: in a command, by everybody on the machine.
+    pub(super) fn shown(&self) -> Cow<'_, Lists> {
+        match self.secrets.is_empty() {
+            true => Cow::Borrowed(&self.lists),
+            false => Cow::Owned(self.lists.without(&self.secrets)),
+        }
+    }
+
     /// One more name, whose value is known only later.
     pub(super) fn promise(&mut self, name: &str, example: String) -> Result<(), SubstituteError> {
         self.lists.insert(name, vec![example])?;
@@ -55,7 +69,9 @@ impl<'d> HostLists<'d> {
             scope.lists.insert(name, vec![value]).expect("it is a name");
         }
         for (key, item) in root.table("vars").into_iter().flat_map(Table::entries) {
-            if let Some(values) = values(item)
+            if item.is_table() {
+                self.read_secret(key, item, &mut scope)?;
+            } else if let Some(values) = values(item)
                 && is_free(key, &scope)
             {
                 let given = self.overrides.values.get(key.name());
@@ -70,6 +86,39 @@ impl<'d> HostLists<'d> {
         self.read_hosts(root, &mut scope)?;
         self.look_for_unknown_overrides()?;
         Ok(scope)
+    }
+
+    /// Reads a variable whose value is in the environment: `password = { env = "CONSOLE_PASSWORD" }`.
+    fn read_secret(&mut self, key: Key<'d>, item: Item<'d>, scope: &mut Scope) -> Result<(), ReadError> {
+        let Some(table) = item.table() else { return Ok(()) };
+        let Some(source) = table.require("env", "write where its value is: { env = \"CONSOLE_PASSWORD\" }") else {
+            return Ok(());
+        };
+        let Some(variable) = source.string() else { return Ok(()) };
+        if variable.is_empty() || variable.contains(['=', '\0']) {
+            source.complain("no variable of the environment can be called so", "write a name: \"CONSOLE_PASSWORD\"");
+            return Ok(());
+        }
+        let name = key.name().to_owned();
+        if self.overrides.values.contains_key(&name) {
+            return Err(ReadError::Secret { name, variable: variable.to_owned() });
+        }
+        if !is_free(key, scope) {
+            return Ok(());
+        }
+        let value = std::env::var(variable);
+        if !self.overrides.nothing_starts
+            && let Err(error) = &value
+        {
+            let wrong = match error {
+                VarError::NotPresent => format!("the environment has no `{variable}`"),
+                VarError::NotUnicode(_) => format!("`{variable}` of the environment is no UTF-8 text"),
+            };
+            source.complain(wrong, format!("give it a value first: read -r -s {variable}; export {variable}"));
+        }
+        self.name(key, vec![value.unwrap_or_default()], scope);
+        scope.secrets.insert(name);
+        Ok(())
     }
 
     fn name(&mut self, key: Key<'d>, values: Vec<String>, scope: &mut Scope) {
@@ -113,9 +162,12 @@ impl<'d> HostLists<'d> {
         }
         let given = self.overrides.values.get(name);
         let words = match given {
-            Some(given) => vec![given.clone()],
-            None => item.strings().unwrap_or_default(),
+            Some(given) => Some(vec![given.clone()]),
+            None => item.strings(),
         };
+        // What is no list of texts has its complaint.
+        let readable = words.is_some();
+        let words = words.unwrap_or_default();
         open.push(name);
         for word in &words {
             if let Some((known, _)) = items.get_key_value(word.as_str()) {
@@ -133,7 +185,11 @@ impl<'d> HostLists<'d> {
                 Vec::new()
             }
         };
-        if hosts.is_empty() && !words.is_empty() && !self.lists.contains_key(name) && item_is_right(&hosts, &words) {
+        if readable && !self.lists.contains_key(name) && item_is_right(&hosts, &words) {
+            if let Some(given) = given {
+                let (name, value, reason) = (name.to_owned(), given.clone(), "it has no hosts".to_owned());
+                return Err(ReadError::Value { name, value, reason });
+            }
             item.complain("it has no hosts", "name at least one");
         }
         if !hosts.is_empty() {
@@ -165,6 +221,11 @@ impl<'d> HostLists<'d> {
             return Err(format!("`{{{{{name}}}}}` is known only when the step begins, hosts must be known before"));
         }
         self.use_names(word);
+        if let Err(error) = scope.shown().substitute_all(word)
+            && scope.secrets.contains(error.name())
+        {
+            return Err(format!("`{}` comes from the environment, and hosts are shown to everybody", error.name()));
+        }
         scope.lists.substitute_all(word).map_err(|error| error.to_string())
     }
 

@@ -29,7 +29,7 @@ impl<'d> Reader<'d> {
         if kind == "serial" && table.get("on").is_some() {
             self.needs_ssh(table, kind);
         }
-        let input = table.get("input").and_then(|item| self.substitutable(item, item.string()?, scope));
+        let input = table.get("input").and_then(|item| self.unseen(item, scope));
         let output = self.file(table, "output", hosts.as_deref(), scope);
         let errors = self.file(table, "errors", hosts.as_deref(), scope);
         if let (Some(output), true) = (&output, output == errors)
@@ -244,6 +244,15 @@ impl<'d> Reader<'d> {
         }
         if table.get("count").is_some() && !text.contains("{{{host}}}") && !text.contains("{{rank}}") {
             item.complain("all copies would write the same file", "put {{{host}}} into it");
+        }
+        let differs = || {
+            let mut names = scope.later.iter().map(String::as_str).chain(["combination"]);
+            names.any(|name| text.contains(&format!("{{{{{name}}}}}")))
+        };
+        if scope.in_sweep && !text.starts_with("/dev/") && !differs() {
+            let wrong =
+                "each combination of the sweep overwrites what the one before it wrote: put {{combination}} into it";
+            self.warn(item.place(), item.path().to_owned(), wrong);
         }
         if text.ends_with('/') {
             item.complain(format!("`{text}` is a directory"), "name a file in it: \"results/{{{host}}}.out\"");

@@ -4,6 +4,7 @@ use super::Reader;
 use super::names::Scope;
 use crate::document::{Item, Table, list};
 use crate::plan::model::{Forward, OnFailure, Step, Work};
+use crate::substitute::Lists;
 
 /// What a step can do, by the key that says so.
 const KINDS: [&str; 12] =
@@ -287,15 +288,31 @@ impl<'d> Reader<'d> {
         self.substitutable(item, text, scope)
     }
 
+    /// A text for a process alone, by its stdin or its line: nobody else sees it, so it may have what nobody is to see.
+    pub(super) fn unseen(&self, item: Item<'d>, scope: &Scope) -> Option<String> {
+        self.with_names_of(item, item.string()?, scope, &scope.lists)
+    }
+
     /// As [`Reader::text`], and it may be empty.
     pub(super) fn substitutable(&self, item: Item<'d>, text: &str, scope: &Scope) -> Option<String> {
+        self.with_names_of(item, text, scope, &scope.shown())
+    }
+
+    fn with_names_of(&self, item: Item<'d>, text: &str, scope: &Scope, lists: &Lists) -> Option<String> {
         self.hosts.use_names(text);
         if text.contains('\0') {
             item.complain("it has a NUL byte, which no command and no file name can have", "");
             return None;
         }
-        let Err(error) = scope.lists.substitute(text, "host", 0) else { return Some(text.to_owned()) };
+        let Err(error) = lists.substitute(text, "host", 0) else { return Some(text.to_owned()) };
         let name = error.name().to_owned();
+        if scope.secrets.contains(&name) {
+            item.complain(
+                format!("`{{{{{name}}}}}` comes from the environment, and here others could see it"),
+                "write it into `send`, `send_raw` or `input`",
+            );
+            return None;
+        }
         let known: Vec<&str> = scope.lists.names().collect();
         let instead = match crate::document::nearest(&name, known) {
             Some(near) => format!("did you mean `{{{{{near}}}}}`?"),

@@ -17,6 +17,7 @@ impl<'d> Reader<'d> {
         let item = table.get("sweep")?;
         let mut scope = scope.clone();
         let mut names = BTreeSet::new();
+        scope.in_sweep = true;
         let factors = item.table().and_then(|factors| self.factors(factors, &mut scope, &mut names));
         let steps = match table.get("steps") {
             Some(steps) => self.steps(steps, &mut scope, Order::Sequence),
