@@ -11,30 +11,28 @@
 //!   └────────────────────────────────────────── reset ───────────────────────────────────────────────────┘
 //! ```
 
+mod awaiting;
 mod composite;
 mod events;
 mod phase;
 mod row;
 mod scope;
+mod talking;
+mod usher;
 mod waiting;
 mod work;
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
-use phalanx_process::event::{Event, Kill, Notice, Stream};
-use phalanx_process::expect::{InvalidNeedle, Verdict};
-use phalanx_process::handler::{Context, Handler};
+use phalanx_process::event::Kill;
+use phalanx_process::handler::Context;
 use phalanx_process::id::HandlerId;
-use phalanx_process::process::{IntoExpect, ProcessesFailed, expect_all};
+use phalanx_process::process::ProcessesFailed;
 use phalanx_process::stats::Stats;
-use phalanx_process::watch::Limit;
 
 pub use self::composite::{AfterFailure, Parallel, Sequential};
 pub use self::events::Events;
@@ -42,6 +40,7 @@ use self::phase::{Follower, Phase, Stage};
 pub use self::row::Preparation;
 use self::row::Row;
 pub use self::scope::Scoped;
+use self::usher::{Callback, Usher};
 pub use self::waiting::{filter_bad_hosts, wait_all, wait_any};
 pub use self::work::{Over, Work};
 use crate::rollout::Rollout;
@@ -203,7 +202,7 @@ impl Action {
         if begins {
             let handlers = self.settings().on_start.clone();
             handlers.into_iter().for_each(|handler| self.conductor().call(handler));
-            let usher = self.conductor().attach(Usher { action: self.clone(), has_begun: false });
+            let usher = self.conductor().attach(Usher::new(self));
             self.conductor().call(usher);
         }
         begins
@@ -293,71 +292,6 @@ impl Action {
         self
     }
 
-    /// Waits until each of its processes says on stdout what is expected, all at once, but no longer than the default: the
-    /// verdicts, in the order of the processes. Who has not been started yet is waited for too; the end of a stream is a
-    /// verdict at once.
-    ///
-    /// ```
-    /// # use phalanx_action::remote::Remote;
-    /// # use std::time::Duration;
-    /// # let params = phalanx_process::ssh::ConnectionParams { ssh: Some("echo".into()), ..Default::default() };
-    /// let servers = Remote::new("echo ready; sleep 1000", ["n1", "n2"]).params(params).build()?;
-    /// let servers = servers.default_expect_timeout(Some(Duration::from_secs(60))).start();
-    /// let verdicts = servers.expect("ready")?;
-    /// assert!(verdicts.iter().all(Result::is_ok));
-    /// servers.kill();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When a needle is malformed.
-    ///
-    /// # Panics
-    /// When it was never started, or inside a handler.
-    pub fn expect(&self, needles: impl IntoExpect) -> Result<Vec<Verdict>, InvalidNeedle> {
-        self.expect_on(Stream::Stdout, Limit::Default, needles)
-    }
-
-    /// As [`Action::expect`], on either stream and with a limit of its own.
-    ///
-    /// # Errors
-    /// When a needle is malformed.
-    ///
-    /// # Panics
-    /// As [`Action::expect`].
-    pub fn expect_on(
-        &self,
-        stream: Stream,
-        limit: impl Into<Limit>,
-        needles: impl IntoExpect,
-    ) -> Result<Vec<Verdict>, InvalidNeedle> {
-        self.conductor().assert_outside("expect something of an action");
-        assert!(self.started(), "an action must be started before something can be expected of it");
-        let limit = match (limit.into(), self.settings().expect_timeout) {
-            (Limit::Default, Some(timeout)) => Limit::After(timeout),
-            (limit, _) => limit,
-        };
-        expect_all(self.processes(), stream, limit, needles)
-    }
-
-    /// Writes to all its processes, each within its own bound: waits for those that read slowly, after all others have
-    /// been given theirs. For those whose turn has not come it is kept until then. See [`Process::write`].
-    ///
-    /// # Panics
-    /// Inside a handler, and when it was never started.
-    pub fn write(&self, bytes: impl AsRef<[u8]>) {
-        self.conductor().assert_outside("write to an action");
-        assert!(self.started(), "an action must be started before it can be written to");
-        let bytes = bytes.as_ref();
-        let slow: Vec<_> = self.processes().iter().filter(|process| process.try_write(bytes).is_err()).collect();
-        slow.into_iter().for_each(|process| process.write(bytes));
-    }
-
-    /// Closes the stdin of all its processes, once everything has been written.
-    pub fn close_stdin(&self) {
-        self.processes().iter().for_each(Process::close_stdin);
-    }
-
     /// Whether it was started.
     #[must_use]
     pub fn started(&self) -> bool {
@@ -412,91 +346,5 @@ impl Action {
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Action({:?}, {} processes, {:?})", self.name(), self.processes().len(), self.inner.phase)
-    }
-}
-
-impl IntoFuture for Action {
-    type Output = Action;
-    type IntoFuture = Pin<Box<dyn Future<Output = Action> + Send>>;
-
-    /// Waits on any executor for its end; starts it if it was not.
-    fn into_future(self) -> Self::IntoFuture {
-        self.begin();
-        let awaited = Arc::new(Mutex::new(Awaited::default()));
-        let told = Arc::clone(&awaited);
-        let follower = self.follow(move || Awaited::tell(&told));
-        Box::pin(std::future::poll_fn(move |context| {
-            // Goes with the future: who loses interest leaves nothing behind.
-            let _ = &follower;
-            let mut awaited = awaited.lock().unwrap_or_else(PoisonError::into_inner);
-            if awaited.has_ended {
-                return Poll::Ready(self.clone());
-            }
-            awaited.waker = Some(context.waker().clone());
-            Poll::Pending
-        }))
-    }
-}
-
-/// What a future knows. An end of its own, since the action may have been reset when it is polled.
-#[derive(Default)]
-struct Awaited {
-    has_ended: bool,
-    waker: Option<Waker>,
-}
-
-impl Awaited {
-    fn tell(this: &Mutex<Self>) {
-        let waker = {
-            let mut this = this.lock().unwrap_or_else(PoisonError::into_inner);
-            this.has_ended = true;
-            this.waker.take()
-        };
-        waker.into_iter().for_each(Waker::wake);
-    }
-}
-
-/// Begins the work on the engine's thread, after the handlers of the start, and ends the action there, after those of
-/// the end: called for each, and calls are answered in order.
-struct Usher {
-    action: Action,
-    has_begun: bool,
-}
-
-impl Usher {
-    fn begin(&self, me: HandlerId) {
-        let (conductor, on_end) = (self.action.conductor().clone(), self.action.settings().on_end.clone());
-        let over = Over::new(move || on_end.into_iter().chain([me]).for_each(|handler| conductor.call(handler)));
-        Arc::clone(&self.action.inner.work).begin(over);
-    }
-}
-
-impl Handler for Usher {
-    fn on_event(&mut self, _context: &mut Context<'_>, _event: &Event) {}
-
-    fn on_notice(&mut self, context: &mut Context<'_>, _notice: &Notice) {
-        if !std::mem::replace(&mut self.has_begun, true) {
-            return self.begin(context.handler());
-        }
-        context.farewell();
-        // Those who wait for one whose turn never came need wait no longer.
-        self.action.processes().iter().for_each(Process::call_off);
-        self.action.inner.phase.end();
-    }
-}
-
-/// Something to be told of an action.
-struct Callback<F> {
-    action: Weak<Inner>,
-    callback: F,
-}
-
-impl<F: FnMut(&mut Context<'_>, &Action) + Send> Handler for Callback<F> {
-    fn on_event(&mut self, _context: &mut Context<'_>, _event: &Event) {}
-
-    fn on_notice(&mut self, context: &mut Context<'_>, _notice: &Notice) {
-        if let Some(inner) = self.action.upgrade() {
-            (self.callback)(context, &Action { inner });
-        }
     }
 }
