@@ -376,6 +376,21 @@ fn every_netcat_talks_to_every_other() {
     lab.assert_tidy();
 }
 
+/// Home directories are often on a file server: all hosts put the file into the same place. And 0 s is for ever.
+#[test]
+fn hosts_may_share_the_directory() {
+    let Some(fleet) = shared_fleet() else { return };
+    let place = Place::new();
+    let file = place.write("file", &content(3 * MEGABYTE));
+    fs::create_dir(place.path("there")).expect("it is ours");
+    let config = fleet.ssh_config().display().to_string();
+    let chain = ["--chain", "--chain-address", "127.0.0.1", "--chain-timeout", "0", "-F", &config, "-w", "node[1-3]"];
+    let ran = Phalanx::verb("put", &chain).args([&file, &place.text("there/")]).output();
+    assert_eq!((ran.status(), ran.stderr()), (Some(0), String::new()));
+    assert_same_tree(Path::new(&file), &place.path("there/file"));
+    assert_eq!(fs::read_dir(place.path("there")).unwrap().count(), 1);
+}
+
 /// Other shells, and other tools than those of GNU.
 #[test]
 fn bash_and_busybox_will_do() {

@@ -120,6 +120,18 @@ fn an_address_of_somebody_else_cannot_be_listened_on() {
     assert!(error.contains("cannot listen on it: Cannot assign requested address"), "{error}");
 }
 
+/// To ssh, an empty address is all of them; and it says nothing of a name that has none.
+#[test]
+fn an_address_that_is_none_is_refused_before_ssh_is_asked() {
+    let params = ConnectionParams { ssh: Some("/nowhere/ssh".into()), ..ConnectionParams::default() };
+    for (address, said) in [("", "it is empty"), ("nowhere.invalid", "address")] {
+        let forwarder = PortForwarder::new("node1", "localhost", 22).bind_address(address).params(params.clone());
+        let error = forwarder.start().expect_err("it is none");
+        assert!(matches!(error, ForwardError::BindAddress { .. }), "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
 #[test]
 fn a_target_that_refuses_is_told_apart_from_a_host_that_does() {
     let Some(fleet) = shared_fleet() else { return };
@@ -243,5 +255,16 @@ fn phalanx_forward_says_why_the_connection_was_lost() {
     let ran = running.end();
     assert_eq!(ran.status(), Some(1));
     assert!(ran.stderr().starts_with("phalanx: node1: connection lost: its ssh killed by SIGKILL"), "{}", ran.stderr());
+    ran.assert_nothing_left();
+}
+
+#[test]
+fn an_address_that_cannot_be_told_ends_phalanx_forward() {
+    let Some(fleet) = shared_fleet() else { return };
+    let config = fleet.ssh_config().display().to_string();
+    let target = server(echo);
+    let ran = Phalanx::shell(&format!("$PHALANX forward -F {config} node1 localhost:{target} > /dev/full")).output();
+    assert_eq!(ran.status(), Some(3));
+    assert!(ran.stderr().contains("cannot write the local address to stdout: No space left"), "{}", ran.stderr());
     ran.assert_nothing_left();
 }

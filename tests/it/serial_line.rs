@@ -73,6 +73,19 @@ fn what_is_wrong_with_a_line_is_said_in_a_sentence() {
 }
 
 #[test]
+fn an_output_that_takes_nothing_is_said_and_a_stderr_that_takes_nothing_is_no_panic() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let machine = machine(far, 9_600);
+    let ran = Phalanx::shell(&format!("echo | $PHALANX serial {near} 9600 > /dev/full")).output();
+    assert_eq!(ran.status(), Some(3));
+    assert!(ran.stderr().contains("cannot write to stdout: No space left"), "{}", ran.stderr());
+    machine.kill();
+    let ran = Phalanx::shell("$PHALANX serial /dev/ttyNONE 9600 2> /dev/full").output();
+    assert_eq!(ran.status(), Some(1));
+}
+
+#[test]
 fn lines_of_several_hosts_come_with_their_host() {
     let Some(fleet) = shared_fleet() else { return };
     let Some(cable) = Cable::new() else { return };

@@ -10,6 +10,7 @@
 //! What was typed is wrong: 2, and nothing was started.
 
 use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -48,9 +49,10 @@ pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
 }
 
 /// One sentence on stderr, or several, each on its line.
-#[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
 pub(crate) fn say(sentence: &impl Display) {
-    sentence.to_string().lines().for_each(|line| eprintln!("phalanx: {line}"));
+    let said: String = sentence.to_string().lines().map(|line| format!("phalanx: {line}\n")).collect();
+    // Nobody is left to tell when even this cannot be written: the exit status must do.
+    let _ = io::stderr().write_all(said.as_bytes());
 }
 
 /// One sentence on stderr, and the status for wrong usage.
@@ -60,9 +62,8 @@ pub(crate) fn usage(error: &impl Display) -> ExitCode {
 }
 
 /// One sentence on stderr; all is well.
-#[expect(clippy::print_stderr, reason = "this is where the binary speaks")]
 pub(crate) fn nothing_to_do(sentence: &impl Display) -> ExitCode {
-    eprintln!("phalanx: {sentence}");
+    say(sentence);
     ExitCode::from(OK)
 }
 

@@ -1,5 +1,6 @@
 //! `phalanx forward`: a port here that leads to a port behind a host, until Ctrl-C or the connection is lost.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -88,9 +89,11 @@ fn forwarder(args: &ForwardArgs, params: ConnectionParams) -> PortForwarder {
     if args.no_probe { forwarder.without_probe() } else { forwarder }
 }
 
-#[expect(clippy::print_stdout, reason = "the one line that scripts read")]
 fn serve(args: &ForwardArgs, forwarding: &Forwarding) -> ExitCode {
-    println!("{}", forwarding.local_address());
+    // The one line that scripts read: without it, nobody knows the port.
+    if let Err(error) = writeln!(io::stdout(), "{}", forwarding.local_address()) {
+        return exit::internal(&format!("cannot write the local address to stdout: {error}"));
+    }
     let lost = forwarding.wait();
     exit::failed(&format!("{}: connection lost: {lost}", args.host))
 }

@@ -110,7 +110,8 @@ struct ChainArgs {
     #[arg(long, value_name = "PROGRAM", requires = "chain")]
     netcat: Option<String>,
 
-    /// How long a host may say or get nothing before it is fed anew or skipped, in seconds or H:M:S [default: 30]
+    /// How long a host may say or get nothing before it is fed anew or skipped, in seconds or H:M:S; 0 for ever
+    /// [default: 30]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "chain")]
     chain_timeout: Option<Duration>,
 }

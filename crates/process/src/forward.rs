@@ -125,6 +125,7 @@ impl PortForwarder {
         let timeout = self.params.forwarding_timeout.or(defaults().forwarding_timeout).unwrap_or(TIMEOUT);
         let deadline = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
         let limit = Limit { timeout, deadline };
+        self.check_bind_address()?;
         let mut tried = 0;
         loop {
             let port = match self.local_port {
@@ -138,6 +139,22 @@ impl PortForwarder {
                 done => return done,
             }
         }
+    }
+
+    /// Before ssh is asked: it takes an empty address for all addresses, so that a variable that is not set would open the
+    /// port to the world; and it does not say that a name has no address.
+    fn check_bind_address(&self) -> Result<(), ForwardError> {
+        let reason = if self.bind_address.is_empty() {
+            "it is empty; 0.0.0.0 stands for all addresses".to_owned()
+        } else if self.bind_address == "*" {
+            return Ok(());
+        } else {
+            match (self.bind_address.as_str(), 0).to_socket_addrs() {
+                Ok(_) => return Ok(()),
+                Err(error) => error.to_string(),
+            }
+        };
+        Err(ForwardError::BindAddress { host: self.host.to_string(), address: self.bind_address.clone(), reason })
     }
 
     fn try_port(&self, port: u16, conductor: &Conductor, limit: &Limit) -> Result<Forwarding, ForwardError> {
@@ -369,8 +386,7 @@ impl Forwarding {
 
     /// Where this program reaches the port, when the address stands for all addresses, or for several.
     fn reachable_addresses(&self) -> Vec<SocketAddr> {
-        let name =
-            if self.bind_address.is_empty() || self.bind_address == "*" { "0.0.0.0" } else { &self.bind_address };
+        let name = if self.bind_address == "*" { "0.0.0.0" } else { &self.bind_address };
         let addresses = (name, self.port).to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
         let loopback = |mut address: SocketAddr| {
             if address.ip().is_unspecified() {

@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_millis(100);
 const JUMP: Duration = Duration::from_secs(1);
 /// How long a host that is given up may take to tidy up, before its ssh is ended.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What 0 means, as with the other times: a hundred years.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// How much of what the far end says is kept: its last line says what was wrong.
 const KEPT_OF_STDOUT: usize = 4096;
 /// No word of a host is longer.
@@ -157,7 +159,7 @@ impl Broadcast {
             may_skip: task.chain.chain_retry.of(self.len()),
             try_delay: task.chain.try_delay,
             client_timeout: task.chain.client_timeout,
-            server_timeout: task.chain.server_timeout,
+            server_timeout: Some(task.chain.server_timeout).filter(|time| !time.is_zero()).unwrap_or(FOREVER),
             fanout: task.fanout,
         };
         Steering {
@@ -225,7 +227,8 @@ impl Broadcast {
     fn spec(&self, index: usize, mark: &str, token: &str) -> (Spec, Arc<[u8]>) {
         let task = &self.inner.task;
         let Member { host, into, destination, .. } = &task.members[index];
-        let far = Far { mark, token, params: &task.chain, into: *into, destination, sources: &task.sources };
+        let (params, sources) = (&task.chain, &task.sources);
+        let far = Far { mark, position: index, token, params, into: *into, destination, sources };
         let (command, text) = far.text();
         let mut spec = task.params.spec(host, &command);
         spec.policy = self.policy();

@@ -1,7 +1,8 @@
 # The far end of a chain: stores the stream that comes to it over TCP, passes it on to another host when told to, and
 # puts what is in it into place when all of it has come and its checksum is that which the near end tells it. Comes
-# after landing.sh. The lines before that set: mark (begins every line said), token (begins every connection), netcat,
-# port, client_timeout, into, destination, "$@" (names). POSIX sh, netcat, tar, dd, od, sha256sum or shasum.
+# after landing.sh. The lines before that set: mark (begins every line said), position (of the host in the chain), token
+# (begins every connection), netcat, port, client_timeout, into, destination, "$@" (names). POSIX sh, netcat, tar, dd, od,
+# sha256sum or shasum.
 #
 # Everything it does at the same time is a job in the background, which works on files in the private directory:
 #
@@ -304,7 +305,8 @@ case $destination in
 *) destination=$start/$destination ;;
 esac
 # Named before it is there: a signal may come between the two.
-temporary=$directory.phalanx-chain-$mark
+# And not that of another host, which may see the same directory: home directories are often on a file server.
+temporary=$directory.phalanx-chain-$mark-$position
 why=$(mkdir -m 700 "$temporary" 2>&1) || {
     temporary=
     fail "cannot write into \`$directory': ${why##*: }"

@@ -52,7 +52,8 @@ pub struct ChainParams {
     pub netcat: Option<String>,
     /// How long connecting to the next host may take: 5 s.
     pub client_timeout: Duration,
-    /// How long a host may say nothing, or get nothing although there is more, before it is fed anew or skipped: 30 s.
+    /// How long a host may say nothing, or get nothing although there is more, before it is fed anew or skipped: 30 s; 0
+    /// for as long as it takes.
     pub server_timeout: Duration,
     /// How often feeding a host is tried again, without a byte of progress: 5.
     pub host_retry: u32,

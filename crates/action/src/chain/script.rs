@@ -12,6 +12,7 @@ const FAR: &str = include_str!("far.sh");
 /// What the script of one host is told.
 pub(super) struct Far<'a> {
     pub(super) mark: &'a str,
+    pub(super) position: usize,
     pub(super) token: &'a str,
     pub(super) params: &'a ChainParams,
     pub(super) into: bool,
@@ -22,11 +23,11 @@ pub(super) struct Far<'a> {
 impl Far<'_> {
     /// The command that reads the script from stdin, and the script.
     pub(super) fn text(&self) -> (String, Vec<u8>) {
-        let Self { mark, token, params, into, .. } = self;
+        let Self { mark, position, token, params, into, .. } = self;
         let port = params.port.map(|port| port.to_string()).unwrap_or_default();
         let timeout = params.client_timeout.as_secs().max(1);
         let facts = format!(
-            "mark={mark}\ntoken={token}\nport={port}\nclient_timeout={timeout}\ninto={}\nnetcat=",
+            "mark={mark}\nposition={position}\ntoken={token}\nport={port}\nclient_timeout={timeout}\ninto={}\nnetcat=",
             u8::from(*into)
         );
         let mut text = facts.into_bytes();

@@ -468,7 +468,7 @@ pub static KEYS: &[Key] = &[
         name: "chain.server_timeout",
         item: "201",
         kind: Kind::Duration,
-        effect: "How long a host may say or get nothing before it is fed anew or skipped.",
+        effect: "How long a host may say or get nothing before it is fed anew or skipped; 0 for ever.",
         example: "60",
         flag: Some("--chain-timeout"),
         read: |given, to| set(&mut to.chain.server_timeout, given.item.duration()),

@@ -133,7 +133,8 @@ impl Bridge {
     fn show(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self.output.write_all(bytes) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => self.left = Some(Left::OutputClosed),
-            result => result?,
+            Err(error) => return Err(io::Error::new(error.kind(), format!("cannot write to stdout: {error}"))),
+            Ok(()) => {}
         }
         Ok(())
     }
@@ -148,7 +149,8 @@ impl Bridge {
                 self.left = Some(Left::By(Signal::HUP));
                 return Ok(());
             }
-            read => read?,
+            Err(error) => return Err(io::Error::new(error.kind(), format!("cannot read stdin: {error}"))),
+            Ok(read) => read,
         };
         self.last = Instant::now();
         let mut typed = &buffer[..read];

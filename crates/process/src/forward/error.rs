@@ -24,6 +24,16 @@ pub enum ForwardError {
         /// What went wrong.
         error: io::Error,
     },
+    /// The local address is none.
+    #[error("cannot forward a port through {host}: cannot listen on the address {address:?} here: {reason}")]
+    BindAddress {
+        /// Through which host.
+        host: String,
+        /// The address here, as it was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Somebody else listens on the local port.
     #[error(
         "cannot forward {local} through {host}: that port is in use here; give another, or none to have one chosen"
