@@ -207,7 +207,7 @@ fn a_kill_before_the_start_after_the_end_or_twice_is_harmless() {
 /// Items 50, 73, 78, A8.
 #[test]
 fn a_wait_with_a_limit_leaves_it_running_and_one_before_the_start_is_refused() {
-    let process = Process::new("sleep 1000").start().wait_for(Duration::from_millis(20));
+    let process = Process::new("sleep 1000").start().wait_started().wait_for(Duration::from_millis(20));
     assert!(process.running() && !process.ended() && process.ok() && !process.finished_ok());
     process.kill();
     let unstarted = Process::new("true");
