@@ -1,14 +1,8 @@
 //! Serial lines as processes, here and over ssh (S1 of the reference, items 84 and 85).
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
-use nix::pty::openpty;
 use phalanx_process::Process;
 use phalanx_process::expect::{Needle, Script};
 use phalanx_process::serial::{Serial, SerialSsh};
@@ -155,25 +149,6 @@ fn a_dialogue_logs_in_over_a_line_of_another_host_and_leaves_nobody_there() {
     }
     let missing = SerialSsh::new("node1", "/dev/ttyNONE", 9_600).params(params(fleet)).process().run();
     assert!(!missing.ok() && String::from_utf8_lossy(&missing.stderr()).contains("/dev/ttyNONE"));
-}
-
-/// A device that is switched off, behind flow control: who writes to it sees neither the end of stdin nor of anything.
-#[test]
-fn a_line_of_another_host_that_takes_nothing_leaves_nobody_there() {
-    let Some(fleet) = shared_fleet() else { return };
-    let pair = openpty(None, None).expect("a terminal");
-    let device = std::fs::read_link(format!("/proc/self/fd/{}", pair.slave.as_raw_fd())).expect("it is open");
-    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
-    let mut probe = OpenOptions::new().write(true).custom_flags(flags).open(&device).expect("it is ours");
-    let device = device.to_str().expect("text");
-    let line = SerialSsh::new("node1", device, 9_600).params(params(fleet)).process().nolog(Faults::ALL).start();
-    line.write(vec![b'x'; 1 << 20]);
-    wait_until("the device is opened", || holders(fleet, device) > 0);
-    // Nobody reads what is written.
-    wait_until("it takes no more", || probe.write(b"x").is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
-    line.kill();
-    let _ = line.wait();
-    wait_until("nobody over there has the device", || holders(fleet, device) == 0);
 }
 
 #[test]

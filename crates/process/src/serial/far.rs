@@ -15,9 +15,6 @@ use crate::ssh::{ConnectionParams, SshProcess};
 ///   its end a hangup that nobody lives to tell.
 /// * The end of our stdin is the end of the line: so nothing stays behind there when the connection breaks, or when we
 ///   are killed. It ends the reader, by a signal, from which the end of the device is told apart.
-/// * A line that takes nothing holds the writer up, and then nobody there sees the end of our stdin. So `tail` watches the
-///   stdout as well, for which GNU's waits (since coreutils 8.28) and which it dies of with SIGPIPE. A tail that does not
-///   is left out of account, whatever its status. A shell cannot wait for this, and a heartbeat would be among the output.
 /// * `kill 0` ends the writer, whose `cat` would otherwise wait for our stdin for ever. The shell itself only takes note
 ///   of it, by a trap that its children do not inherit.
 const SCRIPT: &str = r#"device=$1; shift
@@ -28,7 +25,6 @@ exec 3<&0 4<>"$device" || exit 1
 stty "$@" <&4 || exit 1
 cat <&4 3<&- & reader=$!
 { cat <&3 >&4; kill "$reader"; } 2>/dev/null &
-{ tail -f /dev/null 3<&- 4<&-; test "$?" -gt 128 && kill "$reader"; } 2>/dev/null &
 wait "$reader"; status=$?
 trap "" TERM; kill 0
 test "$status" -eq 143 && exit 0
@@ -37,8 +33,8 @@ echo "the serial device $device has vanished" >&2; exit 1
 exit "$?""#;
 
 /// A serial line of another host: builds the [`Process`] that is one. It needs `sh`, `stty` and `cat` there, which
-/// Linux has; and GNU's `tail`, or what runs there outlives a connection that is lost while the line takes nothing, until
-/// it takes something again. Nobody keeps others from using the device at the same time.
+/// Linux has. Nobody keeps others from using the device at the same time. While a line takes nothing (flow control), what
+/// runs there does not notice the end of the connection, and stays until the line takes something again.
 ///
 /// Closing its stdin ends it, besides what ends a [`Serial`](super::Serial).
 #[derive(Debug, Clone, PartialEq)]
