@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod serial;
 mod show;
+mod stop;
 mod transfer;
 mod work;
 

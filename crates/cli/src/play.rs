@@ -23,6 +23,7 @@ use crate::args::Worker;
 use crate::connect::ConnectArgs;
 use crate::exit;
 use crate::show::ShowError;
+use crate::stop::{SIGNALS, Stop};
 use crate::work::policy;
 
 /// What `phalanx play --help` says below the options.
@@ -39,9 +40,6 @@ The first Ctrl-C ends what runs politely and begins nothing more; the second kil
 
 /// How often the output is looked at while it cannot be written.
 const TICK: Duration = Duration::from_millis(200);
-
-/// How long a run that was killed waits for its output to be read.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What `phalanx play` takes.
 #[derive(Debug, clap::Args)]
@@ -204,20 +202,6 @@ fn written(result: io::Result<()>) -> ExitCode {
     }
 }
 
-/// How far a play has been stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    No,
-    /// By this signal, politely.
-    Asked(Signal),
-    /// By this signal, at once.
-    Killed(Signal),
-    /// Nobody reads our output any more.
-    OutputClosed,
-    /// Our output cannot be written.
-    OutputFailed,
-}
-
 /// A plan under way.
 struct Play {
     player: Player,
@@ -229,8 +213,7 @@ struct Play {
 impl Play {
     fn new(plan: Arc<Plan>, manner: Manner, stage: Stage, max_status: bool) -> io::Result<Self> {
         let mut player = Player::new(plan, manner)?;
-        // XFSZ only so that a limit on the size of files is an error of the write, not our death.
-        player.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP, Signal::XFSZ])?;
+        player.watch_signals(&SIGNALS)?;
         stage.on_progress(player.waker());
         Ok(Self { player, stage, stop: Stop::No, max_status })
     }
@@ -282,20 +265,9 @@ impl Play {
         }
     }
 
-    /// When nobody reads what we show, as after `| head`, going on would be work for nobody.
     fn note_output(&mut self, shown: Result<(), ShowError>) {
-        match shown {
-            Ok(()) => {}
-            Err(error) if [Stop::OutputClosed, Stop::OutputFailed].contains(&self.stop) => log::debug!("{error}"),
-            Err(error) => {
-                self.stop = if error.is_broken_pipe() {
-                    Stop::OutputClosed
-                } else {
-                    log::error!("{error}; the plan is stopped");
-                    Stop::OutputFailed
-                };
-                self.player.kill();
-            }
+        if self.stop.is_forced_by(shown, "plan") {
+            self.player.kill();
         }
     }
 
@@ -308,15 +280,14 @@ impl Play {
         Ok(self.status())
     }
 
-    /// Waits until everything has been written; as for a run, a signal or the end of a moment ends that too.
+    /// Waits until everything has been written. While somebody does not read it, a signal ends that too.
     fn drain(&mut self) -> io::Result<()> {
-        let moment = matches!(self.stop, Stop::Killed(_)).then(|| Instant::now() + LAST_WORDS);
+        let moment = self.stop.last_moment();
         while !self.stage.is_drained() && moment.is_none_or(|end| Instant::now() < end) {
-            match self.player.next_happening(moment)? {
-                Some(Happening::Signal(Signal::XFSZ)) => {}
-                Some(Happening::Signal(signal)) if self.stop == Stop::No => self.stop = Stop::Asked(signal),
-                Some(Happening::Signal(_)) => return Ok(()),
-                _ => {}
+            if let Some(Happening::Signal(signal)) = self.player.next_happening(moment)?
+                && self.stop.ends_waiting(signal)
+            {
+                return Ok(());
             }
         }
         let flushed = self.stage.flush();
@@ -324,14 +295,15 @@ impl Play {
         Ok(())
     }
 
+    /// The first that applies: how it was stopped, the largest remote status if that is wanted, whether all went well.
     fn status(&self) -> u8 {
-        match self.stop {
-            Stop::Asked(signal) | Stop::Killed(signal) => exit::of_signal(signal.number()),
-            Stop::OutputClosed => exit::of_signal(exit::BROKEN_PIPE),
-            Stop::OutputFailed => exit::INTERNAL,
-            Stop::No if self.max_status && self.stage.max_status() > 0 => self.stage.max_status(),
-            Stop::No if !self.stage.is_ok(&self.player) => exit::FAILED,
-            Stop::No => exit::OK,
+        if let Some(status) = self.stop.status() {
+            return status;
+        }
+        match self.stage.max_status() {
+            status if self.max_status && status > 0 => status,
+            _ if !self.stage.is_ok(&self.player) => exit::FAILED,
+            _ => exit::OK,
         }
     }
 }

@@ -38,13 +38,11 @@ pub(crate) use self::verdict::Verdict;
 use crate::args::RunArgs;
 use crate::exit;
 use crate::show::{Show, ShowError, Wanted};
+use crate::stop::{SIGNALS, Stop};
 use crate::work::WorkArgs;
 
 /// How often the status line is looked at.
 const TICK: Duration = Duration::from_millis(200);
-
-/// How long a run that was killed waits for its output to be read.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// `phalanx run`, from what was typed to the exit status.
 pub(crate) fn run(args: &RunArgs, configuration: &Configuration) -> ExitCode {
@@ -121,9 +119,7 @@ impl Starter {
     fn id(&self, host: usize, attempt: u32) -> ProcessId {
         self.ids.at((attempt as usize - 1) * self.hosts.len() + host)
     }
-}
 
-impl Starter {
     /// Starts a process that is described already, for the first and only time.
     fn start_spec(&self, context: &mut Context<'_>, host: usize, mut spec: Spec) -> ProcessId {
         self.recipe.adorn(&mut spec);
@@ -150,25 +146,10 @@ impl Foreman for Starter {
     }
 }
 
-/// How far a run has been stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    No,
-    /// By this signal, politely.
-    Asked(Signal),
-    /// By this signal, at once.
-    Killed(Signal),
-    /// Nobody reads our output any more.
-    OutputClosed,
-    /// Our output cannot be written.
-    OutputFailed,
-}
-
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, show: Show<'a>, max_status: bool) -> io::Result<Self> {
         let mut drive = Drive::new()?;
-        // XFSZ only so that a limit on the size of files is an error of the write, not our death.
-        drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP, Signal::XFSZ])?;
+        drive.watch_signals(&SIGNALS)?;
         show.on_progress(drive.waker());
         let attempts = 1 + plan.rollout.retries.count as usize;
         let ids = ProcessId::block(plan.hosts.len() * attempts);
@@ -325,21 +306,10 @@ impl<'a> Run<'a> {
         self.note_output(shown);
     }
 
-    /// When nobody reads what we show, as after `| head`, going on would be work for nobody.
     fn note_output(&mut self, shown: Result<(), ShowError>) {
-        match shown {
-            Ok(()) => {}
-            Err(error) if [Stop::OutputClosed, Stop::OutputFailed].contains(&self.stop) => log::debug!("{error}"),
-            Err(error) => {
-                self.stop = if error.is_broken_pipe() {
-                    Stop::OutputClosed
-                } else {
-                    log::error!("{error}; the run is stopped");
-                    Stop::OutputFailed
-                };
-                self.call_off();
-                self.kill_all(Kill::NOW);
-            }
+        if self.stop.is_forced_by(shown, "run") {
+            self.call_off();
+            self.kill_all(Kill::NOW);
         }
     }
 
@@ -357,31 +327,30 @@ impl<'a> Run<'a> {
         Ok(self.status())
     }
 
-    /// Waits until everything has been written. While somebody does not read it, a signal ends that too: the second one,
-    /// or the first if the run was stopped politely before; after a run that was killed there is a moment, no more.
+    /// Waits until everything has been written. While somebody does not read it, a signal ends that too.
     fn drain(&mut self) -> io::Result<()> {
-        let moment = matches!(self.stop, Stop::Killed(_)).then(|| Instant::now() + LAST_WORDS);
+        let moment = self.stop.last_moment();
         while !self.show.is_drained() && moment.is_none_or(|end| Instant::now() < end) {
-            match self.drive.next_event(moment)? {
-                Some(Event::Signal(Signal::XFSZ)) => {}
-                Some(Event::Signal(signal)) if self.stop == Stop::No => self.stop = Stop::Asked(signal),
-                Some(Event::Signal(_)) => return Ok(()),
-                _ => {}
+            if let Some(Event::Signal(signal)) = self.drive.next_event(moment)?
+                && self.stop.ends_waiting(signal)
+            {
+                return Ok(());
             }
         }
         self.watch_output(Show::flush);
         Ok(())
     }
 
+    /// The first that applies: how it was stopped, the largest remote status if that is wanted, whether all went well.
     fn status(&self) -> u8 {
-        match self.stop {
-            Stop::Asked(signal) | Stop::Killed(signal) => exit::of_signal(signal.number()),
-            Stop::OutputClosed => exit::of_signal(exit::BROKEN_PIPE),
-            Stop::OutputFailed => exit::INTERNAL,
-            Stop::No if self.max_status && self.tally.max_status() > 0 => self.tally.max_status(),
+        if let Some(status) = self.stop.status() {
+            return status;
+        }
+        match self.tally.max_status() {
+            status if self.max_status && status > 0 => status,
             // A record that cannot be relied on is a failure of its own.
-            Stop::No if self.tally.failed() > 0 || self.show.record_is_incomplete() => exit::FAILED,
-            Stop::No => exit::OK,
+            _ if self.tally.failed() > 0 || self.show.record_is_incomplete() => exit::FAILED,
+            _ => exit::OK,
         }
     }
 }
