@@ -100,18 +100,13 @@ impl Get {
     /// # Errors
     /// As for [`Get::build`].
     pub fn transfers(self) -> Result<Transfers, GetError> {
-        let (jobs, name) = (self.jobs()?, self.name());
-        Ok(Transfers::new(name, jobs, self.terms, self.verify))
+        Ok(Transfers::new(self.into_parts()?))
     }
 
-    fn name(&self) -> String {
-        format!("get to {}", self.destination.display())
-    }
-
-    /// The same in parts, for another way to transfer.
+    /// All that is decided, for whatever way of transferring.
     pub(crate) fn into_parts(self) -> Result<Parts, GetError> {
-        let (jobs, name) = (self.jobs()?, self.name());
-        let name = self.terms.name.clone().unwrap_or(name);
+        let jobs = self.jobs()?;
+        let name = self.terms.name.clone().unwrap_or_else(|| format!("get to {}", self.destination.display()));
         Ok(Parts { jobs, name, terms: self.terms, verify: self.verify })
     }
 

@@ -97,18 +97,13 @@ impl Put {
     /// # Errors
     /// As for [`Put::build`].
     pub fn transfers(self) -> Result<Transfers, PutError> {
-        let (jobs, name) = (self.jobs()?, self.name());
-        Ok(Transfers::new(name, jobs, self.terms, self.verify))
+        Ok(Transfers::new(self.into_parts()?))
     }
 
-    fn name(&self) -> String {
-        format!("put to {}", self.destination.display())
-    }
-
-    /// The same in parts, for another way to transfer.
+    /// All that is decided, for whatever way of transferring.
     pub(crate) fn into_parts(self) -> Result<Parts, PutError> {
-        let (jobs, name) = (self.jobs()?, self.name());
-        let name = self.terms.name.clone().unwrap_or(name);
+        let jobs = self.jobs()?;
+        let name = self.terms.name.clone().unwrap_or_else(|| format!("put to {}", self.destination.display()));
         Ok(Parts { jobs, name, terms: self.terms, verify: self.verify })
     }
 

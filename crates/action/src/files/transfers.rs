@@ -126,10 +126,11 @@ impl fmt::Debug for Transfers {
 }
 
 impl Transfers {
-    pub(super) fn new(name: String, jobs: Vec<(Host, Job)>, terms: Terms, verify: bool) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { jobs, name, terms, verify } = parts;
         let member = |(host, job)| Member { host, job, state: Mutex::default(), changed: Condvar::new() };
         let inner = Inner {
-            name: terms.name.clone().unwrap_or(name),
+            name,
             terms,
             verify,
             members: jobs.into_iter().map(member).map(Arc::new).collect(),
