@@ -27,6 +27,8 @@ pub enum FoldAxes {
     Listed(RangeSet),
     /// This axis from the end, 1 being the last.
     FromEnd(usize),
+    /// These axes, counted as Python counts: 0 is the first, -1 the last.
+    Counted(Vec<i64>),
 }
 
 impl FoldAxes {
@@ -35,6 +37,11 @@ impl FoldAxes {
             FoldAxes::All => true,
             FoldAxes::Listed(listed) => listed.contains(&(axis + 1).to_string()),
             FoldAxes::FromEnd(from_end) => axis + from_end == axes,
+            FoldAxes::Counted(counted) => {
+                let is = |place: i64| counted.contains(&place);
+                let (axis, axes) = (axis as i64, axes as i64);
+                is(axis) || is(axis - axes)
+            }
         }
     }
 }

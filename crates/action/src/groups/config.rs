@@ -9,7 +9,7 @@
 use super::ini::Ini;
 use super::upcall::{Commands, RunUpcall, UpcallSource, substitute};
 use super::{Sources, file};
-use phalanx_nodeset::GroupError;
+use phalanx_nodeset::{FoldAxes, GroupError};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -27,8 +27,7 @@ pub(super) fn load(files: &[PathBuf], upcalls: &Arc<dyn RunUpcall>) -> Result<So
     let mut main = Ini::default();
     let mut directory = None;
     for path in files {
-        // A file that cannot be read is skipped, as ClusterShell does: most of the search path does not exist.
-        if let Ok(text) = fs::read_to_string(path) {
+        if let Some(text) = read_if_there(path)? {
             main.merge(&text).map_err(|error| configuration(path, &error))?;
             directory = path.parent();
         }
@@ -37,7 +36,7 @@ pub(super) fn load(files: &[PathBuf], upcalls: &Arc<dyn RunUpcall>) -> Result<So
     let mut sources = Sources::default();
     let parts = main.get(MAIN, "groupsdir").or_else(|| main.get(MAIN, "confdir"));
     for (part, path) in files_in(parts, directory, "conf")? {
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Some(text) = read_if_there(&path)? else { continue };
         let mut ini = Ini::default();
         ini.merge(&text).map_err(|error| configuration(&path, &error))?;
         add_sections(&mut sources, &ini, &part, upcalls)?;
@@ -50,17 +49,45 @@ pub(super) fn load(files: &[PathBuf], upcalls: &Arc<dyn RunUpcall>) -> Result<So
     Ok(sources)
 }
 
-/// The axes along which node sets are folded by default: `fold_axis` of `[nodeset]` in ClusterShell's `defaults.conf`, if it says any.
-#[must_use]
-pub fn configured_fold_axis() -> Option<String> {
-    let mut defaults = Ini::default();
-    for path in super::search_path("defaults.conf") {
-        let Ok(text) = fs::read_to_string(&path) else { continue };
-        if let Err(error) = defaults.merge(&text) {
-            log::warn!("{}: {error}", path.display());
+/// Returns the text of a file. One that does not exist, or that this user may not read, is skipped as ClusterShell does, for most of the
+/// search path does not exist; one that is no text is malformed, and to skip it would hide its groups.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, GroupError> {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if matches!(error.kind(), NotFound | PermissionDenied | NotADirectory | IsADirectory) => {
+            log::debug!("{}: {error}", path.display());
+            return Ok(None);
         }
+        Err(error) => return Err(configuration(path, &error)),
+    };
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        configuration(path, &format!("line {line}: not valid UTF-8"))
+    })
+}
+
+/// The axes along which node sets are folded by default: `fold_axis` of `[nodeset]` in ClusterShell's `defaults.conf`, a comma list in
+/// which 0 is the first axis and -1 the last. All axes where it says nothing.
+///
+/// # Errors
+/// When a `defaults.conf` cannot be understood.
+pub fn configured_fold_axes() -> Result<FoldAxes, GroupError> {
+    let mut defaults = Ini::default();
+    let mut said_by = PathBuf::new();
+    for path in super::search_path("defaults.conf") {
+        let Some(text) = read_if_there(&path)? else { continue };
+        defaults.merge(&text).map_err(|error| configuration(&path, &error))?;
+        said_by = path;
     }
-    defaults.get("nodeset", "fold_axis").filter(|axes| !axes.is_empty()).map(str::to_owned)
+    let axes = defaults.get("nodeset", "fold_axis").unwrap_or_default();
+    let numbers = axes.split(',').map(str::trim).filter(|number| !number.is_empty()).map(|number| {
+        let wanted = "fold_axis takes axes separated by commas, 0 being the first and -1 the last";
+        number.parse().map_err(|_| configuration(&said_by, &format!("{wanted}: `{number}` is no such number")))
+    });
+    let numbers = numbers.collect::<Result<Vec<i64>, GroupError>>()?;
+    Ok(if numbers.is_empty() { FoldAxes::All } else { FoldAxes::Counted(numbers) })
 }
 
 fn configuration(path: &Path, error: &impl std::fmt::Display) -> GroupError {

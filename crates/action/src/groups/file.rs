@@ -3,11 +3,10 @@
 //! The file is read again when what was read is older than the cache time. Sources cannot appear later, only change.
 
 use super::Sources;
-use super::config::DEFAULT_CACHE_TIME;
+use super::config::{DEFAULT_CACHE_TIME, read_if_there};
 use phalanx_nodeset::{GroupError, GroupSource};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -17,14 +16,7 @@ type GroupList = Vec<(String, String)>;
 
 /// Adds all sources of a file. One that may not be read is skipped.
 pub(super) fn add_sources(sources: &mut Sources, path: &Path) -> Result<(), GroupError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            log::debug!("{}: {error}", path.display());
-            return Ok(());
-        }
-        Err(error) => return Err(wrong(path, &error)),
-    };
+    let Some(text) = read_if_there(path)? else { return Ok(()) };
     let content = parse(path, &text)?;
     let names: Vec<String> = content.iter().map(|(name, _)| name.clone()).collect();
     let file = Arc::new(File { path: path.to_owned(), state: Mutex::new((Instant::now(), content)) });

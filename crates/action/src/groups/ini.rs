@@ -99,16 +99,16 @@ fn read(text: &str) -> Result<Ini, IniError> {
             value.push('\n');
             value.push_str(line);
         } else if line.starts_with('[') {
-            let name = section_name(line).ok_or_else(|| error(format!("no section header: {line}")))?;
+            let name = section_name(line).ok_or_else(|| error(format!("no section header: '{line}'")))?;
             if ini.sections.iter().chain(&current).any(|known| known.name == name) {
                 return Err(error(format!("section '{name}' already exists")));
             }
             ini.finish(current.replace(Section { name: name.to_owned(), options: Vec::new() }));
             indent_of_option = indent;
         } else {
-            let section = current.as_mut().ok_or_else(|| error(format!("no section header before: {line}")))?;
+            let section = current.as_mut().ok_or_else(|| error(format!("no section header before: '{line}'")))?;
             let (name, value) =
-                option(line).ok_or_else(|| error(format!("neither a section nor an option: {line}")))?;
+                option(line).ok_or_else(|| error(format!("neither a section nor an option: '{line}'")))?;
             if section.get(&name).is_some() {
                 return Err(error(format!("option '{name}' in section '{}' already exists", section.name)));
             }
@@ -174,10 +174,10 @@ mod tests {
     #[test]
     fn errors_name_the_line() {
         let message = |text: &str| Ini::default().merge(text).unwrap_err().to_string();
-        assert_eq!(message("[Main"), "line 1: no section header: [Main");
-        assert_eq!(message("a: b\n"), "line 1: no section header before: a: b");
+        assert_eq!(message("[Main"), "line 1: no section header: '[Main'");
+        assert_eq!(message("a: b\n"), "line 1: no section header before: 'a: b'");
         assert_eq!(message("[x]\na: 1\n[x]\n"), "line 3: section 'x' already exists");
         assert_eq!(message("[x]\na: 1\nA = 2\n"), "line 3: option 'a' in section 'x' already exists");
-        assert_eq!(message("[x]\nnonsense\n"), "line 2: neither a section nor an option: nonsense");
+        assert_eq!(message("[x]\nnonsense\n"), "line 2: neither a section nor an option: 'nonsense'");
     }
 }

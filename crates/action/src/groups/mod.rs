@@ -20,7 +20,7 @@ mod ini;
 mod job;
 mod upcall;
 
-pub use config::configured_fold_axis;
+pub use config::configured_fold_axes;
 pub use hosts::{HostListError, NodeList, wrong_with_name};
 pub use upcall::{DEFAULT_TIME_LIMIT, RunUpcall};
 

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::complaint::Complaint;
+use super::options::Command;
 use super::sets::Set;
 use phalanx_nodeset::{GroupError, GroupSource, Groups, NodeSet};
 use std::io::Write;
@@ -22,18 +23,21 @@ impl Context<'_> {
         Ok([chosen].into_iter().chain(names.iter().filter(|name| *name != chosen)).cloned().collect())
     }
 
-    /// What a shell may complete: `@source:` of every source but the default one, and the default one's groups.
+    /// What a shell may complete: `@source:` of every source unless `-s` has chosen one, that source's groups, and the nodes of the words
+    /// typed so far.
     pub(super) fn complete(&self, out: &mut impl Write) -> Result<(), Complaint> {
         let names = self.source_names()?;
-        for name in &names {
-            writeln!(out, "@{name}:")?;
+        if self.options.source.is_none() {
+            names.iter().try_for_each(|name| writeln!(out, "@{name}:"))?;
         }
-        let Some(default) = names.first() else { return Ok(()) };
-        let source = self.groups.source(Some(default)).map_err(Complaint::Listing)?;
-        for group in self.parser.list_groups(source).map_err(Complaint::Listing)? {
-            writeln!(out, "@{group}")?;
+        if let Some(default) = names.first() {
+            let source = self.groups.source(Some(default)).map_err(Complaint::Listing)?;
+            for group in self.parser.list_groups(source).map_err(Complaint::Listing)? {
+                writeln!(out, "{}", self.group_label(source.name(), &group))?;
+            }
         }
-        Ok(())
+        let nodes = self.set()?;
+        if nodes.is_empty() { Ok(()) } else { self.show(nodes, &Command::Expand, out) }
     }
 
     pub(super) fn list(&self, all_sources: bool, detail: u8, out: &mut impl Write) -> Result<(), Complaint> {
@@ -43,11 +47,14 @@ impl Context<'_> {
         };
         if !all_sources {
             let source = self.groups.source(self.options.source.as_deref()).map_err(Complaint::Listing)?;
-            return self.list_source(source, &nodes, detail, out);
+            return self.list_source(source, &nodes, detail, &|group| self.group_label(source.name(), group), out);
         }
-        for name in self.source_names()? {
-            let source = self.groups.source(Some(&name)).map_err(Complaint::Listing)?;
-            match self.list_source(source, &nodes, detail, out) {
+        for (at, name) in self.source_names()?.iter().enumerate() {
+            let source = self.groups.source(Some(name)).map_err(Complaint::Listing)?;
+            // The first is the default one, or the one that `-s` makes so, which goes without saying beside the others.
+            let bare = at == 0 || self.options.hide_source;
+            let label = |group: &str| if bare { format!("@{group}") } else { format!("@{name}:{group}") };
+            match self.list_source(source, &nodes, detail, &label, out) {
                 Err(Complaint::Listing(GroupError::NoUpcall { upcall, source_name })) => {
                     super::tell(&format!("Warning: No {upcall} upcall defined for group source {source_name}"));
                 }
@@ -62,19 +69,22 @@ impl Context<'_> {
         source: &dyn GroupSource,
         nodes: &NodeSet,
         detail: u8,
+        label: &dyn Fn(&str) -> String,
         out: &mut impl Write,
     ) -> Result<(), Complaint> {
-        if !nodes.is_empty() {
-            return self.list_groups_of(source, nodes, detail, out);
+        // Of no node there are no groups: a set that `-x` has emptied is not the absence of one.
+        if !nodes.is_empty() || self.options.are_applied_to_nodes() {
+            return self.list_groups_of(source, nodes, detail, label, out);
         }
+        let axes = self.configured_axes()?;
         for group in self.parser.list_groups(source).map_err(Complaint::Listing)? {
-            let label = self.group_label(source.name(), &group);
+            let label = label(&group);
             // Asked before anything of the line is written: the answer may be an error.
             let members = if detail > 1 { self.parser.nodes_of_group(source, &group)? } else { NodeSet::new() };
             match detail {
                 1 => writeln!(out, "{label}")?,
-                2 => writeln!(out, "{label} {members}")?,
-                _ => writeln!(out, "{label} {members} {}", members.count())?,
+                2 => writeln!(out, "{label} {}", members.folded().axes(&axes))?,
+                _ => writeln!(out, "{label} {} {}", members.folded().axes(&axes), members.count())?,
             }
         }
         Ok(())
@@ -86,15 +96,18 @@ impl Context<'_> {
         source: &dyn GroupSource,
         nodes: &NodeSet,
         detail: u8,
+        label: &dyn Fn(&str) -> String,
         out: &mut impl Write,
     ) -> Result<(), Complaint> {
+        let axes = self.configured_axes()?;
         for (group, members) in self.parser.groups_meeting(nodes, source)? {
-            let label = self.group_label(source.name(), &group);
+            let label = label(&group);
             let common = members.intersection(nodes);
+            let folded = common.folded().axes(&axes);
             match detail {
                 1 => writeln!(out, "{label}")?,
-                2 => writeln!(out, "{label} {common}")?,
-                _ => writeln!(out, "{label} {common} {}/{}", common.count(), members.count())?,
+                2 => writeln!(out, "{label} {folded}")?,
+                _ => writeln!(out, "{label} {folded} {}/{}", common.count(), members.count())?,
             }
         }
         Ok(())

@@ -67,7 +67,7 @@ fn obey(options: &Options, out: &mut impl Write) -> Result<u8, Complaint> {
         Command::ListSources => context.list_sources(out)?,
         Command::Completion => context.complete(out)?,
         Command::List { all_sources, detail } => context.list(*all_sources, *detail, out)?,
-        Command::Index(name) => context.show_index(&context.set()?, name, out)?,
+        Command::Index(name) => context.show_index(context.set()?, name, out)?,
         Command::Equal(other) => return context.compare(other),
         Command::Expand if options.input_order => context.expand_in_input_order(out)?,
         command => context.show(context.set()?, command, out)?,
@@ -86,7 +86,7 @@ impl Context<'_> {
     fn check_source(&self) -> Result<(), Complaint> {
         use phalanx_nodeset::Groups;
         let Some(source) = &self.options.source else { return Ok(()) };
-        if self.options.ranges {
+        if self.options.ranges && !self.options.quiet {
             tell(&format!("WARNING: option group source \"{source}\" ignored"));
         }
         self.groups.source(Some(source)).map(|_| ()).map_err(|error| Complaint::Set(error.into()))
@@ -99,6 +99,6 @@ impl Context<'_> {
     fn compare(&self, other: &str) -> Result<u8, Complaint> {
         let operands = Operands::new(self);
         let left = operands.one(other)?;
-        Ok(u8::from(left != operands.set()?))
+        Ok(u8::from(left != self.picked(self.sliced(operands.set()?)?)?))
     }
 }

@@ -180,6 +180,17 @@ fn usage(what: impl Into<String>) -> NoRequest {
 }
 
 impl Options {
+    /// Whether the set is on stdin although no operand `-` says so: there is no operand, and the command needs one.
+    pub(super) fn reads_stdin(&self) -> bool {
+        let needs_none = matches!(self.command, Some(Command::List { .. } | Command::Completion));
+        self.operands.is_empty() && !self.all && !needs_none
+    }
+
+    /// Whether the set is not what the operands say but what an option makes of it.
+    pub(super) fn are_applied_to_nodes(&self) -> bool {
+        self.all || [&self.excluded, &self.intersected, &self.xored].iter().any(|given| !given.is_empty())
+    }
+
     /// Reads the words up to the first operand, and keeps the rest.
     pub(super) fn read(words: &[String]) -> Result<Options, NoRequest> {
         let mut options = Options { dialect: Dialect::ClusterShell, ..Options::default() };
@@ -258,11 +269,12 @@ impl Options {
             "--groupsconf" => self.groups_file = Some(safe_value(name, value)?),
             "--groupbase" => self.hide_source = true,
             "--autostep" => self.autostep = Some(autostep(value)?),
-            "--axis" => self.axis = Some(text()),
+            // As in ClusterShell, an empty value is none: scripts pass on variables that may be empty.
+            "--axis" => self.axis = Some(text()).filter(|axes| !axes.is_empty()),
             "--rangeset" => self.ranges = true,
             "--separator" => self.separator = Some(text()),
             "--output-format" => self.format = Some(text()),
-            "--slice" => self.slice = Some(text()),
+            "--slice" => self.slice = Some(text()).filter(|positions| !positions.is_empty()),
             "--split" => self.split = Some(integer(name, value)?),
             "--contiguous" => self.contiguous = true,
             "--pick" => self.pick = Some(integer(name, value)?),
@@ -311,6 +323,12 @@ impl Options {
         }
         if self.axis.is_some() && (self.ranges || *command != Command::Fold) {
             return Err(usage("--axis option is only supported when folding nodeset"));
+        }
+        if matches!(command, Command::Index(_)) && self.pick.is_some_and(|count| count != 0) {
+            return Err(usage("--index cannot be combined with --pick"));
+        }
+        if self.input_order && (self.split.is_some() || self.contiguous) {
+            return Err(usage("--input-order cannot be combined with --split or --contiguous"));
         }
         Ok(())
     }

@@ -81,18 +81,24 @@ impl<'a> Operands<'a> {
 
     /// Everything that was typed, as one set.
     ///
-    /// 1. With `-a`, all nodes.
-    /// 2. The options `-i`, `-x` and `-X`, in this order whatever their order was. Without `-a` that is pointless, and said to be.
+    /// 1. With `-a`, all nodes; without operands, what stdin holds; else nothing.
+    /// 2. The options `-i`, `-x` and `-X`, in this order whatever their order was. Applied to nothing they are pointless, and said to be.
     /// 3. The operands from left to right, with the operations between them.
     pub(super) fn set(&self) -> Result<Set, Complaint> {
         let options = self.context.options;
-        let mut set = if options.all { Set::Nodes(self.context.parser.all_nodes(None)?) } else { self.empty() };
+        let mut set = if options.all {
+            Set::Nodes(self.context.parser.all_nodes(None)?)
+        } else if options.reads_stdin() {
+            self.one("-")?
+        } else {
+            self.empty()
+        };
         let before = [
             (Operation::Intersect, &options.intersected),
             (Operation::Exclude, &options.excluded),
             (Operation::Xor, &options.xored),
         ];
-        if set.is_empty() && before.iter().any(|(_, operands)| !operands.is_empty()) {
+        if !options.quiet && set.is_empty() && before.iter().any(|(_, operands)| !operands.is_empty()) {
             super::tell("WARNING: empty left operand for set operation");
         }
         for (operation, operands) in before {
@@ -100,16 +106,7 @@ impl<'a> Operands<'a> {
                 set = set.apply(operation, self.one(operand)?);
             }
         }
-        if options.operands.is_empty() && !self.is_about_no_nodes() {
-            return Ok(set.apply(Operation::Add, self.one("-")?));
-        }
         self.operands(set)
-    }
-
-    /// Whether the command says something without any operand.
-    fn is_about_no_nodes(&self) -> bool {
-        use super::Command;
-        self.context.options.all || matches!(self.context.options.command, Some(Command::List { .. }))
     }
 
     fn operands(&self, mut set: Set) -> Result<Set, Complaint> {

@@ -5,7 +5,7 @@ use super::complaint::Complaint;
 use super::format::{Format, Value, separator};
 use super::options::{AutostepChoice, Command};
 use super::sets::{Operands, Set};
-use phalanx_action::groups::configured_fold_axis;
+use phalanx_action::groups::configured_fold_axes;
 use phalanx_nodeset::{Autostep, FoldAxes, Groups, NodeSet, RangeSet};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -25,23 +25,21 @@ impl Context<'_> {
             Some(text) => separator(text).ok_or_else(|| Complaint::Other("invalid separator".to_owned()))?,
             None => " ".to_owned(),
         };
+        let axes = match &self.options.axis {
+            Some(axes) => axes.parse()?,
+            None => self.configured_axes()?,
+        };
         Ok(Style {
             format: Format::read(self.options.format.as_deref().unwrap_or("%s"))?,
             separator,
             autostep: self.options.autostep,
-            axes: self.fold_axes()?,
+            axes,
         })
     }
 
-    /// `--axis`, else what the last of ClusterShell's `defaults.conf` says.
-    fn fold_axes(&self) -> Result<FoldAxes, Complaint> {
-        if let Some(axes) = &self.options.axis {
-            return Ok(axes.parse()?);
-        }
-        if !matches!(self.options.command, Some(Command::Fold)) || self.options.ranges {
-            return Ok(FoldAxes::All);
-        }
-        Ok(configured_fold_axis().map_or(Ok(FoldAxes::All), |axes| axes.parse())?)
+    /// What ClusterShell's `defaults.conf` says of every folded set, also of those that listings show.
+    pub(super) fn configured_axes(&self) -> Result<FoldAxes, Complaint> {
+        configured_fold_axes().map_err(Complaint::Listing)
     }
 
     pub(super) fn show(&self, set: Set, command: &Command, out: &mut impl Write) -> Result<(), Complaint> {
@@ -53,7 +51,7 @@ impl Context<'_> {
         }
     }
 
-    fn sliced(&self, set: Set) -> Result<Set, Complaint> {
+    pub(super) fn sliced(&self, set: Set) -> Result<Set, Complaint> {
         let Some(positions) = &self.options.slice else { return Ok(set) };
         let positions: RangeSet = positions.parse()?;
         Ok(match set {
@@ -62,7 +60,7 @@ impl Context<'_> {
         })
     }
 
-    fn picked(&self, set: Set) -> Result<Set, Complaint> {
+    pub(super) fn picked(&self, set: Set) -> Result<Set, Complaint> {
         let Some(count) = self.options.pick else { return Ok(set) };
         let negative = |_| Complaint::Other("Sample larger than population or is negative".to_owned());
         let count = u128::try_from(count).map_err(negative)?;
@@ -139,29 +137,34 @@ impl Context<'_> {
         let regrouped = self.parser.regroup(set, source)?;
         let groups = regrouped.groups.iter().map(|group| self.group_label(source.name(), &group));
         let groups = NodeSet::from_names(groups).to_string();
-        let rest = regrouped.rest.to_string();
+        let rest = regrouped.rest.folded().axes(&style.axes).to_string();
         let both = [groups, rest].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(",");
         Ok(writeln!(out, "{}", style.format.apply(Value::Text(&both))?)?)
     }
 
-    pub(super) fn show_index(&self, set: &Set, name: &str, out: &mut impl Write) -> Result<(), Complaint> {
-        let position = match set {
-            Set::Nodes(set) => set.position(name),
-            Set::Ranges(set) => set.position(name),
+    /// Where a node is in what `-I` leaves of the set.
+    pub(super) fn show_index(&self, set: Set, name: &str, out: &mut impl Write) -> Result<(), Complaint> {
+        let style = self.style()?;
+        let position = match self.sliced(set)? {
+            Set::Nodes(set) => {
+                let node = self.parser.parse(name)?;
+                let node = (node.count() == 1).then(|| node.iter().next()).flatten();
+                let node = node.ok_or_else(|| Complaint::Other("index() argument must be a single node".to_owned()))?;
+                set.position(&node).ok_or_else(|| format!("'{node}' is not in nodeset"))
+            }
+            Set::Ranges(set) => set.position(name).ok_or_else(|| format!("{name} is not in RangeSet")),
         };
-        let kind = if self.options.ranges { "rangeset" } else { "nodeset" };
-        let position = position.ok_or_else(|| Complaint::Other(format!("'{name}' is not in {kind}")))?;
-        self.style()?.write_count(position, out)
+        style.write_count(position.map_err(Complaint::Other)?, out)
     }
 
     /// The names as they were typed. The operations between operands have no order of their own, so they only take names away.
     pub(super) fn expand_in_input_order(&self, out: &mut impl Write) -> Result<(), Complaint> {
         let operands = Operands::new(self);
-        let Set::Nodes(set) = operands.set()? else {
+        let Set::Nodes(set) = self.picked(self.sliced(operands.set()?)?)? else {
             return Err(Complaint::Usage("--input-order is for nodes".to_owned()));
         };
         let mut typed: Vec<String> = Vec::new();
-        let stdin = self.options.operands.is_empty() && !self.options.all;
+        let stdin = self.options.reads_stdin();
         for operand in self.options.operands.iter().map(String::as_str).chain(stdin.then_some("-")) {
             if operand == "-" {
                 typed.extend(phalanx_nodeset::words(&operands.stdin()?).map(str::to_owned));
