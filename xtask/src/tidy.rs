@@ -45,6 +45,7 @@ pub type Rule = (&'static str, fn(&Workspace) -> Vec<Complaint>);
 pub const RULES: &[Rule] = &[
     ("one line runs user handlers", sources::one_call_of_on_event),
     ("unsafe lives in crates/core", sources::unsafe_only_in_core),
+    ("pure crates are pure", sources::pure_crates_are_pure),
     ("modules say what they are for", sources::module_headers),
     ("nothing is left unfinished", sources::nothing_unfinished),
     ("no catch-all names", sources::no_catch_all_names),

@@ -23,10 +23,10 @@ pub mod plan;
 pub mod record;
 pub mod remote;
 pub mod report;
-pub mod rollout;
 pub mod substitute;
 pub mod sweep;
 pub mod taktuk;
 mod terms;
 
 pub use action::Action;
+pub use phalanx_process::rollout;

@@ -9,24 +9,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use crate::signal::Signal;
+pub use phalanx_proto::ExitStatus;
 
-/// How a process ended. The exit code and the signal are two facts, never one raw wait status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// It returned from main or called exit with this code.
-    Exited(i32),
-    /// A signal ended it.
-    Signaled {
-        /// Which one.
-        signal: Signal,
-        /// Whether it left a core dump.
-        core_dumped: bool,
-    },
-    /// Somebody else reaped it (another `waitpid(-1)` in this program, or SIGCHLD set to be ignored), so nobody
-    /// knows.
-    Lost,
-}
+use crate::signal::Signal;
 
 /// A started child that has not been reaped yet.
 ///

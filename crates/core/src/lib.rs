@@ -10,7 +10,6 @@
 //! Modules in reading order:
 //! 1. [`reactor`]: waits for readiness and hands back the caller's keys.
 //! 2. [`inbox`]: messages from other threads, one wake-up per batch.
-//! 3. [`timer`]: deadlines in a heap, outlived rather than removed.
 //! 4. [`signal`]: names signals, and turns those sent to us into readiness.
 //! 5. [`pipe`]: the ends of a child, read and written without blocking.
 //! 6. [`spawn`]: a child with its own group and nothing inherited by accident.
@@ -42,7 +41,6 @@ pub mod serial;
 pub mod signal;
 pub mod spawn;
 pub mod terminal;
-pub mod timer;
 
 pub use child::{Child, ExitStatus};
 pub use reactor::{Interest, Reactor, Readiness};

@@ -4,13 +4,10 @@
 //! gives large pages on request only (`/sys/kernel/mm/transparent_hugepage/enabled` says `madvise`), they must be
 //! asked for.
 
-/// From here on a buffer is worth the request: some large pages of 2 MiB.
-pub const LARGE: usize = 8 * 1024 * 1024;
-
 /// Asks for large pages under all that `buffer` has allocated. A hint: nothing changes but speed, and a system without
 /// large pages ignores it.
 ///
-/// To be called after each growth past [`LARGE`].
+/// To be called after each growth past some such pages.
 pub fn prefer_large_pages(buffer: &mut Vec<u8>) {
     // Rounded outwards to whole pages: for an allocation of its own mapping, as malloc makes them of this size, that is
     // exactly the mapping. Advice on a part of it would split it, and then realloc could not move it without copying.
@@ -38,9 +35,7 @@ mod tests {
         let mut buffer = Vec::new();
         for round in 0..64_u8 {
             buffer.extend(std::iter::repeat_n(round, 1024 * 1024));
-            if buffer.capacity() >= LARGE {
-                prefer_large_pages(&mut buffer);
-            }
+            prefer_large_pages(&mut buffer);
         }
         assert!(buffer.chunks(1024 * 1024).zip(0..).all(|(chunk, round)| chunk.iter().all(|byte| *byte == round)));
     }

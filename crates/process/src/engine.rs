@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use phalanx_core::inbox::{Inbox, Sender};
+use phalanx_core::memory::prefer_large_pages;
 use phalanx_core::signal::SignalWatch;
 use phalanx_core::{Reactor, Readiness, Signal};
 
@@ -406,6 +407,9 @@ impl Engine {
             let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
             self.children.advance(&mut hands);
             self.devices.advance(&mut hands);
+        }
+        while let Some(buffer) = self.table.poll_grown_buffer() {
+            prefer_large_pages(buffer);
         }
         self.children.hunt(now);
         self.table.handle_timeout(before);

@@ -26,19 +26,12 @@
 pub mod conductor;
 pub mod date;
 pub mod drive;
-pub mod duration;
 pub mod engine;
-pub mod event;
-pub mod expect;
 pub mod forward;
 pub mod handler;
 pub mod host;
 pub mod hosted;
-pub mod id;
-pub mod lines;
 pub mod listeners;
-pub mod outcome;
-pub mod output;
 pub mod port;
 pub mod process;
 pub mod serial;
@@ -49,10 +42,12 @@ pub mod ssh;
 pub mod stats;
 pub mod style;
 pub mod subscription;
-pub mod table;
 pub mod timer;
 pub mod watch;
 
-pub use phalanx_core::{ExitStatus, Signal, console};
+pub use phalanx_core::console;
+pub use phalanx_proto::{
+    ExitStatus, Signal, duration, event, expect, id, lines, outcome, output, policy, rollout, table,
+};
 pub use process::Process;
 pub use spec::Spec;

@@ -6,9 +6,10 @@ use super::{Complaint, Workspace};
 /// What each crate of ours may use of ours. Data goes down as requests and comes back up as events; nothing below calls
 /// anything above.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("core", &[]),
+    ("proto", &[]),
     ("nodeset", &[]),
-    ("process", &["core"]),
+    ("core", &["proto"]),
+    ("process", &["core", "proto"]),
     ("action", &["process", "nodeset"]),
     ("cli", &["action", "process", "nodeset"]),
 ];

@@ -38,12 +38,35 @@ fn calls_of_on_event(source: &Source) -> Vec<Complaint> {
 pub(super) fn unsafe_only_in_core(workspace: &Workspace) -> Vec<Complaint> {
     let others = workspace.sources.iter().filter(|source| source.crate_name() != Some("core"));
     let places = |source: &Source| {
+        let forbidden = |at: &usize| source.code[..*at].ends_with("forbid(");
         let found = words(&source.code, "unsafe").chain(words(&source.code, "unsafe_code"));
         found
+            .filter(|at| !forbidden(at))
             .map(|at| complaint(source, at, "unsafe belongs into crates/core, behind a safe function"))
             .collect::<Vec<_>>()
     };
     others.flat_map(places).collect()
+}
+
+/// What a pure crate may not name: the clock, threads, descriptors, files, the log.
+const IMPURE: &[&str] =
+    &["Instant::now", "SystemTime", "thread::", "OwnedFd", "RawFd", "File::", "fs::", "log::", "std::env"];
+
+/// The crates whose machines are fed with the time and whatever they need to know.
+const PURE_CRATES: &[&str] = &["proto", "nodeset"];
+
+/// Cargo keeps dependencies out of the pure crates; this keeps out what the standard library offers.
+pub(super) fn pure_crates_are_pure(workspace: &Workspace) -> Vec<Complaint> {
+    let pure =
+        workspace.sources.iter().filter(|source| source.crate_name().is_some_and(|name| PURE_CRATES.contains(&name)));
+    let places = |source: &Source| {
+        let code = source.production_code();
+        let found = IMPURE.iter().flat_map(|name| code.match_indices(name)).map(|(at, name)| {
+            complaint(source, at, format!("{name} has no place in a pure crate: take it as an argument"))
+        });
+        found.collect::<Vec<_>>()
+    };
+    pure.filter(|source| source.is_production()).flat_map(places).collect()
 }
 
 /// A module opens with what it is for and what it deliberately does not know.
@@ -116,6 +139,16 @@ mod tests {
         let text = "//! unsafe\nfn f() { \"unsafe\"; unsafe {} }\n#![expect(unsafe_code)]";
         assert_eq!(lines(&unsafe_only_in_core(&process(text))), [2, 3]);
         assert_eq!(unsafe_only_in_core(&file("crates/core/src/lib.rs", text)), []);
+        assert_eq!(unsafe_only_in_core(&process("#![forbid(unsafe_code)]")), []);
+    }
+
+    #[test]
+    fn a_clock_a_descriptor_and_a_thread_are_found_in_the_pure_crates() {
+        let text = "fn f() { Instant::now(); thread::spawn(g); File::open(p); log::warn!(x); } // SystemTime::now()";
+        assert_eq!(lines(&pure_crates_are_pure(&file("crates/proto/src/table.rs", text))), [1, 1, 1, 1]);
+        assert_eq!(pure_crates_are_pure(&process(text)), []);
+        let tested = "#[cfg(test)]\nmod tests { fn f() { Instant::now(); } }";
+        assert_eq!(pure_crates_are_pure(&file("crates/proto/src/table.rs", tested)), []);
     }
 
     #[test]

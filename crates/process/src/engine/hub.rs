@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use phalanx_core::timer::Timers;
+use phalanx_proto::timers::Timers;
 
 use super::{Hosting, Launches};
 use crate::event::{Effect, Event, Notice, Request, Stream};

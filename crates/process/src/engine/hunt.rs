@@ -37,12 +37,12 @@ struct Wanted {
 impl Hunt {
     /// The mark for one process.
     pub(super) fn mark(&self, id: ProcessId) -> CString {
-        self.marks.of(id.0)
+        self.marks.of(id.number())
     }
 
     /// Asks that everybody who descends from `id` and is not in `group` be sent `signal`. SIGKILL is never taken back.
     pub(super) fn want(&mut self, id: ProcessId, signal: Signal, group: u32) {
-        let wanted = self.wanted.entry(id.0).or_insert(Wanted { signal, group });
+        let wanted = self.wanted.entry(id.number()).or_insert(Wanted { signal, group });
         if wanted.signal != Signal::KILL {
             wanted.signal = signal;
         }

@@ -17,7 +17,7 @@ pub(super) enum Role {
 const ROLE_BITS: u32 = 3;
 
 pub(super) fn key(id: ProcessId, role: Role) -> u64 {
-    id.0 << ROLE_BITS | role as u64
+    id.number() << ROLE_BITS | role as u64
 }
 
 pub(super) fn from_key(key: u64) -> (ProcessId, Role) {
@@ -29,5 +29,5 @@ pub(super) fn from_key(key: u64) -> (ProcessId, Role) {
         4 => Role::Diagnostics,
         _ => Role::Terminal,
     };
-    (ProcessId(key >> ROLE_BITS), role)
+    (ProcessId::from_number(key >> ROLE_BITS), role)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phalanx_core::{ExitStatus, Signal};
+use crate::signal::{ExitStatus, Signal};
 
 use crate::id::{ProcessId, TimerId};
 use crate::outcome::{Finished, StartError};
@@ -59,8 +59,8 @@ pub enum Reach {
     /// Its process group: itself and what it started, as far as that stayed in the group.
     Group,
     /// Its process group, and what it started and has left the group: sessions of their own, jobs of an interactive
-    /// shell, daemons. See [`phalanx_core::escapees`] for how they are found. What an ssh with
-    /// [diagnostics](crate::spec::Launch::diagnostics) left behind is spared: it may be a connection that others share.
+    /// shell, daemons. See `phalanx_core::escapees` for how they are found. What an ssh with
+    /// `diagnostics` left behind is spared: it may be a connection that others share.
     Everything,
 }
 
@@ -88,7 +88,7 @@ impl Kill {
 }
 
 /// Stands for the process id of what runs without a process here: a serial line, or whatever a
-/// [backend](crate::hosted) runs. No child ever has it.
+/// backend runs. No child ever has it.
 pub const NO_PROCESS: u32 = 0;
 
 /// What the driver saw.
@@ -131,7 +131,7 @@ pub enum Effect {
     /// Start it. Answered by [`Input::Spawned`] and then [`Input::Exited`], or by [`Input::SpawnFailed`], or by
     /// [`Input::Shortage`].
     Spawn(ProcessId),
-    /// Give up starting it. Asked of those whose start may take its time ([`crate::spec::Policy::abandon`]) while it has
+    /// Give up starting it. Asked of those whose start may take its time ([`Policy::abandon`](crate::policy::Policy::abandon)) while it has
     /// not been answered. Answered by [`Input::CalledOff`], or, when it is too late, by the answer to the start.
     CallOff(ProcessId),
     /// Send a signal, and SIGCONT behind one that [asks to end](Signal::asks_to_end). Answered by its end.
@@ -239,7 +239,7 @@ pub enum Notice {
         /// Which.
         id: ProcessId,
     },
-    /// Somebody outside has called for this handler, see [`crate::conductor::Conductor::call`].
+    /// Somebody outside has called for this handler, see `Conductor::call`.
     Called,
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 /// that a prompt such as `[root@n1 ~]# ` is never mistaken for one:
 ///
 /// ```
-/// use phalanx_process::expect::Needle;
+/// use phalanx_proto::expect::Needle;
 ///
 /// let literal: Needle = "login: ".into();
 /// let pattern = Needle::regex(r"^load: (?<load>\d+\.\d+)$");

@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How the members of an action are started, and what their failures lead to. Plain data.
 ///
 /// ```
-/// use phalanx_action::rollout::{Halt, Retries, Rollout};
+/// use phalanx_proto::rollout::{Halt, Retries, Rollout};
 ///
 /// // One host first, then ten, then the rest by hundreds; no more once three have failed for the third time.
 /// let rollout = Rollout {

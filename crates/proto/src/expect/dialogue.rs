@@ -153,7 +153,7 @@ impl Outcome {
 /// A [`Script`] being played on one stream.
 ///
 /// ```
-/// use phalanx_process::expect::{Dialogue, Needle, Script};
+/// use phalanx_proto::expect::{Dialogue, Needle, Script};
 ///
 /// let script = Script::new()
 ///     .answer("login: ", "root\n")
@@ -165,7 +165,7 @@ impl Outcome {
 /// assert_eq!(dialogue.poll_write().as_deref(), Some(&b"root\n"[..]));
 /// dialogue.feed(b"root\r\nWelcome\r\n# ");
 /// assert!(dialogue.outcome().expect("ended").ok());
-/// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
+/// # Ok::<(), phalanx_proto::expect::InvalidNeedle>(())
 /// ```
 #[derive(Debug)]
 pub struct Dialogue {

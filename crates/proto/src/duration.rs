@@ -26,13 +26,13 @@ pub struct InvalidDuration {
 /// [the formats](self)).
 ///
 /// ```
-/// use phalanx_process::duration::IntoDuration;
+/// use phalanx_proto::duration::IntoDuration;
 /// use std::time::Duration;
 ///
 /// assert_eq!("0:01:30".into_duration()?, Duration::from_secs(90));
 /// assert_eq!(1.5.into_duration()?, Duration::from_millis(1500));
 /// assert!((-1).into_duration().is_err());
-/// # Ok::<(), phalanx_process::duration::InvalidDuration>(())
+/// # Ok::<(), phalanx_proto::duration::InvalidDuration>(())
 /// ```
 pub trait IntoDuration {
     /// The span of time.
@@ -106,7 +106,7 @@ fn integer(text: &str) -> Option<u64> {
 
 /// Digits, or digits with a fraction, of which the part before the point may be missing. Exact: no detour over floating
 /// point.
-pub(crate) fn decimal(text: &str) -> Option<Duration> {
+pub fn decimal(text: &str) -> Option<Duration> {
     let Some((whole, fraction)) = text.split_once('.') else {
         return Some(Duration::from_secs(integer(text)?));
     };
@@ -134,7 +134,7 @@ pub enum Fraction {
 
 impl Fraction {
     /// The fraction as it is appended to the seconds. Truncated, not rounded: 59.9996 s are not yet a minute.
-    pub(crate) fn of(self, nanoseconds: u32) -> String {
+    pub fn of(self, nanoseconds: u32) -> String {
         match (self, nanoseconds / 1_000_000) {
             (Self::None, _) | (Self::Milliseconds, 0) => String::new(),
             (Self::Milliseconds, milliseconds) => format!(".{milliseconds:03}"),
@@ -146,7 +146,7 @@ impl Fraction {
 /// truncated.
 ///
 /// ```
-/// use phalanx_process::duration::{Fraction, format};
+/// use phalanx_proto::duration::{Fraction, format};
 /// use std::time::Duration;
 ///
 /// assert_eq!(format(Duration::from_secs(126_045), Fraction::None), "1d11h0m45s");

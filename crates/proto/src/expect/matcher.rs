@@ -15,7 +15,7 @@ const LARGEST_BLOCK: u64 = 64 << 10;
 /// whoever drives it says what arrived, and when the stream fell silent, ended, or took too long.
 ///
 /// ```
-/// use phalanx_process::expect::{Expect, Matcher, Needle};
+/// use phalanx_proto::expect::{Expect, Matcher, Needle};
 ///
 /// let mut stream = Matcher::default();
 /// let prompt = Expect::one(Needle::regex(r"^(?<host>\w+) login: "))?;
@@ -25,7 +25,7 @@ const LARGEST_BLOCK: u64 = 64 << 10;
 /// assert_eq!(found.named("host"), Some(&b"n1"[..]));
 /// assert_eq!(found.before(), b"Welcome!\r\n");
 /// assert_eq!(found.position(), 10..20);
-/// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
+/// # Ok::<(), phalanx_proto::expect::InvalidNeedle>(())
 /// ```
 #[derive(Debug)]
 pub struct Matcher {

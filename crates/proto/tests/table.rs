@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phalanx_core::{ExitStatus, Signal};
-use phalanx_process::event::{Effect, Event, Grace, Input, Kill, Reach, Request, Stream};
-use phalanx_process::id::ProcessId;
-use phalanx_process::outcome::{Finished, StartError};
-use phalanx_process::spec::{Leftovers, Policy};
-use phalanx_process::table::Table;
+use phalanx_proto::event::{Effect, Event, Grace, Input, Kill, Reach, Request, Stream};
+use phalanx_proto::id::ProcessId;
+use phalanx_proto::outcome::{Finished, StartError};
+use phalanx_proto::policy::{Leftovers, Policy};
+use phalanx_proto::table::Table;
+use phalanx_proto::{ExitStatus, Signal};
 
 const SECOND: Duration = Duration::from_secs(1);
 

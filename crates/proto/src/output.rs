@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use phalanx_core::memory::{LARGE, prefer_large_pages};
+/// From here on a buffer is worth large pages: some of 2 MiB.
+const LARGE: usize = 8 * 1024 * 1024;
 
 /// How much of a stream is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,24 +35,22 @@ impl Captured {
         Self { bytes: Vec::new(), capture, total: 0 }
     }
 
-    /// Adds what was said next.
-    pub fn append(&mut self, bytes: &[u8]) {
+    /// Adds the bytes that came next. Reports whether its buffer has moved and is so large that the driver should put it
+    /// on large pages ([`Captured::buffer`]): the page faults would cost more than the reading.
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
         self.total += bytes.len() as u64;
+        let before = self.bytes.capacity();
         match self.capture {
-            Capture::All => self.append_whole(bytes),
+            Capture::All => self.bytes.extend_from_slice(bytes),
             Capture::Last(limit) => self.append_bounded(bytes, limit),
             Capture::None => {}
         }
+        self.bytes.capacity() != before && self.bytes.capacity() >= LARGE
     }
 
-    /// Grows by doubling, on large pages once it is large: the page faults would cost more than the reading.
-    fn append_whole(&mut self, bytes: &[u8]) {
-        let before = self.bytes.capacity();
-        self.bytes.reserve(bytes.len());
-        if self.bytes.capacity() != before && self.bytes.capacity() >= LARGE {
-            prefer_large_pages(&mut self.bytes);
-        }
-        self.bytes.extend_from_slice(bytes);
+    /// The buffer itself, for a driver that advises the system on its memory and leaves its contents alone.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     /// Lets the buffer grow to twice the limit before its older half is moved out, so that each byte moves once.
@@ -137,7 +136,9 @@ mod tests {
         for limit in [0, 1, 7, 100, 999, 1000, 2000] {
             for chunk in [1, 3, 64, 500, 1000] {
                 let mut captured = Captured::new(Capture::Last(limit));
-                said.chunks(chunk).for_each(|bytes| captured.append(bytes));
+                for bytes in said.chunks(chunk) {
+                    captured.append(bytes);
+                }
                 let expected = &said[said.len().saturating_sub(limit)..];
                 assert_eq!(captured.bytes(), expected, "limit {limit}, chunks of {chunk}");
                 assert_eq!((captured.total(), captured.is_truncated()), (1000, limit < 1000));

@@ -1,7 +1,7 @@
 //! What is found, when, and what is said about it. The letters refer to the acceptance checks of the reference (E1 to
 //! E15), the numbers to the items of `docs/execo.md`.
 
-use phalanx_process::expect::{
+use phalanx_proto::expect::{
     Dialogue, Expect, Extent, Found, Matcher, Missed, Needle, Precedence, Reason, Script, Verdict,
 };
 

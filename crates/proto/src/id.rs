@@ -30,6 +30,18 @@ impl ProcessId {
         Self(reserve(1))
     }
 
+    /// Returns it as a number, for a token of the reactor or a tag in an environment.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the process with this number, as [`ProcessId::number`] gave it.
+    #[must_use]
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// `count` new names in a row, for those who want to compute an index from a name.
     #[must_use]
     pub fn block(count: usize) -> ProcessIds {
@@ -65,13 +77,19 @@ impl ProcessIds {
 }
 
 impl HandlerId {
-    pub(crate) fn new() -> Self {
+    /// Makes a new name.
+    #[expect(clippy::new_without_default, reason = "every name is different, so there is no default one")]
+    #[must_use]
+    pub fn new() -> Self {
         Self(reserve(1))
     }
 }
 
 impl TimerId {
-    pub(crate) fn new() -> Self {
+    /// Makes a new name.
+    #[expect(clippy::new_without_default, reason = "every name is different, so there is no default one")]
+    #[must_use]
+    pub fn new() -> Self {
         Self(reserve(1))
     }
 }

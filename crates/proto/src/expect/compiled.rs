@@ -89,11 +89,11 @@ pub enum Precedence {
 /// same prompt compiles nothing.
 ///
 /// ```
-/// use phalanx_process::expect::{Expect, Needle};
+/// use phalanx_proto::expect::{Expect, Needle};
 ///
 /// let prompt = Expect::new([Needle::regex(r"[$#] "), "password: ".into(), Needle::EndOfFile])?;
 /// assert_eq!(prompt.to_string(), "/[$#] /, \"password: \" or the end of the stream");
-/// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
+/// # Ok::<(), phalanx_proto::expect::InvalidNeedle>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Expect {

@@ -34,14 +34,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phalanx_core::timer::Timers;
-use phalanx_core::{ExitStatus, Signal};
-
 use crate::event::{Effect, Event, Grace, Input, Kill, NO_PROCESS, Reach, Request, Stream};
 use crate::id::ProcessId;
 use crate::outcome::{Finished, Outcome, StartError};
 use crate::output::{Capture, Captured};
-use crate::spec::{Leftovers, Policy};
+use crate::policy::{Leftovers, Policy};
+use crate::signal::{ExitStatus, Signal};
+use crate::timers::Timers;
 
 /// After this long without anything of ours alive, a shortage is not ours to wait for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,6 +56,8 @@ pub struct Table {
     spawns: VecDeque<ProcessId>,
     events: VecDeque<Event>,
     stream_ends: VecDeque<(ProcessId, Stream)>,
+    /// Streams whose buffers should be put on large pages.
+    grown: Vec<(ProcessId, Stream)>,
     deadlines: Timers<ProcessId>,
     shortage: Option<Shortage>,
     alive: usize,
@@ -159,7 +160,8 @@ impl Table {
     }
 
     /// How a process that has not ended is treated.
-    pub(crate) fn policy(&self, id: ProcessId) -> Option<&Policy> {
+    #[must_use]
+    pub fn policy(&self, id: ProcessId) -> Option<&Policy> {
         self.records.get(&id).map(|record| &record.policy)
     }
 
@@ -199,7 +201,9 @@ impl Table {
             Input::CalledOff => self.called_off(id, now),
             Input::Shortage { retry_at, reason } => self.short(id, now, retry_at, reason),
             Input::Bytes(stream, bytes) => {
-                record.captured_mut(stream).append(bytes);
+                if record.captured_mut(stream).append(bytes) {
+                    self.grown.push((id, stream));
+                }
                 if record.policy.listened {
                     self.events.push_back(Event::Output { id, stream, bytes: bytes.to_vec() });
                 }
@@ -216,7 +220,9 @@ impl Table {
                 record.write_error = true;
                 self.events.push_back(Event::StdinDrained { id });
             }
-            Input::Diagnostics(bytes) => record.diagnostics.append(bytes),
+            Input::Diagnostics(bytes) => {
+                record.diagnostics.append(bytes);
+            }
             Input::Exited(status) => self.exited(id, now, status),
         }
     }
@@ -270,6 +276,17 @@ impl Table {
     #[must_use]
     pub fn poll_stream_end(&mut self) -> Option<(ProcessId, Stream)> {
         self.stream_ends.pop_front()
+    }
+
+    /// Takes a buffer that has moved and is large, for the driver to advise the system on its memory; its contents are not
+    /// the driver's. That is the only thing about a process that the table lets others touch.
+    pub fn poll_grown_buffer(&mut self) -> Option<&mut Vec<u8>> {
+        loop {
+            let (id, stream) = self.grown.pop()?;
+            if self.records.contains_key(&id) {
+                return self.records.get_mut(&id).map(|record| record.captured_mut(stream).buffer());
+            }
+        }
     }
 
     /// Whether a stream may still bring something; `None` for a process that is unknown or has ended.

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use phalanx_core::ExitStatus;
+use crate::signal::ExitStatus;
 
 use crate::event::Stream;
 use crate::output::Captured;
-use crate::spec::Faults;
+use crate::policy::Faults;
 
 /// Why a process could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -143,23 +143,27 @@ pub struct Finished {
     pub stdout: Captured,
     /// What was kept of its stderr.
     pub stderr: Captured,
-    /// What the program reported apart from its streams, see [`crate::spec::Launch::diagnostics`].
+    /// What the program reported apart from its streams, see `Launch::diagnostics`.
     pub diagnostics: Captured,
     /// The faults that its policy forgives, for those that are found after the end.
-    pub(crate) ignore: Faults,
+    /// The faults that did not count.
+    pub ignore: Faults,
 }
 
 /// What a process can be blamed for after its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Blame {
+pub enum Blame {
+    /// It did not write what was expected of it.
     ExpectFailed,
+    /// It did not read all that was written to it.
     WriteError,
+    /// A handler of it panicked.
     HandlerPanicked,
 }
 
 impl Finished {
     /// Enters a fault that was found after the end.
-    pub(crate) fn blame(&mut self, blame: Blame) {
+    pub fn blame(&mut self, blame: Blame) {
         match blame {
             Blame::ExpectFailed => self.outcome.expect_failed = true,
             Blame::WriteError => self.outcome.write_error = true,
@@ -243,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_not_an_exit_code() {
-        let killed = outcome(Some(ExitStatus::Signaled { signal: phalanx_core::Signal::KILL, core_dumped: false }));
+        let killed = outcome(Some(ExitStatus::Signaled { signal: crate::signal::Signal::KILL, core_dumped: false }));
         assert_eq!((killed.exit_code(), killed.ok(&Faults::default())), (None, false));
         assert_eq!(killed.to_string(), "killed by SIGKILL");
         assert!(outcome(Some(ExitStatus::Exited(0))).ok(&Faults::default()));

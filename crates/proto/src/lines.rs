@@ -37,10 +37,10 @@ pub struct Line<'a> {
 /// Cuts one stream into lines.
 ///
 /// ```
-/// use phalanx_process::lines::Lines;
+/// use phalanx_proto::lines::Lines;
 ///
 /// let mut lines = Lines::default();
-/// let of = |chunk: Vec<phalanx_process::lines::Line<'_>>| chunk.iter().map(|line| line.bytes.to_vec()).collect::<Vec<_>>();
+/// let of = |chunk: Vec<phalanx_proto::lines::Line<'_>>| chunk.iter().map(|line| line.bytes.to_vec()).collect::<Vec<_>>();
 /// assert_eq!(of(lines.feed(b"one\r\ntwo\nth").collect()), [&b"one"[..], b"two"]);
 /// assert_eq!(of(lines.feed(b"ree\n\nfour").collect()), [&b"three"[..], b""]);
 /// assert_eq!(of(lines.end_of_file().collect()), [b"four"]);

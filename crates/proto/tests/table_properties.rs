@@ -15,12 +15,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phalanx_core::{ExitStatus, Signal};
-use phalanx_process::event::{Effect, Event, Grace, Input, Kill, Request, Stream};
-use phalanx_process::id::ProcessId;
-use phalanx_process::outcome::StartError;
-use phalanx_process::spec::{Leftovers, Policy};
-use phalanx_process::table::Table;
+use phalanx_proto::event::{Effect, Event, Grace, Input, Kill, Request, Stream};
+use phalanx_proto::id::ProcessId;
+use phalanx_proto::outcome::StartError;
+use phalanx_proto::policy::{Leftovers, Policy};
+use phalanx_proto::table::Table;
+use phalanx_proto::{ExitStatus, Signal};
 use proptest::prelude::*;
 
 const PROCESSES: usize = 4;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use phalanx_process::expect::{Expect, Extent, Matcher, Needle, Reason, Verdict};
+use phalanx_proto::expect::{Expect, Extent, Matcher, Needle, Reason, Verdict};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
