@@ -1,8 +1,8 @@
 //! What must hold for any bytes at all that are read as a document, shared by the fuzz target and by the tests of
-//! `phalanx-action`.
+//! `phalanx-config`.
 
-use phalanx_action::configuration::Configuration;
-use phalanx_action::document::{Document, Item, Mistakes, Table};
+use phalanx_config::configuration::Configuration;
+use phalanx_config::document::{Document, Item, Mistakes, Table};
 
 /// Bytes read as TOML, and as a configuration: no panic, and every mistake has a place within them.
 pub(crate) fn any_bytes(bytes: &[u8]) {

@@ -162,7 +162,7 @@ fn the_plans_of_the_reference_are_right() {
         assert_eq!(ran.status(), Some(0), "{}\n{plan}", ran.stderr());
         all += plan;
     }
-    for key in phalanx_action::plan::keys() {
+    for key in phalanx_plan::keys() {
         assert!(all.contains(&format!("{key} =")) || all.contains(&format!(".{key}]")), "no example has `{key}`");
         assert!(text.contains(&format!("| `{key}` |")), "no table has `{key}`");
     }

@@ -60,8 +60,9 @@ impl Lists {
         Self { lists: joined }.substitute(text, "{{{host}}}", 0)
     }
 
-    /// The lists, but for those that are called so.
-    pub(crate) fn without(&self, names: &BTreeSet<String>) -> Self {
+    /// Returns the lists without those of these names.
+    #[must_use]
+    pub fn without(&self, names: &BTreeSet<String>) -> Self {
         let mut lists = self.lists.clone();
         lists.retain(|name, _| !names.contains(name));
         Self { lists }

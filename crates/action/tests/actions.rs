@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use phalanx_action::local::Local;
 use phalanx_action::remote::Remote;
-use phalanx_action::report::{Layout, Report};
-use phalanx_process::date::Zone;
 use phalanx_process::ssh::ConnectionParams;
+use phalanx_record::date::Zone;
+use phalanx_record::report::{Layout, Report};
 
 /// A program that stands for ssh: the last two arguments are the host and the command.
 fn connector(directory: &Path) -> ConnectionParams {

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use phalanx_action::configuration::{LoadError, Loaded, Loader, template};
+use phalanx_config::configuration::{LoadError, Loaded, Loader, template};
 
 use crate::exit;
 

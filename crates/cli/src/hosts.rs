@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 
-use phalanx_action::groups::{GroupResolver, HostListError, NodeList, wrong_with_name};
+use phalanx_config::groups::{GroupResolver, HostListError, NodeList, wrong_with_name};
 use phalanx_nodeset::{NodeSet, Parser};
 
 /// The options that say which hosts.

@@ -8,14 +8,14 @@
 //! 4. otherwise: warnings
 //!
 //! In colours, the first that applies: `RUST_LOG_STYLE` (`always`, `never`), then the list of
-//! [`phalanx_process::style::allowed`], which begins with `NO_COLOR`.
+//! [`phalanx_config::style::allowed`], which begins with `NO_COLOR`.
 
 use std::io::Write as _;
 
 use env_logger::WriteStyle;
 use log::LevelFilter;
-use phalanx_action::configuration::Configuration;
-use phalanx_process::style::{Role, Styles};
+use phalanx_config::configuration::Configuration;
+use phalanx_config::style::{Role, Styles};
 
 /// Begins to write the log. `verbosity` is -1 for `-q`, 0, 1 for `-v`…
 pub(crate) fn start(verbosity: i16, configuration: &Configuration) {

@@ -23,7 +23,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use phalanx_action::configuration::Configuration;
+use phalanx_config::configuration::Configuration;
 
 fn main() -> ExitCode {
     if let Some((name, arguments)) = called_as_nodeset() {

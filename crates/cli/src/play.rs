@@ -13,9 +13,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phalanx_action::configuration::Configuration;
-use phalanx_action::plan::player::{Line, Manner, outline};
-use phalanx_action::plan::{Happening, Overrides, Plan, Player, ReadError};
+use phalanx_config::configuration::Configuration;
+use phalanx_plan::player::{Line, Manner, outline};
+use phalanx_plan::{Happening, Overrides, Plan, Player, ReadError};
 use phalanx_process::Signal;
 
 use self::stage::Stage;

@@ -1,5 +1,5 @@
 //! `phalanx report`: reads records and writes them in another form. What they say and how it is rendered is the business
-//! of `phalanx_action::record`.
+//! of `phalanx_record`.
 
 use std::fs::File;
 use std::io::{self, BufReader, Write as _};
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use phalanx_action::record::{self, Record};
-use phalanx_action::report::Layout;
-use phalanx_process::date::Zone;
+use phalanx_record::Record;
+use phalanx_record::date::Zone;
+use phalanx_record::report::Layout;
 
 use crate::exit;
 
@@ -83,10 +83,10 @@ pub(crate) fn read(path: &Path) -> Result<Record, RecordFileError> {
     let failed = |reason: String| RecordFileError { path: path.to_owned(), reason };
     let name = path.display().to_string();
     let record = if path.as_os_str() == "-" {
-        record::read("stdin", io::stdin().lock())
+        phalanx_record::read("stdin", io::stdin().lock())
     } else {
         let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-        record::read(&name, BufReader::with_capacity(256 * 1024, file))
+        phalanx_record::read(&name, BufReader::with_capacity(256 * 1024, file))
     };
     let record = record.map_err(|error| failed(error.to_string()))?;
     if let Some(skipped) = &record.skipped {
@@ -109,10 +109,10 @@ fn of_name(path: &Path) -> Option<Format> {
 
 fn render(records: &[Record], format: Format) -> String {
     match format {
-        Format::Text => record::to_text(records, layout(), &Zone::system()),
-        Format::Json => record::to_json(records),
-        Format::Junit => record::to_junit(records),
-        Format::Html => record::to_html(records, &Zone::system()),
+        Format::Text => phalanx_record::to_text(records, layout(), &Zone::system()),
+        Format::Json => phalanx_record::to_json(records),
+        Format::Junit => phalanx_record::to_junit(records),
+        Format::Html => phalanx_record::to_html(records, &Zone::system()),
     }
 }
 

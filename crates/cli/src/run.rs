@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use phalanx_action::chain::broadcast::Recall;
-use phalanx_action::configuration::Configuration;
 use phalanx_action::crew::{Crew, Foreman, Reins};
 use phalanx_action::rollout::Retry;
+use phalanx_config::configuration::Configuration;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;

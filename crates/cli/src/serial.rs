@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use phalanx_action::configuration::Configuration;
+use phalanx_config::configuration::Configuration;
 use phalanx_process::Spec;
 use phalanx_process::expect::{Expect, InvalidNeedle, Needle};
 use phalanx_process::output::Capture;

@@ -19,14 +19,14 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use phalanx_action::configuration::Configuration;
-use phalanx_action::report::{Layout, Report};
 use phalanx_action::rollout::Retry;
+use phalanx_config::configuration::Configuration;
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
-use phalanx_process::date::Zone;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_record::date::Zone;
+use phalanx_record::report::{Layout, Report};
 
 use self::events::Events;
 use self::files::Files;

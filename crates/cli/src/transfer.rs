@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use phalanx_action::chain::put::ChainError;
 use phalanx_action::chain::{ChainParams, ChainPut, Skips};
-use phalanx_action::configuration::Configuration;
 use phalanx_action::files::get::GetError;
 use phalanx_action::files::put::PutError;
 use phalanx_action::files::{Get, Put, Transfers};
 use phalanx_action::substitute::SubstituteError;
+use phalanx_config::configuration::Configuration;
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::ssh::ConnectionParams;
 

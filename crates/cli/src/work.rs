@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use phalanx_action::configuration::Configuration;
 use phalanx_action::rollout::{Halt, Retries, Rollout};
 use phalanx_action::substitute::{Lists, SubstituteError};
+use phalanx_config::configuration::Configuration;
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Faults, Leftovers, Policy};
 

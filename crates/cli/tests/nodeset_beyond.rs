@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use phalanx_action::groups::GroupResolver;
+use phalanx_config::groups::GroupResolver;
 use phalanx_nodeset::{GroupSource, Groups};
 use std::time::Duration;
 

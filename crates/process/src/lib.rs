@@ -20,11 +20,9 @@
 //! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle. [`host`] names
 //! hosts, [`ssh`] makes a process of a command on one, [`forward`] makes a port of one behind it, and [`serial`] a
 //! process of a serial line; processes that somebody else runs are [`hosted`]. [`expect`] and [`lines`] find things in what a process says; [`mod@watch`] and
-//! [`listeners`] let them listen to one. [`date`], [`duration`], [`timer`], [`port`] and [`style`] serve those who write
-//! experiments.
+//! [`listeners`] let them listen to one. [`duration`], [`timer`] and [`port`] serve those who write experiments.
 
 pub mod conductor;
-pub mod date;
 pub mod drive;
 pub mod engine;
 pub mod forward;
@@ -40,7 +38,6 @@ pub mod spec;
 mod spin;
 pub mod ssh;
 pub mod stats;
-pub mod style;
 pub mod subscription;
 pub mod timer;
 pub mod watch;

@@ -10,8 +10,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nodeset", &[]),
     ("core", &["proto"]),
     ("process", &["core", "proto"]),
-    ("action", &["process", "nodeset"]),
-    ("cli", &["action", "process", "nodeset"]),
+    ("action", &["process"]),
+    ("sweep", &[]),
+    ("record", &["process", "nodeset"]),
+    ("config", &["action", "process", "nodeset"]),
+    ("plan", &["action", "config", "sweep", "process", "nodeset"]),
+    ("cli", &["plan", "config", "record", "action", "process", "nodeset"]),
 ];
 
 fn complaint(manifest: &Manifest, line: usize, sentence: String) -> Complaint {

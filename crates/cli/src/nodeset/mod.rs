@@ -13,7 +13,7 @@ mod show;
 
 use complaint::Complaint;
 use options::{Command, NoRequest, Options};
-use phalanx_action::groups::GroupResolver;
+use phalanx_config::groups::GroupResolver;
 use phalanx_nodeset::Parser;
 use sets::{Operands, Set};
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use super::complaint::Complaint;
 use super::format::{Format, Value, separator};
 use super::options::{AutostepChoice, Command};
 use super::sets::{Operands, Set};
-use phalanx_action::groups::configured_fold_axes;
+use phalanx_config::groups::configured_fold_axes;
 use phalanx_nodeset::{Autostep, FoldAxes, Groups, NodeSet, RangeSet};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use phalanx_action::plan::Fault;
-use phalanx_action::plan::course::Verdict as Course;
 use phalanx_nodeset::fold_names;
+use phalanx_plan::Fault;
+use phalanx_plan::course::Verdict as Course;
 use phalanx_process::outcome::Finished;
 use phalanx_process::stats::{Calendar, Stats};
 

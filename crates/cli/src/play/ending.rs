@@ -1,12 +1,12 @@
 //! What is shown of a plan when all is over: how it went, what was not ok or not run, and the report.
 
-use phalanx_action::plan::Player;
-use phalanx_action::plan::course::{Cause, Turn, Verdict as Course};
-use phalanx_action::plan::model::OnFailure;
-use phalanx_action::report::{Layout, Report};
-use phalanx_process::date::Zone;
+use phalanx_plan::Player;
+use phalanx_plan::course::{Cause, Turn, Verdict as Course};
+use phalanx_plan::model::OnFailure;
 use phalanx_process::duration::{self, Fraction};
 use phalanx_process::stats::Stats;
+use phalanx_record::date::Zone;
+use phalanx_record::report::{Layout, Report};
 
 use super::act::Act;
 use super::events::Events;

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::time::SystemTime;
 
-use phalanx_action::plan::course::Turn;
-use phalanx_action::record::event::{Event, Hosts};
 use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
+use phalanx_plan::course::Turn;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_record::event::{Event, Hosts};
 
 use super::act::Act;
 use crate::run::Verdict;

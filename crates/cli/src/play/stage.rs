@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use phalanx_action::plan::course::{Cause, Part, Turn, Verdict as Course};
-use phalanx_action::plan::model::{Kind, OnFailure, Step, Work};
-use phalanx_action::plan::{Happening, Player};
 use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
+use phalanx_plan::course::{Cause, Part, Turn, Verdict as Course};
+use phalanx_plan::model::{Kind, OnFailure, Step, Work};
+use phalanx_plan::{Happening, Player};
 use phalanx_process::Signal;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use phalanx_action::record::Step;
+use phalanx_record::Step;
 
 use super::plan::FILES;
 use crate::args::{RunArgs, Worker};

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use phalanx_action::chain::Broadcast;
-use phalanx_action::configuration::Configuration;
 use phalanx_action::files::Transfers;
 use phalanx_action::files::transfers::Progress;
 use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::{Lists, SubstituteError};
+use phalanx_config::configuration::Configuration;
 use phalanx_process::Spec;
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::outcome::Finished;

@@ -6,11 +6,11 @@ use std::convert::Infallible;
 use std::time::SystemTime;
 
 use phalanx_action::files::transfers::Progress;
-use phalanx_action::record::event::{Event, Hosts};
 use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_record::event::{Event, Hosts};
 
 use super::partial::Partial;
 use crate::run::{Plan, Tally, Verdict};

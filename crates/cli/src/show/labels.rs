@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use memchr::memchr_iter;
+use phalanx_config::style::Role;
 use phalanx_process::event::Stream;
-use phalanx_process::style::Role;
 
 use super::ShowError;
 use super::partial::Partial;

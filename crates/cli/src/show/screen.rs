@@ -8,8 +8,8 @@
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::MetadataExt as _;
 
-use phalanx_action::configuration::Configuration;
-use phalanx_process::style::Styles;
+use phalanx_config::configuration::Configuration;
+use phalanx_config::style::Styles;
 
 use super::ShowError;
 use super::writer::{Target, Writer};

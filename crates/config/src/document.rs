@@ -1,0 +1,172 @@
+//! Reads a TOML document so that whatever is wrong with it can be said well: which file, line, column and key, what is
+//! wrong, and what to write instead. For the configuration and for plans.
+//!
+//! ```
+//! use phalanx_config::document::Document;
+//!
+//! let document = Document::parse("lab.toml", "[connection]\nusr = 'root'\nport = 'ssh'\n")?;
+//! let connection = document.root().table("connection").expect("it is there");
+//! let _user: Option<&str> = connection.string("user");
+//! let _port: Option<u16> = connection.integer("port", 1..=u16::MAX);
+//! let mistakes = document.finish(()).expect_err("there are two");
+//! assert_eq!(
+//!     mistakes.to_string(),
+//!     "lab.toml:2:1: key `connection.usr`: it is not known; did you mean `user`?\n\
+//!      lab.toml:3:8: key `connection.port`: it must be an integer, not the string \"ssh\"; write a number from 1 to 65535"
+//! );
+//! # Ok::<(), phalanx_config::document::Mistakes>(())
+//! ```
+//!
+//! The reader asks each [`Table`] for the keys that may be there. What it asks for is thereby known; when it is done,
+//! [`Document::finish`] complains about the keys that nobody asked for, and suggests one that somebody did. No mistake
+//! ends the reading, so that a user sees all of them at once: what is wrong reads as if it were not there, and is on the
+//! list.
+//!
+//! It is not serde that reads: it would stop at the first mistake, and say what it expected in terms of Rust.
+//! It does not know any key: that is the business of those who read.
+
+mod item;
+mod mistake;
+mod nearest;
+mod size;
+mod table;
+mod tree;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+pub use item::Item;
+pub use mistake::{Mistake, Mistakes, Place};
+pub use nearest::{list, nearest};
+pub use table::{Key, Table};
+
+use mistake::Lines;
+use tree::Node;
+
+/// The largest file that is read, in bytes. What is larger was not written by hand, and most likely is another file.
+pub const LARGEST: u64 = 16 << 20;
+
+/// Beyond so many errors of syntax the rest are their consequences.
+const SYNTAX_ERRORS: usize = 5;
+
+/// A document that is TOML, and what was found to be wrong with it.
+#[derive(Debug)]
+pub struct Document {
+    name: String,
+    lines: Lines,
+    root: Node,
+    mistakes: RefCell<Vec<Mistake>>,
+}
+
+impl Document {
+    /// Reads the file at `path`, whose name is that path.
+    ///
+    /// # Errors
+    /// When it cannot be read, is larger than [`LARGEST`], is not UTF-8 or not TOML.
+    pub fn read(path: &Path) -> Result<Self, Mistakes> {
+        let name = path.display().to_string();
+        let wrong = |wrong: String, instead: &str| {
+            Mistakes::new(name.clone(), vec![Mistake { place: None, key: None, wrong, instead: instead.to_owned() }])
+        };
+        let unreadable = |error: std::io::Error| wrong(format!("cannot read it: {error}"), "");
+        let mut file = File::open(path).map_err(unreadable)?;
+        if file.metadata().is_ok_and(|data| data.is_dir()) {
+            return Err(wrong("it is a directory".into(), "give a file in TOML"));
+        }
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells that there are more.
+        file.by_ref().take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(wrong(format!("it is larger than {} MiB", LARGEST >> 20), "is it the right file?"));
+        }
+        Self::from_bytes(name, &bytes)
+    }
+
+    /// Reads what is in a file called `name`.
+    ///
+    /// # Errors
+    /// When it is not UTF-8 or not TOML.
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Mistakes> {
+        let name = name.into();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(name, text),
+            Err(error) => {
+                let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+                let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&before);
+                let mistake = Mistake {
+                    place: Some(Lines::new(before).place(before.len())),
+                    key: None,
+                    wrong: "this is not UTF-8, as TOML must be".into(),
+                    instead: "save the file as UTF-8".into(),
+                };
+                Err(Mistakes::new(name, vec![mistake]))
+            }
+        }
+    }
+
+    /// Reads a text; `name` is the name of its file in messages.
+    ///
+    /// # Errors
+    /// When it is not TOML.
+    pub fn parse(name: impl Into<String>, text: &str) -> Result<Self, Mistakes> {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let lines = Lines::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            let root = Node::root(table.into_inner());
+            return Ok(Self { name: name.into(), lines, root, mistakes: RefCell::default() });
+        }
+        let mistakes = errors.iter().take(SYNTAX_ERRORS).map(|error| syntax(error, text, &lines)).collect();
+        Err(Mistakes::new(name.into(), mistakes))
+    }
+
+    /// What the file is called in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The document as a table.
+    #[must_use]
+    pub fn root(&self) -> Table<'_> {
+        Table::new(self, &self.root)
+    }
+
+    /// Says that something is wrong at a place of the document.
+    pub(crate) fn complain(&self, mistake: Mistake) {
+        self.mistakes.borrow_mut().push(mistake);
+    }
+
+    /// `value`, which was made of this document, if nothing was wrong with it, and no key is left that nobody asked for.
+    ///
+    /// # Errors
+    /// All that is wrong, in the order of the lines.
+    pub fn finish<T>(self, value: T) -> Result<T, Mistakes> {
+        self.root().complain_about_unknown_keys();
+        let mistakes = self.mistakes.into_inner();
+        if mistakes.is_empty() { Ok(value) } else { Err(Mistakes::new(self.name, mistakes)) }
+    }
+}
+
+/// What some editors put before a text in UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What TOML says of a text that is none.
+fn syntax(error: &toml::de::Error, text: &str, lines: &Lines) -> Mistake {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    let place = Some(lines.place(span.start));
+    if error.message().starts_with("duplicate key") {
+        let key = text.get(span).map(str::to_owned);
+        return Mistake { place, key, wrong: "it is there a second time".into(), instead: "leave one of them".into() };
+    }
+    let message =
+        error.message().replace("string values must be quoted, expected literal string", "a text must be quoted");
+    Mistake { place, key: None, wrong: format!("this is not TOML: {message}"), instead: String::new() }
+}
+
+#[cfg(test)]
+mod tests;

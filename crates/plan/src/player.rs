@@ -1,0 +1,444 @@
+//! Plays a plan: does what its [course](super::course) says, on an engine of the caller's thread, and tells what happens.
+//!
+//! ```text
+//!            Effect::Start, End, Next                 start, kill, write
+//!  Course ─────────────────────────────▶ Player ─────────────────────────▶ Drive
+//!    ▲                                    │ │ ▲                              │
+//!    └── ended, ready, pass, time_is_over ┘ │ └────── Event ─────────────────┘
+//!                                           ▼
+//!                                       Happening, for those who watch
+//! ```
+//!
+//! Within a step of `processes`, a [`Schedule`](phalanx_action::rollout::Schedule) says which starts next; `recipe` makes it; `member`
+//! knows what is expected of it. `sweeping` asks for combinations. Forwarded ports (`tunnel`) are begun on threads of their own, since that waits.
+
+mod chained;
+mod happening;
+mod member;
+mod outline;
+mod processes;
+mod recipe;
+mod sweeping;
+mod tunnel;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use phalanx_process::Signal;
+use phalanx_process::drive::Drive;
+use phalanx_process::event::{Event, Kill, Request};
+use phalanx_process::id::ProcessId;
+
+use self::chained::Chained;
+pub use self::happening::{Happening, Manner};
+pub use self::member::Fault;
+pub use self::outline::{Line, outline};
+use self::processes::Running;
+use self::sweeping::Sweeping;
+use self::tunnel::{News, Tidings, Tunnel};
+use super::course::{Course, Effect, Part, Turn, Verdict};
+use super::model::{Plan, Step, Work};
+use phalanx_action::substitute::Lists;
+use phalanx_sweep::Combination;
+
+/// Plays one plan.
+pub struct Player {
+    plan: Arc<Plan>,
+    manner: Manner,
+    course: Course,
+    drive: Drive,
+    /// What is under way, by its turn.
+    under_way: HashMap<Turn, UnderWay>,
+    processes: HashMap<ProcessId, (Turn, usize)>,
+    /// What is to be looked at when.
+    alarms: BTreeSet<(Instant, Turn, Alarm)>,
+    /// The values that blocks add: factors, forwarded ports.
+    values: HashMap<Turn, Vec<(String, String)>>,
+    combinations: HashMap<Turn, Combination>,
+    /// What was wrong with a step as a whole.
+    reasons: HashMap<Turn, String>,
+    happenings: VecDeque<Happening>,
+    tidings: Tidings,
+}
+
+enum UnderWay {
+    Processes(Box<Running>),
+    Chain(Box<Chained>),
+    Tunnel(Tunnel),
+    Sweep(Box<Sweeping>),
+    Pause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    /// Somebody may start.
+    Start,
+    /// The time of a process may be over in some way.
+    Member(usize),
+    /// The time of the step is over.
+    Limit,
+}
+
+impl std::fmt::Debug for Player {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Player").field("plan", &self.plan.name).finish_non_exhaustive()
+    }
+}
+
+impl Player {
+    /// A player of `plan`, which begins at once.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left for it.
+    pub fn new(plan: Arc<Plan>, manner: Manner) -> io::Result<Self> {
+        let mut player = Self {
+            course: Course::new(&plan),
+            plan,
+            manner,
+            drive: Drive::new()?,
+            under_way: HashMap::new(),
+            processes: HashMap::new(),
+            alarms: BTreeSet::new(),
+            values: HashMap::new(),
+            combinations: HashMap::new(),
+            reasons: HashMap::new(),
+            happenings: VecDeque::new(),
+            tidings: Tidings::default(),
+        };
+        player.course.begin();
+        Ok(player)
+    }
+
+    /// From now on these signals to this program are happenings, and do nothing else.
+    ///
+    /// # Errors
+    /// As [`Drive::watch_signals`].
+    pub fn watch_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
+        self.drive.watch_signals(signals)
+    }
+
+    /// Something with which any thread can make [`Player::next_happening`] return a [`Happening::Woken`].
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        self.drive.waker()
+    }
+
+    /// Reads what the processes say, or leaves it alone until further notice, so that they feel it.
+    pub fn set_reading(&mut self, reading: bool) {
+        self.drive.set_reading(reading);
+    }
+
+    /// What is played.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn course(&self) -> &Course {
+        &self.course
+    }
+
+    /// The step that a turn is one of; `None` for the plan as a whole.
+    #[must_use]
+    pub fn step(&self, turn: Turn) -> Option<&Step> {
+        match self.course.part(turn) {
+            Part::Plan => None,
+            Part::Step(number) | Part::Pass(number) => Some(self.plan.step(number)),
+        }
+    }
+
+    /// What a turn is called: the name of its step, or the values of its combination.
+    #[must_use]
+    pub fn title(&self, turn: Turn) -> String {
+        match self.course.part(turn) {
+            Part::Plan => self.plan.name.clone(),
+            Part::Step(number) => self.plan.step(number).name.clone(),
+            Part::Pass(_) => self.combinations.get(&turn).map(combination_name).unwrap_or_default(),
+        }
+    }
+
+    /// Whether all is over, and everything was told.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.course.is_over() && self.happenings.is_empty()
+    }
+
+    /// Ends everything that runs, politely, and begins nothing more.
+    pub fn stop(&mut self) {
+        self.course.stop();
+        self.settle();
+    }
+
+    /// Kills everything that runs, at once, and begins nothing more.
+    pub fn kill(&mut self) {
+        self.stop();
+        let ids: Vec<_> = self.drive.processes().collect();
+        for id in ids {
+            self.drive.request(id, Request::Kill(Kill::NOW));
+        }
+    }
+
+    /// The processes that run now, by their steps.
+    #[must_use]
+    pub fn running(&self) -> Vec<(Turn, usize)> {
+        let ids: Vec<_> = self.drive.processes().collect();
+        let mut running: Vec<_> = ids.iter().filter_map(|id| self.processes.get(id).copied()).collect();
+        running.sort_unstable();
+        running
+    }
+
+    /// What has happened already.
+    pub fn take_happening(&mut self) -> Option<Happening> {
+        loop {
+            self.settle();
+            if let Some(happening) = self.happenings.pop_front() {
+                return Some(happening);
+            }
+            match self.drive.take_event() {
+                Some(event) => self.event(event),
+                None => {
+                    self.finish_chains();
+                    self.settle();
+                    return self.happenings.pop_front();
+                }
+            }
+        }
+    }
+
+    /// Waits for what happens next, at most until `deadline`; `None` when that has passed.
+    ///
+    /// # Errors
+    /// When the system refuses to wait.
+    pub fn next_happening(&mut self, deadline: Option<Instant>) -> io::Result<Option<Happening>> {
+        loop {
+            if let Some(happening) = self.take_happening() {
+                return Ok(Some(happening));
+            }
+            let alarm = self.alarms.first().map(|(at, ..)| *at);
+            let until = [deadline, alarm].into_iter().flatten().min();
+            if let Some(event) = self.drive.next_event(until)? {
+                self.event(event);
+            }
+            let now = Instant::now();
+            self.ring(now);
+            self.read_tidings();
+            if self.happenings.is_empty() && deadline.is_some_and(|deadline| deadline <= now) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Does what the course says.
+    fn settle(&mut self) {
+        while let Some(effect) = self.course.poll() {
+            match effect {
+                Effect::Start(turn) => self.start(turn),
+                Effect::Begun(turn) => self.begun(turn),
+                Effect::End(turn) => self.end(turn),
+                Effect::Next(turn) => self.next_combination(turn),
+                Effect::Over(turn, verdict) => self.over(turn, verdict),
+            }
+        }
+    }
+
+    fn begun(&mut self, turn: Turn) {
+        if turn == Turn::PLAN {
+            return;
+        }
+        self.arm_limit(turn);
+        let tell = |members| Happening::Begun { turn, members, command: String::new(), remote: false };
+        self.happenings.push_back(tell([].into()));
+    }
+
+    fn arm_limit(&mut self, turn: Turn) {
+        let Part::Step(number) = self.course.part(turn) else { return };
+        if let Some(at) = self.plan.step(number).limit.and_then(|limit| Instant::now().checked_add(limit)) {
+            self.alarms.insert((at, turn, Alarm::Limit));
+        }
+    }
+
+    fn start(&mut self, turn: Turn) {
+        let plan = Arc::clone(&self.plan);
+        let Part::Step(number) = self.course.part(turn) else { unreachable!("only steps are started") };
+        let step = plan.step(number);
+        let lists = self.lists(turn);
+        let started = match &step.work {
+            Work::Processes(processes) => self.start_processes(turn, processes, &lists),
+            Work::Forward(forward) => {
+                let command = tunnel::describe(forward, &lists);
+                self.tell_begun(turn, command, true);
+                let (sender, wake) = (self.tidings.sender(), self.drive.waker());
+                Tunnel::begin(turn, forward, step.limit, &lists, &self.manner.params, sender, wake)
+                    .map(|tunnel| drop(self.under_way.insert(turn, UnderWay::Tunnel(tunnel))))
+            }
+            Work::Pause(pause) => {
+                self.tell_begun(turn, format!("pause {} s", pause.as_secs_f64()), false);
+                self.under_way.insert(turn, UnderWay::Pause);
+                if let Some(at) = Instant::now().checked_add(*pause) {
+                    self.alarms.insert((at, turn, Alarm::Limit));
+                }
+                Ok(())
+            }
+            Work::Sequence(_) | Work::Parallel { .. } | Work::Sweep(_) => unreachable!("a block is not started"),
+        };
+        if let Err(reason) = started {
+            self.reasons.insert(turn, reason);
+            self.course.ended(turn, false);
+        }
+    }
+
+    fn tell_begun(&mut self, turn: Turn, command: String, remote: bool) {
+        self.happenings.push_back(Happening::Begun { turn, members: [].into(), command, remote });
+    }
+
+    /// What a step may substitute: what the plan names, and what the blocks around it add.
+    fn lists(&self, turn: Turn) -> Lists {
+        let mut around: Vec<Turn> = std::iter::successors(Some(turn), |turn| self.course.parent(*turn)).collect();
+        around.reverse();
+        let mut lists = self.plan.lists.clone();
+        for (name, value) in around.iter().filter_map(|turn| self.values.get(turn)).flatten() {
+            lists.insert(name, vec![value.clone()]).expect("names were looked at when the plan was read");
+        }
+        lists
+    }
+
+    fn running_mut(&mut self, turn: Turn) -> Option<&mut Running> {
+        match self.under_way.get_mut(&turn) {
+            Some(UnderWay::Processes(running)) => Some(running),
+            _ => None,
+        }
+    }
+
+    fn end(&mut self, turn: Turn) {
+        match self.under_way.get_mut(&turn) {
+            Some(UnderWay::Processes(running)) => {
+                running.schedule.call_off();
+                let now = Instant::now();
+                for member in 0..running.members.len() {
+                    self.end_member(turn, member, now);
+                }
+                self.pump(turn);
+            }
+            Some(UnderWay::Tunnel(tunnel)) => {
+                if !tunnel.end() {
+                    self.under_way.remove(&turn);
+                    self.course.ended(turn, true);
+                }
+            }
+            Some(UnderWay::Pause) => {
+                self.under_way.remove(&turn);
+                self.course.ended(turn, true);
+            }
+            Some(UnderWay::Chain(_)) => self.end_chain(turn),
+            Some(UnderWay::Sweep(_)) | None => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Started { id, pid } => self.started(id, pid, now),
+            Event::Output { id, stream, bytes } => self.said(id, stream, bytes.into(), now),
+            Event::Ended { id, finished } => self.ended(id, finished, now),
+            Event::Signal(signal) => self.happenings.push_back(Happening::Signal(signal)),
+            Event::Woken => {
+                self.read_tidings();
+                self.happenings.push_back(Happening::Woken);
+            }
+            Event::StdinDrained { id } => self.drained(id, now),
+            Event::Attached | Event::Timer { .. } => {}
+        }
+    }
+
+    /// Looks at everything whose time has come.
+    fn ring(&mut self, now: Instant) {
+        while let Some(&(at, turn, alarm)) = self.alarms.first().filter(|(at, ..)| *at <= now) {
+            self.alarms.remove(&(at, turn, alarm));
+            match alarm {
+                Alarm::Start => self.pump(turn),
+                Alarm::Member(member) => {
+                    let Some(running) = self.running_mut(turn) else { continue };
+                    let one = &mut running.members[member];
+                    if one.id.is_none() || one.deadline().is_none_or(|deadline| deadline > now) {
+                        continue;
+                    }
+                    let wishes = one.look_at_the_time(now);
+                    self.grant(turn, member, wishes, now);
+                }
+                Alarm::Limit => match self.under_way.get(&turn) {
+                    Some(UnderWay::Pause) => {
+                        self.under_way.remove(&turn);
+                        self.course.ended(turn, true);
+                    }
+                    // The thread that begins it knows of it.
+                    Some(UnderWay::Tunnel(_)) => {}
+                    Some(UnderWay::Processes(_) | UnderWay::Chain(_) | UnderWay::Sweep(_)) | None => {
+                        let limit = self.step(turn).and_then(|step| step.limit).unwrap_or_default();
+                        if self.course.verdict(turn).is_none() {
+                            self.reasons.insert(turn, format!("took longer than {} s (timeout)", limit.as_secs_f64()));
+                        }
+                        self.course.time_is_over(turn);
+                    }
+                },
+            }
+        }
+    }
+
+    fn read_tidings(&mut self) {
+        while let Some((turn, news)) = self.tidings.next() {
+            if !matches!(self.under_way.get(&turn), Some(UnderWay::Tunnel(_))) {
+                continue;
+            }
+            match news {
+                News::Ready { port } => self.port_is_ready(turn, port),
+                News::Over(reason) => {
+                    self.under_way.remove(&turn);
+                    if !self.course.is_ending(turn) {
+                        self.reasons.insert(turn, reason);
+                    }
+                    self.course.ended(turn, false);
+                }
+            }
+        }
+    }
+
+    fn port_is_ready(&mut self, turn: Turn, port: u16) {
+        let variable = match self.step(turn).map(|step| &step.work) {
+            Some(Work::Forward(forward)) => forward.variable.clone(),
+            _ => None,
+        };
+        if let (Some(name), Some(block)) = (variable, self.course.parent(turn)) {
+            let values = self.values.entry(block).or_default();
+            values.retain(|(other, _)| *other != name);
+            values.push((name, port.to_string()));
+        }
+        self.happenings.push_back(Happening::Note { turn, text: format!("port {port} here") });
+        self.happenings.push_back(Happening::Ready { turn });
+        self.course.ready(turn);
+    }
+
+    fn over(&mut self, turn: Turn, verdict: Verdict) {
+        match self.course.part(turn) {
+            Part::Pass(_) => self.combination_is_over(turn, verdict),
+            Part::Step(_) => {
+                if let Some(UnderWay::Sweep(sweeping)) = self.under_way.remove(&turn) {
+                    match sweeping.end() {
+                        Ok(said) => self.happenings.extend(said.map(|text| Happening::Note { turn, text })),
+                        Err(error) => drop(self.reasons.insert(turn, error.to_string())),
+                    }
+                }
+            }
+            Part::Plan => {}
+        }
+        let reason = self.reasons.remove(&turn);
+        self.happenings.push_back(Happening::Over { turn, verdict, reason });
+    }
+}
+
+/// The values of a combination, as one reads them.
+fn combination_name(combination: &Combination) -> String {
+    combination.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
+}

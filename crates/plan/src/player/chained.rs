@@ -1,0 +1,94 @@
+//! Chains of hosts as steps: the [`Broadcast`] steers, as a handler of its own on the engine; here its processes are told
+//! of, ended, and judged.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use phalanx_action::chain::Broadcast;
+use phalanx_action::chain::broadcast::Recall;
+use phalanx_process::Spec;
+use phalanx_process::event::{Kill, Stream};
+use phalanx_process::handler::Context;
+use phalanx_process::id::{ProcessId, ProcessIds};
+use phalanx_process::outcome::Finished;
+use phalanx_process::ssh::{RemoteEnd, remote_end};
+
+use super::member::Fault;
+use super::{Happening, Player, UnderWay};
+use crate::course::Turn;
+
+/// A chain under way.
+pub(super) struct Chained {
+    broadcast: Broadcast,
+    recall: Recall,
+    ids: ProcessIds,
+    /// Whether each host is well, once it has ended.
+    hosts: Vec<Option<bool>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Player {
+    pub(super) fn start_chain(&mut self, turn: Turn, broadcast: Broadcast) {
+        let count = broadcast.len();
+        let (recall, over, ids) = (Recall::default(), Arc::new(AtomicBool::new(false)), ProcessId::block(count));
+        let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
+            context.start(ids.at(host), spec);
+            Some(ids.at(host))
+        };
+        let (told, wake) = (Arc::clone(&over), self.drive.waker());
+        let all_over = move || {
+            told.store(true, Ordering::SeqCst);
+            wake();
+        };
+        self.processes.extend((0..count).map(|host| (ids.at(host), (turn, host))));
+        self.drive.attach(broadcast.handler(recall.clone(), start, all_over));
+        let chained = Chained { broadcast, recall, ids, hosts: vec![None; count], over };
+        self.under_way.insert(turn, UnderWay::Chain(Box::new(chained)));
+    }
+
+    pub(super) fn is_chain(&self, turn: Turn) -> bool {
+        matches!(self.under_way.get(&turn), Some(UnderWay::Chain(_)))
+    }
+
+    /// What a host says on stdout is for us, and says how it went.
+    pub(super) fn chain_said(&mut self, turn: Turn, member: usize, stream: Stream, bytes: Arc<[u8]>) {
+        if stream == Stream::Stderr {
+            self.happenings.push_back(Happening::Output { turn, member, stream, bytes, shown: true });
+        }
+    }
+
+    pub(super) fn chain_ended(&mut self, turn: Turn, member: usize, finished: Arc<Finished>) {
+        let asked = self.course.is_ending(turn);
+        let Some(UnderWay::Chain(chained)) = self.under_way.get_mut(&turn) else { return };
+        let fault = chained.broadcast.fault(member, &finished);
+        let reported = matches!(remote_end(&finished), RemoteEnd::AsReported);
+        let ok = !asked && fault.is_none() && finished.ok && !finished.outcome.killed && reported;
+        chained.hosts[member] = Some(ok);
+        let fault = fault.map(Fault::Files).filter(|_| !asked);
+        self.happenings.push_back(Happening::Ended { turn, member, finished, ok, fault, asked, retry: None });
+    }
+
+    /// Nobody more is started, and who runs is ended.
+    pub(super) fn end_chain(&mut self, turn: Turn) {
+        if let Some(UnderWay::Chain(chained)) = self.under_way.get(&turn) {
+            chained.recall.kill(Kill::default());
+        }
+    }
+
+    /// Looks for chains that are over. To be called when no event is left to tell.
+    pub(super) fn finish_chains(&mut self) {
+        let over = |(turn, under_way): (&Turn, &UnderWay)| match under_way {
+            UnderWay::Chain(chained) if chained.over.load(Ordering::SeqCst) => Some(*turn),
+            _ => None,
+        };
+        let turns: Vec<Turn> = self.under_way.iter().filter_map(over).collect();
+        for turn in turns {
+            let Some(UnderWay::Chain(chained)) = self.under_way.remove(&turn) else { continue };
+            for (member, _) in chained.hosts.iter().enumerate().filter(|(_, ok)| ok.is_none()) {
+                self.processes.remove(&chained.ids.at(member));
+                self.happenings.push_back(Happening::NotStarted { turn, member });
+            }
+            self.course.ended(turn, chained.hosts.iter().all(|ok| *ok == Some(true)));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The processes of steps: started as their schedule says, told of, ended, and judged.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use phalanx_action::rollout::{Rollout, Schedule, Step as Next};
+use phalanx_action::substitute::Lists;
+use phalanx_process::event::{Grace, Kill, Request, Stream};
+use phalanx_process::expect::PATIENCE;
+use phalanx_process::id::ProcessId;
+use phalanx_process::outcome::Finished;
+
+use super::member::{Member, Wishes};
+use super::recipe::{Ending, Recipe};
+use super::{Alarm, Happening, Player, UnderWay};
+use crate::course::{Part, Turn};
+use crate::model::{Plan, Processes, Work};
+
+/// A step of processes under way.
+pub(super) struct Running {
+    pub(super) recipe: Recipe,
+    pub(super) schedule: Schedule,
+    pub(super) members: Vec<Member>,
+    /// How many are ready.
+    ready: usize,
+}
+
+impl Player {
+    pub(super) fn start_processes(&mut self, turn: Turn, step: &Processes, lists: &Lists) -> Result<(), String> {
+        let recipe = match Recipe::new(step, lists, &self.manner) {
+            Ok(recipe) => recipe,
+            Err(error) => {
+                self.tell_begun(turn, String::new(), false);
+                return Err(error);
+            }
+        };
+        let members = Arc::clone(&recipe.labels);
+        let (command, remote) = (recipe.command.clone(), recipe.is_remote());
+        let count = members.len();
+        self.happenings.push_back(Happening::Begun { turn, members, command, remote });
+        if let Some(broadcast) = recipe.chain() {
+            self.start_chain(turn, broadcast.clone());
+            return Ok(());
+        }
+        // Everybody must be ready before the next step begins, so nobody waits for anybody.
+        let in_background = self.step(turn).is_some_and(|step| step.background);
+        let fanout = if in_background { 0 } else { step.fanout.unwrap_or(self.manner.fanout) };
+        let rollout = Rollout { fanout, ..step.rollout.clone() };
+        let schedule = Schedule::new(count, rollout);
+        let members = std::iter::repeat_with(Member::default).take(count).collect();
+        let running = Running { recipe, schedule, members, ready: 0 };
+        self.under_way.insert(turn, UnderWay::Processes(Box::new(running)));
+        self.pump(turn);
+        Ok(())
+    }
+
+    /// The processes that a turn is one of, as the plan describes them.
+    pub(super) fn description(plan: &Plan, part: Part) -> &Processes {
+        let Part::Step(number) = part else { unreachable!("only steps have processes") };
+        let Work::Processes(processes) = &plan.step(number).work else { unreachable!("it has processes") };
+        processes
+    }
+
+    /// Starts who may start now.
+    pub(super) fn pump(&mut self, turn: Turn) {
+        loop {
+            let now = Instant::now();
+            let Some(running) = self.running_mut(turn) else { return };
+            match running.schedule.step(now) {
+                Next::Start { member, attempt } => self.start_member(turn, member, attempt),
+                Next::WaitUntil(at) => {
+                    self.alarms.insert((at, turn, Alarm::Start));
+                    return;
+                }
+                Next::Wait => return,
+                Next::Over => return self.finish(turn),
+            }
+        }
+    }
+
+    pub(super) fn start_member(&mut self, turn: Turn, member: usize, attempt: u32) {
+        let plan = Arc::clone(&self.plan);
+        let step = Self::description(&plan, self.course.part(turn));
+        let Some(UnderWay::Processes(running)) = self.under_way.get_mut(&turn) else { return };
+        let prepared = running.members[member].prepare(step, &running.recipe, member);
+        let mut spec = running.recipe.spec(member);
+        if let Err(defect) = prepared {
+            spec.launch.defect = Some(defect);
+        }
+        // What the far end of a put says is how it went, and for nobody else.
+        spec.policy.listened = true;
+        let id = self.drive.start(spec);
+        (running.members[member].id, running.members[member].attempt) = (Some(id), attempt);
+        self.processes.insert(id, (turn, member));
+    }
+
+    /// All processes of a step have ended for good.
+    pub(super) fn finish(&mut self, turn: Turn) {
+        let Some(UnderWay::Processes(running)) = self.under_way.remove(&turn) else { return };
+        let Running { schedule, members, recipe, .. } = *running;
+        let left: Vec<usize> = (0..members.len()).filter(|member| !schedule.is_settled(*member)).collect();
+        for member in &left {
+            self.happenings.push_back(Happening::NotStarted { turn, member: *member });
+        }
+        if !left.is_empty() && schedule.is_halted() {
+            let failures = schedule.failures();
+            let reason = format!(
+                "{failures} of {} have failed, so {} were not tried (max_failures)",
+                recipe.labels.len(),
+                left.len()
+            );
+            self.reasons.insert(turn, reason);
+        }
+        self.course.ended(turn, schedule.failures() == 0 && left.is_empty());
+    }
+
+    /// Ends a process whose part is over, politely.
+    pub(super) fn end_member(&mut self, turn: Turn, member: usize, now: Instant) {
+        let plan = Arc::clone(&self.plan);
+        let signal = Self::description(&plan, self.course.part(turn)).stop_signal;
+        let grace = self.manner.policy.grace;
+        let Some(running) = self.running_mut(turn) else { return };
+        let ending = running.recipe.ending;
+        let one = &mut running.members[member];
+        let Some(id) = one.id else { return };
+        one.ending = true;
+        match ending {
+            Ending::CloseStdin => {
+                one.kill_at = grace.and_then(|grace| now.checked_add(grace));
+                self.drive.request(id, Request::CloseStdin);
+            }
+            Ending::Signal(_) => {
+                let grace = grace.map_or(Grace::Never, Grace::After);
+                let kill = Kill { signal, grace, group: true };
+                self.drive.request(id, Request::Kill(kill));
+            }
+        }
+        self.arm_member(turn, member);
+    }
+
+    pub(super) fn arm_member(&mut self, turn: Turn, member: usize) {
+        let at = self.running_mut(turn).and_then(|running| running.members[member].deadline());
+        if let Some(at) = at {
+            self.alarms.insert((at, turn, Alarm::Member(member)));
+        }
+    }
+
+    pub(super) fn started(&mut self, id: ProcessId, pid: u32, now: Instant) {
+        let Some(&(turn, member)) = self.processes.get(&id) else { return };
+        if self.is_chain(turn) {
+            self.happenings.push_back(Happening::Started { turn, member, attempt: 1, pid });
+            return;
+        }
+        let plan = Arc::clone(&self.plan);
+        let step = Self::description(&plan, self.course.part(turn));
+        let Some(running) = self.running_mut(turn) else { return };
+        let Running { recipe, members, .. } = running;
+        let wishes = members[member].started(step, recipe, member, now);
+        let attempt = members[member].attempt;
+        self.happenings.push_back(Happening::Started { turn, member, attempt, pid });
+        self.grant(turn, member, wishes, now);
+    }
+
+    pub(super) fn said(&mut self, id: ProcessId, stream: Stream, bytes: Arc<[u8]>, now: Instant) {
+        let Some(&(turn, member)) = self.processes.get(&id) else { return };
+        if self.is_chain(turn) {
+            return self.chain_said(turn, member, stream, bytes);
+        }
+        let plan = Arc::clone(&self.plan);
+        let show = Self::description(&plan, self.course.part(turn)).show;
+        let Some(running) = self.running_mut(turn) else { return };
+        // There the far end of a put says how it went.
+        let internal = running.recipe.transfers().is_some() && stream == Stream::Stdout;
+        let one = &mut running.members[member];
+        let wishes = one.said(stream, &bytes, now);
+        let shown = show.unwrap_or(!one.has_file(stream));
+        if !internal {
+            self.happenings.push_back(Happening::Output { turn, member, stream, bytes, shown });
+        }
+        self.grant(turn, member, wishes, now);
+    }
+
+    /// Does what a process needs.
+    pub(super) fn grant(&mut self, turn: Turn, member: usize, wishes: Wishes, now: Instant) {
+        let background = self.step(turn).is_some_and(|step| step.background);
+        let Some(running) = self.running_mut(turn) else { return };
+        let Some(id) = running.members[member].id else { return };
+        let line = running.recipe.is_line();
+        running.ready += usize::from(wishes.ready);
+        let all_ready = wishes.ready && running.ready == running.members.len();
+        if !wishes.write.is_empty() {
+            running.members[member].unwritten = true;
+            self.drive.request(id, Request::Write(wishes.write.into()));
+        }
+        if wishes.done && !background {
+            if line {
+                self.end_line(turn, member, now);
+            } else {
+                self.drive.request(id, Request::CloseStdin);
+            }
+        }
+        if wishes.end {
+            self.end_member(turn, member, now);
+        }
+        if wishes.kill {
+            self.drive.request(id, Request::Kill(Kill::default()));
+        }
+        self.arm_member(turn, member);
+        if all_ready && background {
+            self.happenings.push_back(Happening::Ready { turn });
+            self.course.ready(turn);
+        }
+    }
+
+    /// A serial line has done its part: it is ended when the last answer is on its way.
+    pub(super) fn end_line(&mut self, turn: Turn, member: usize, now: Instant) {
+        let Some(running) = self.running_mut(turn) else { return };
+        let one = &mut running.members[member];
+        one.over = true;
+        if one.unwritten {
+            return;
+        }
+        self.end_member(turn, member, now);
+    }
+
+    pub(super) fn drained(&mut self, id: ProcessId, now: Instant) {
+        let Some(&(turn, member)) = self.processes.get(&id) else { return };
+        let Some(running) = self.running_mut(turn) else { return };
+        let one = &mut running.members[member];
+        one.unwritten = false;
+        if one.over {
+            // Perhaps it was an earlier answer that was taken, and the last one is about to be written: a kill would
+            // overtake it.
+            one.end_at = now.checked_add(PATIENCE);
+            self.arm_member(turn, member);
+        }
+    }
+
+    pub(super) fn ended(&mut self, id: ProcessId, finished: Arc<Finished>, now: Instant) {
+        let Some((turn, member)) = self.processes.remove(&id) else { return };
+        if self.is_chain(turn) {
+            return self.chain_ended(turn, member, finished);
+        }
+        let plan = Arc::clone(&self.plan);
+        let step = Self::description(&plan, self.course.part(turn));
+        let asked = self.course.is_ending(turn);
+        let Some(running) = self.running_mut(turn) else { return };
+        let Running { recipe, members, schedule, .. } = running;
+        let transfers = recipe.transfers().and_then(|transfers| transfers.fault(member, &finished));
+        let one = &mut members[member];
+        let fault = one.ended(step, transfers).filter(|_| !asked);
+        let ok = !asked && one.is_ok(step, recipe, &finished, fault.as_ref());
+        let retry = schedule.ended(member, ok, now);
+        self.happenings.push_back(Happening::Ended { turn, member, finished, ok, fault, asked, retry });
+        self.pump(turn);
+    }
+}

@@ -1,0 +1,310 @@
+//! Makes the processes of a step: substitutions made, one description for each host or copy. Starts nothing but the
+//! threads at the pipes of files, when their turn comes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use phalanx_action::chain::{Broadcast, ChainParams, ChainPut};
+use phalanx_action::files::{Get, Put, Transfers};
+use phalanx_action::substitute::Lists;
+use phalanx_process::host::Host;
+use phalanx_process::serial::{Serial, SerialSsh, Settings as LineSettings};
+use phalanx_process::spec::{Environment, Output, Policy, Stdin, Terminal};
+use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::{Signal, Spec};
+
+use super::Manner;
+use crate::leash::on_leash;
+use crate::model::{Kind, Processes};
+use crate::read::copies;
+
+/// How the processes of a step are made.
+pub(super) struct Recipe {
+    /// What each is called: its host, or a name for what runs here.
+    pub(super) labels: Arc<[String]>,
+    /// What they do, on one line.
+    pub(super) command: String,
+    /// How each is ended.
+    pub(super) ending: Ending,
+    way: Way,
+    lists: Lists,
+    user: Option<String>,
+    params: ConnectionParams,
+    policy: Policy,
+    input: Option<Arc<[u8]>>,
+    /// What is said to it while it runs.
+    is_spoken_to: bool,
+    environment: Arc<Environment>,
+}
+
+enum Way {
+    Ssh { command: String, terminal: bool, leash: Option<Signal> },
+    Here { command: String, terminal: bool, directory: Option<PathBuf> },
+    Files(Transfers),
+    Chain(Broadcast),
+    Line { device: String, settings: LineSettings, far: bool },
+}
+
+/// How a process is ended when its time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By this signal to it and all that it started.
+    Signal(Signal),
+    /// By closing its stdin, which is a leash.
+    CloseStdin,
+}
+
+impl Recipe {
+    /// # Errors
+    /// What is wrong with it now: a source that is missing, a number that is none.
+    pub(super) fn new(step: &Processes, lists: &Lists, manner: &Manner) -> Result<Self, String> {
+        let labels = labels(step, lists)?;
+        let mut lists = lists.clone();
+        let ranks = (0..labels.len().max(1)).map(|rank| rank.to_string()).collect();
+        lists.insert("rank", ranks).expect("it is a name, and has values");
+        let input = step.input.as_ref().map(|input| substitute(&lists, input)).transpose()?;
+        let is_spoken_to = step.dialogue.is_some();
+        let policy = Policy { timeout: step.timeout.or(manner.policy.timeout), ..manner.policy.clone() };
+        let (way, ending, command) = match &step.kind {
+            Kind::Run { command, terminal } => {
+                let free = !terminal && !is_spoken_to && input.is_none();
+                let ending = if free { Ending::CloseStdin } else { Ending::Signal(Signal::TERM) };
+                let leash = free.then_some(step.stop_signal);
+                (Way::Ssh { command: command.clone(), terminal: *terminal, leash }, ending, command.clone())
+            }
+            Kind::Local { command, terminal, directory, .. } => {
+                let directory = directory.as_ref().map(|given| substitute(&lists, given)).transpose()?;
+                let directory = directory.map(PathBuf::from);
+                let way = Way::Here { command: command.clone(), terminal: *terminal, directory };
+                (way, Ending::Signal(step.stop_signal), command.clone())
+            }
+            Kind::Serial { device, settings } => {
+                let far = !step.hosts.is_empty();
+                let ending = if far { Ending::CloseStdin } else { Ending::Signal(Signal::TERM) };
+                (Way::Line { device: device.clone(), settings: *settings, far }, ending, format!("serial {device}"))
+            }
+            Kind::Chain { .. } => {
+                let broadcast = broadcast(step, hosts(step, &lists)?, &lists, manner, policy.clone())?;
+                let name = broadcast.name().to_owned();
+                (Way::Chain(broadcast), Ending::Signal(Signal::TERM), name)
+            }
+            Kind::Put { .. } | Kind::Get { .. } => {
+                let hosts = hosts(step, &lists)?;
+                let transfers = transfers(&step.kind, hosts, &lists, &manner.params, policy.clone())?;
+                let name = transfers.name().to_owned();
+                (Way::Files(transfers), Ending::Signal(Signal::TERM), name)
+            }
+        };
+        Ok(Self {
+            labels,
+            command,
+            ending,
+            way,
+            lists,
+            user: step.user.clone(),
+            params: manner.params.clone(),
+            policy,
+            input: input.map(|input| input.into_bytes().into()),
+            is_spoken_to,
+            environment: Arc::new(Environment::inherited()),
+        })
+    }
+
+    /// Whether it is ssh that runs here, and may fail in its own way.
+    pub(super) fn is_remote(&self) -> bool {
+        match self.way {
+            Way::Ssh { .. } | Way::Files(_) | Way::Chain(_) => true,
+            Way::Line { far, .. } => far,
+            Way::Here { .. } => false,
+        }
+    }
+
+    /// Whether it is a serial line, which has no end of its own.
+    pub(super) fn is_line(&self) -> bool {
+        matches!(self.way, Way::Line { .. })
+    }
+
+    /// The files that travel, if it is files.
+    pub(super) fn transfers(&self) -> Option<&Transfers> {
+        if let Way::Files(transfers) = &self.way { Some(transfers) } else { None }
+    }
+
+    /// The chain, if it is one.
+    pub(super) fn chain(&self) -> Option<&Broadcast> {
+        if let Way::Chain(broadcast) = &self.way { Some(broadcast) } else { None }
+    }
+
+    /// A text for one of them.
+    pub(super) fn text(&self, text: &str, member: usize) -> Result<String, String> {
+        self.lists.substitute(text, &self.labels[member], member).map_err(|error| error.to_string())
+    }
+
+    /// The Enter key.
+    pub(super) fn enter(&self) -> &'static str {
+        if self.is_line() { "\r" } else { "\n" }
+    }
+
+    /// One of them, to be started at once.
+    pub(super) fn spec(&self, member: usize) -> Spec {
+        let mut spec = self.make(member, true).unwrap_or_else(|defect| {
+            let mut spec = Spec::new(["false"]);
+            spec.launch.defect = Some(defect);
+            spec.policy = self.policy.clone();
+            spec
+        });
+        spec.launch.environment = Some(Arc::clone(&self.environment));
+        spec
+    }
+
+    /// What one of them would do, for people: what ends it on its host with its ssh is left out.
+    pub(super) fn describe(&self, member: usize) -> String {
+        match &self.way {
+            Way::Files(transfers) => return transfers.describe(member),
+            Way::Chain(broadcast) => return broadcast.describe(member),
+            Way::Ssh { .. } | Way::Here { .. } | Way::Line { .. } => {}
+        }
+        match self.make(member, false) {
+            Ok(spec) => spec.launch.command.to_string(),
+            Err(defect) => format!("cannot be made: {defect}"),
+        }
+    }
+
+    fn make(&self, member: usize, for_real: bool) -> Result<Spec, String> {
+        let host = || self.host(member);
+        let mut spec = match &self.way {
+            Way::Files(transfers) => return Ok(transfers.begin(member)),
+            Way::Chain(_) => unreachable!("a chain starts its processes itself"),
+            Way::Ssh { command, terminal, leash } => {
+                let mut command = self.text(command, member)?;
+                let mut params = self.params_for(member)?;
+                params.remote_tty = terminal.then_some(true).or(params.remote_tty);
+                if let (Some(signal), true) = (leash, for_real) {
+                    command = on_leash(&command, *signal);
+                }
+                let mut spec = params.spec(host()?, &command);
+                if leash.is_some() {
+                    spec.launch.stdin = Stdin::Pipe;
+                }
+                spec
+            }
+            Way::Here { command, terminal, directory } => {
+                let command = self.text(command, member)?;
+                let mut spec = shell(&command);
+                spec.launch.directory.clone_from(directory);
+                if *terminal {
+                    spec.launch.terminal = Some(Terminal::default());
+                    spec.launch.stderr = Output::WithStdout;
+                }
+                spec
+            }
+            Way::Line { device, settings, far: true } => {
+                let device = self.text(device, member)?;
+                let line = SerialSsh::new(host()?, device, settings.speed).settings(*settings);
+                line.params(self.params_for(member)?).spec()
+            }
+            Way::Line { device, settings, far: false } => {
+                Serial::new(self.text(device, member)?, settings.speed).settings(*settings).spec()
+            }
+        };
+        if let Some(input) = &self.input {
+            spec.launch.stdin = Stdin::Data(Arc::clone(input));
+        } else if self.is_spoken_to && !self.is_line() {
+            spec.launch.stdin = Stdin::Pipe;
+        }
+        spec.policy = self.policy.clone();
+        Ok(spec)
+    }
+
+    fn host(&self, member: usize) -> Result<Host, String> {
+        self.labels[member].parse().map_err(|error| format!("{error}"))
+    }
+
+    fn params_for(&self, member: usize) -> Result<ConnectionParams, String> {
+        let mut params = self.params.clone();
+        if let Some(user) = &self.user {
+            params.user = Some(self.text(user, member)?);
+        }
+        Ok(params)
+    }
+}
+
+/// What the processes of a step are called.
+pub(super) fn labels(step: &Processes, lists: &Lists) -> Result<Arc<[String]>, String> {
+    const HERE: &str = "local";
+    if !step.hosts.is_empty() {
+        return Ok(step.hosts.clone().into());
+    }
+    let Kind::Local { count: Some(count), .. } = &step.kind else { return Ok([HERE.to_owned()].into()) };
+    let text = substitute(lists, count)?;
+    let count = copies(&text).ok_or_else(|| format!("`{text}` (count) is no number of processes"))?;
+    Ok((1..=count).map(|number| format!("{HERE}-{number}")).collect())
+}
+
+fn substitute(lists: &Lists, text: &str) -> Result<String, String> {
+    lists.substitute(text, "local", 0).map_err(|error| error.to_string())
+}
+
+fn hosts(step: &Processes, lists: &Lists) -> Result<Vec<Host>, String> {
+    let user = |index: usize, name: &str| {
+        step.user
+            .as_ref()
+            .map(|user| lists.substitute(user, name, index).map_err(|error| error.to_string()))
+            .transpose()
+    };
+    let host = |(index, name): (usize, &String)| {
+        let host: Host = name.parse().map_err(|error| format!("{error}"))?;
+        Ok(match user(index, name)? {
+            Some(user) => host.with_user(user),
+            None => host,
+        })
+    };
+    step.hosts.iter().enumerate().map(host).collect()
+}
+
+fn transfers(
+    kind: &Kind,
+    hosts: Vec<Host>,
+    lists: &Lists,
+    params: &ConnectionParams,
+    policy: Policy,
+) -> Result<Transfers, String> {
+    let (params, lists) = (params.clone(), lists.clone());
+    match kind {
+        Kind::Put { sources, to, verify } => {
+            let put = Put::new(sources.iter().map(OsString::from), to, hosts).params(params).policy(policy);
+            put.lists(lists).verify(*verify).transfers().map_err(|error| error.to_string())
+        }
+        Kind::Get { sources, to, verify } => {
+            let get = Get::new(sources.iter().map(OsString::from), to, hosts).params(params).policy(policy);
+            get.lists(lists).verify(*verify).transfers().map_err(|error| error.to_string())
+        }
+        Kind::Run { .. } | Kind::Local { .. } | Kind::Serial { .. } | Kind::Chain { .. } => {
+            unreachable!("no files travel so")
+        }
+    }
+}
+
+fn broadcast(
+    step: &Processes,
+    hosts: Vec<Host>,
+    lists: &Lists,
+    manner: &Manner,
+    policy: Policy,
+) -> Result<Broadcast, String> {
+    let Kind::Chain { sources, to, address } = &step.kind else { unreachable!("it is a chain") };
+    let sources = sources.iter().map(|source| substitute(lists, source)).collect::<Result<Vec<_>, _>>()?;
+    // {{{host}}} in it is for the chain itself.
+    let address = address.as_ref().map(|address| lists.substitute(address, "{{{host}}}", 0)).transpose();
+    let address = address.map_err(|error| error.to_string())?;
+    let chain = ChainParams { address: address.or(manner.chain.address.clone()), ..manner.chain.clone() };
+    let put = ChainPut::new(sources, to, hosts).params(manner.params.clone()).chain(chain).policy(policy);
+    let put = put.lists(lists.clone()).fanout(step.fanout.unwrap_or(manner.fanout));
+    put.broadcast().map_err(|error| error.to_string())
+}
+
+/// A command for `/bin/sh`. Without the dashes, one that begins with a dash would be an option of the shell.
+fn shell(command: &str) -> Spec {
+    let dashes = if command.trim_start().starts_with(['-', '+']) { &["--"][..] } else { &[] };
+    Spec::new(["/bin/sh", "-c"].iter().chain(dashes).chain([&command]))
+}
