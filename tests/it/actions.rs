@@ -54,7 +54,7 @@ fn killing_an_action_ends_its_remote_processes() {
     let params = ConnectionParams { remote_tty: Some(true), ..params(fleet) };
     let remote = Remote::new("sleep 1042 & echo runs; sleep 1042", ["node1", "node2", "node3"]).params(params);
     let action = remote.build().expect("it can be").start();
-    let verdicts = action.expect_on(Stream::Stdout, LONG, "runs").expect("a needle");
+    let verdicts = action.expect_on(Stream::Stdout, LONG, "runs").expect("a pattern");
     assert!(verdicts.iter().all(Result::is_ok), "{verdicts:?}");
     let sleeping = || {
         let runs =
@@ -151,7 +151,7 @@ fn the_serial_lines_of_many_hosts_are_an_action() {
         assert!(machine.expect_within(LONG, "hello\n").is_ok());
         machine.write("login: ");
     }
-    assert!(lines.expect_on(Stream::Stdout, LONG, "login: ").expect("a needle").iter().all(Result::is_ok));
+    assert!(lines.expect_on(Stream::Stdout, LONG, "login: ").expect("a pattern").iter().all(Result::is_ok));
     lines.kill_with(Kill::default());
     assert!(lines.wait().ok());
     for machine in machines {

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use phalanx_process::Process;
-use phalanx_process::expect::{Needle, Script};
+use phalanx_process::expect::{Pattern, Script};
 use phalanx_process::serial::{Serial, SerialSsh};
 use phalanx_process::spec::{Faults, Output};
-use phalanx_process::watch::Limit;
+use phalanx_process::watch::Timeout;
 use phalanx_tests::{Fleet, SAFETY_NET, shared_fleet, wait_until};
 
 use crate::cable::Cable;
@@ -16,15 +16,15 @@ use crate::ssh::params;
 /// The machine at the far end of a line: asks who is there.
 pub(crate) fn machine(device: &str, speed: u32) -> Process {
     let script = Script::new()
-        .answer("\n", "\r\nDebian 12 n1 ttyS0\r\n\r\nn1 login: ")
-        .answer("root\n", "Password: ")
-        .answer("secret\n", "\r\nLast login: today\r\nroot@n1:~# ");
+        .respond("\n", "\r\nDebian 12 n1 ttyS0\r\n\r\nn1 login: ")
+        .respond("root\n", "Password: ")
+        .respond("secret\n", "\r\nLast login: today\r\nroot@n1:~# ");
     let machine = Serial::new(device, speed).process().nolog(Faults::ALL).start();
     // Whoever writes to the other end before this one is raw hears an echo.
     wait_until("the machine is there", || machine.running() || machine.ended());
     let talking = machine.clone();
     // Whether it came to its end is seen from the other side.
-    std::thread::spawn(move || talking.converse(Limit::After(SAFETY_NET), &script));
+    std::thread::spawn(move || talking.run_script(Timeout::After(SAFETY_NET), &script));
     machine
 }
 
@@ -34,10 +34,10 @@ fn log_in(line: Process) -> Process {
     line.write("\n");
     for (prompt, answer) in [("login: ", "root\n"), ("Password: ", "secret\n")] {
         let found = line.expect([prompt, "incorrect"]).expect("the machine answers");
-        assert_eq!(found.needle(), 0, "{}", String::from_utf8_lossy(found.before()));
+        assert_eq!(found.pattern(), 0, "{}", String::from_utf8_lossy(found.before()));
         line.write(answer);
     }
-    let found = line.expect(Needle::regex(r"(\w+)@(?<host>\w+):.*[$#] ")).expect("a shell");
+    let found = line.expect(Pattern::regex(r"(\w+)@(?<host>\w+):.*[$#] ")).expect("a shell");
     assert_eq!(found.named_text("host").as_deref(), Some("n1"));
     assert!(String::from_utf8_lossy(found.before()).contains("Last login: today"));
     line

@@ -16,10 +16,10 @@ use phalanx_action::local::Local;
 use phalanx_action::remote::Remote;
 use phalanx_action::rollout::{Halt, Retries, Rollout};
 use phalanx_process::event::{Event, Kill, Stream};
-use phalanx_process::expect::Needle;
+use phalanx_process::expect::Pattern;
 use phalanx_process::spec::Stdin;
 use phalanx_process::ssh::ConnectionParams;
-use phalanx_process::watch::Limit;
+use phalanx_process::watch::Timeout;
 
 /// Long enough for anything that comes at all.
 const LONG: Duration = Duration::from_secs(120);
@@ -206,7 +206,7 @@ fn expecting_of_all_processes_returns_in_order_and_by_the_deadline() {
     let place = tempfile::tempdir().unwrap();
     let command = "case $HOST in n1) echo ready 1; exec sleep 1000;; n2) exit 0;; n3) exec sleep 1000;; esac";
     let action = Remote::new(command, ["n1", "n2", "n3"]).params(connector(place.path())).build().unwrap().start();
-    let verdicts = action.expect_on(Stream::Stdout, Duration::from_millis(300), Needle::regex(r"ready (\d)")).unwrap();
+    let verdicts = action.expect_on(Stream::Stdout, Duration::from_millis(300), Pattern::regex(r"ready (\d)")).unwrap();
     assert_eq!(verdicts[0].as_ref().unwrap().group_text(1).as_deref(), Some("1"));
     assert!(verdicts[1].is_err() && verdicts[2].is_err());
     action.kill();
@@ -222,13 +222,13 @@ fn expecting_reaches_those_whose_turn_has_not_come() {
     let place = tempfile::tempdir().unwrap();
     let remote = Remote::new("echo $HOST", ["n1", "n2", "n3", "n4"]).params(connector(place.path())).fanout(1);
     let action = remote.build().unwrap().start();
-    let verdicts = action.expect_on(Stream::Stdout, LONG, Needle::regex("n[0-9]")).unwrap();
+    let verdicts = action.expect_on(Stream::Stdout, LONG, Pattern::regex("n[0-9]")).unwrap();
     let found: Vec<_> = verdicts.iter().map(|verdict| verdict.as_ref().unwrap().matched().to_vec()).collect();
     assert_eq!(found, [b"n1", b"n2", b"n3", b"n4"]);
     assert!(action.wait().finished_ok());
 
     let stopped = Sequential::new([shell("false"), shell("echo never")]).after_failure(AfterFailure::Stop).build();
-    let verdicts = stopped.start().expect_on(Stream::Stdout, Limit::Never, "never").unwrap();
+    let verdicts = stopped.start().expect_on(Stream::Stdout, Timeout::Never, "never").unwrap();
     assert!(verdicts[1].is_err());
 }
 

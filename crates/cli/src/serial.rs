@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use phalanx_config::configuration::Configuration;
 use phalanx_process::Spec;
-use phalanx_process::expect::{Expect, InvalidNeedle, Needle};
+use phalanx_process::expect::{Expect, InvalidPattern, Pattern};
 use phalanx_process::output::Capture;
 use phalanx_process::serial::{DataBits, FlowControl, Parity, Serial, SerialSsh, Settings, StopBits};
 use phalanx_process::spec::{Faults, Policy};
@@ -121,7 +121,7 @@ enum SerialError {
     #[error("{0} is about other hosts, but the device is one here: name its hosts with -w, or leave {0} out")]
     NoHosts(&'static str),
     #[error("cannot look for what --until says: {0}")]
-    Until(#[from] InvalidNeedle),
+    Until(#[from] InvalidPattern),
 }
 
 /// What is to be done, with everything decided.
@@ -153,7 +153,7 @@ pub(crate) fn run(args: &SerialArgs, configuration: &Configuration) -> ExitCode 
 impl SerialArgs {
     fn plan(&self, configuration: &Configuration) -> Result<Plan, SerialError> {
         let lines = self.lines(configuration)?;
-        let until = self.until.as_ref().map(|regex| Expect::one(Needle::regex(regex))).transpose()?;
+        let until = self.until.as_ref().map(|regex| Expect::one(Pattern::regex(regex))).transpose()?;
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let interactive = terminal && until.is_none() && lines.len() == 1;
         Ok(Plan {

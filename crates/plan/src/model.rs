@@ -234,7 +234,7 @@ impl Kind {
 #[derive(Debug)]
 pub struct Ready {
     /// When it has said this, on stdout or stderr.
-    pub needle: Expect,
+    pub pattern: Expect,
     /// How long that may take.
     pub limit: Duration,
 }

@@ -10,7 +10,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use phalanx_process::expect::{Expect, Matcher, Needle};
+use phalanx_process::expect::{Expect, Matcher, Pattern};
 
 const CHUNK: usize = 64 << 10;
 
@@ -27,27 +27,27 @@ fn main() -> std::io::Result<()> {
         .collect();
     let copy = copying(&chunk, mebibytes);
     println!("{:<44} {:>8} MB/s", "memcpy", rate(mebibytes, copy));
-    let rows: [(&str, Vec<Needle>); 9] = [
-        ("regex that begins with a frequent letter", vec![Needle::regex(r"e\S+ never")]),
-        ("regex that begins with a frequent byte", vec![Needle::regex(r" \d+ never")]),
+    let rows: [(&str, Vec<Pattern>); 9] = [
+        ("regex that begins with a frequent letter", vec![Pattern::regex(r"e\S+ never")]),
+        ("regex that begins with a frequent byte", vec![Pattern::regex(r" \d+ never")]),
         ("text", vec!["root@n1:~# ".into()]),
-        ("regex with a literal prefix", vec![Needle::regex(r"^login: $")]),
-        ("regex without one", vec![Needle::regex(r"[$#] $")]),
-        ("regex that never leaves its states", vec![Needle::regex(r"\w+@\w+:\S*[$#] ")]),
-        ("regex with groups and Unicode classes", vec![Needle::regex(r"(?<user>\w+)@(?<host>[\w.-]+):(?<dir>\S+)# ")]),
-        ("regex across lines", vec![Needle::regex(r"(?s)eth1.*link down")]),
+        ("regex with a literal prefix", vec![Pattern::regex(r"^login: $")]),
+        ("regex without one", vec![Pattern::regex(r"[$#] $")]),
+        ("regex that never leaves its states", vec![Pattern::regex(r"\w+@\w+:\S*[$#] ")]),
+        ("regex with groups and Unicode classes", vec![Pattern::regex(r"(?<user>\w+)@(?<host>[\w.-]+):(?<dir>\S+)# ")]),
+        ("regex across lines", vec![Pattern::regex(r"(?s)eth1.*link down")]),
         (
             "four of these",
             vec![
                 "root@n1:~# ".into(),
-                Needle::regex(r"^login: $"),
-                Needle::regex(r"[$#] $"),
-                Needle::regex(r"\w+@\w+:\S*[$#] "),
+                Pattern::regex(r"^login: $"),
+                Pattern::regex(r"[$#] $"),
+                Pattern::regex(r"\w+@\w+:\S*[$#] "),
             ],
         ),
     ];
-    for (name, needles) in rows {
-        let expect = Expect::new(needles).expect("valid needles");
+    for (name, patterns) in rows {
+        let expect = Expect::new(patterns).expect("valid patterns");
         let quarters = searching(&expect, &chunk, mebibytes);
         let total: Duration = quarters.iter().sum();
         let (fastest, slowest) = (quarters.iter().min().expect("four"), quarters.iter().max().expect("four"));
@@ -65,7 +65,7 @@ fn main() -> std::io::Result<()> {
 }
 
 fn search_standard_input() -> std::io::Result<()> {
-    let prompt = Expect::one(Needle::regex(r"[a-z]+@[a-z]+:[^ ]*[$#] $")).expect("valid");
+    let prompt = Expect::one(Pattern::regex(r"[a-z]+@[a-z]+:[^ ]*[$#] $")).expect("valid");
     let mut stdin = std::io::stdin().lock();
     let mut stream = Matcher::default();
     let mut verdict = stream.expect(&prompt);
@@ -88,8 +88,8 @@ fn many() {
     let text = b"node17: 4096 bytes\n".repeat(50_000);
     let mut stream = Matcher::default();
     assert!(stream.feed(&text).is_none());
-    let needles = [Needle::regex("never"), Needle::regex(r"(\d+) bytes\n"), "nor this".into()];
-    let expect = Expect::new(needles).expect("valid");
+    let patterns = [Pattern::regex("never"), Pattern::regex(r"(\d+) bytes\n"), "nor this".into()];
+    let expect = Expect::new(patterns).expect("valid");
     let start = Instant::now();
     let mut count = 0;
     while stream.expect(&expect).is_some() {
@@ -110,7 +110,7 @@ fn sessions() {
             .parse::<usize>();
         pages.expect("a number") * 4
     };
-    let expect = Expect::one(Needle::regex(r"^(?<user>\w+)@(?<host>\w+):\S*[$#] ")).expect("valid");
+    let expect = Expect::one(Pattern::regex(r"^(?<user>\w+)@(?<host>\w+):\S*[$#] ")).expect("valid");
     let before = resident();
     let mut streams: Vec<Matcher> = std::iter::repeat_with(Matcher::default).take(1000).collect();
     for stream in &mut streams {
@@ -155,21 +155,22 @@ fn searching(expect: &Expect, chunk: &[u8], mebibytes: usize) -> Vec<Duration> {
         }
         quarters.push(start.elapsed());
     }
-    let verdict = stream.feed(b"\neth1: link down 17 never e17 never root@n1:~# \nlogin: ").or_else(|| stream.quiet());
+    let verdict =
+        stream.feed(b"\neth1: link down 17 never e17 never root@n1:~# \nlogin: ").or_else(|| stream.handle_idle());
     assert!(verdict.expect("it comes last").is_ok());
     quarters
 }
 
 /// A dialogue: the matcher's own share of a round trip.
 fn prompts() {
-    let expect = Expect::one(Needle::regex(r"^\w+@\w+:\S*[$#] ")).expect("valid");
+    let expect = Expect::one(Pattern::regex(r"^\w+@\w+:\S*[$#] ")).expect("valid");
     let text = Expect::one("login: ").expect("valid");
     for (name, reused) in [("regex", true), ("regex asked for anew", false)] {
         let rounds = 300_000;
         let mut stream = Matcher::default();
         let start = Instant::now();
         for _ in 0..rounds {
-            let fresh = (!reused).then(|| Expect::one(Needle::regex(r"^\w+@\w+:\S*[$#] ")).expect("valid"));
+            let fresh = (!reused).then(|| Expect::one(Pattern::regex(r"^\w+@\w+:\S*[$#] ")).expect("valid"));
             assert!(stream.expect(fresh.as_ref().unwrap_or(&expect)).is_none());
             assert!(stream.feed(b"some output\r\nroot@n1:/tmp# ").is_some());
         }

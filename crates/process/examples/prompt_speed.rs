@@ -21,10 +21,10 @@ use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Request, Stream};
-use phalanx_process::expect::{Expect, Needle};
+use phalanx_process::expect::{Expect, Pattern};
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Mode, Spec, Stdin, Terminal, WindowSize};
-use phalanx_process::watch::{ExpectHandler, Limit, Next};
+use phalanx_process::watch::{ExpectHandler, Next, Timeout};
 
 type Said = Result<String, Box<dyn std::error::Error>>;
 
@@ -72,7 +72,7 @@ fn prompts(count: u64) -> Said {
     let cat = drive.start(cat);
     for _ in 0..count {
         drive.request(cat, Request::Write(Arc::clone(&line)));
-        drive.expect(cat, Stream::Stdout, Limit::Never, &prompt)??;
+        drive.expect(cat, Stream::Stdout, Timeout::Never, &prompt)??;
     }
     speed(count, begin)
 }
@@ -170,7 +170,7 @@ fn search(file: &str) -> Said {
     let begin = Instant::now();
     let words = ["sh", "-c", "cat \"$1\"; printf 'root@host:/tmp# '; exec sleep 100", "sh", file];
     let process = Process::new(words).capture_stdout(Capture::None).start();
-    let found = process.expect(Needle::regex(r"([a-z]+)@([a-z]+):[^ ]*[$#] "))?;
+    let found = process.expect(Pattern::regex(r"([a-z]+)@([a-z]+):[^ ]*[$#] "))?;
     let rate = bytes as f64 / begin.elapsed().as_secs_f64() / 1e6;
     process.kill();
     if found.position().end != bytes + 16 || found.group_text(1).as_deref() != Some("root") {

@@ -24,7 +24,7 @@ use seeker::{Answer, Seeker, What};
 
 use crate::conductor::Conductor;
 use crate::event::{Event, Notice, Request, Stream};
-use crate::expect::{Expect, InvalidNeedle, Missed, Outcome, Reason, Script, Verdict};
+use crate::expect::{Expect, InvalidPattern, MatchResult, NotFound, Reason, Script, ScriptOutcome};
 use crate::handler::{Context, Handler};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::outcome::Blame;
@@ -33,7 +33,7 @@ use crate::spin::{Spin, look_again};
 
 /// How long to wait for what is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Limit {
+pub enum Timeout {
     /// As long as the process says ([`crate::Process::default_expect_timeout`]): for ever, unless it was told otherwise.
     #[default]
     Default,
@@ -43,7 +43,7 @@ pub enum Limit {
     After(Duration),
 }
 
-impl From<Duration> for Limit {
+impl From<Duration> for Timeout {
     fn from(limit: Duration) -> Self {
         Self::After(limit)
     }
@@ -52,12 +52,12 @@ impl From<Duration> for Limit {
 /// Something expected of a stream did not come, or could not even be looked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExpectFailed {
-    /// A needle is malformed.
+    /// A pattern is malformed.
     #[error(transparent)]
-    Invalid(#[from] InvalidNeedle),
+    Invalid(#[from] InvalidPattern),
     /// It did not come.
     #[error(transparent)]
-    Missed(#[from] Missed),
+    NotFound(#[from] NotFound),
 }
 
 /// Whoever asks, and how it wants to hear.
@@ -95,16 +95,16 @@ impl Mailbox {
     }
 
     /// Asks. Whether a miss is the process's fault is said by `strict`.
-    pub(crate) fn expect(&self, stream: Stream, needles: Expect, limit: Option<Duration>, strict: bool) -> Promise {
-        let expected = needles.to_string();
+    pub(crate) fn expect(&self, stream: Stream, patterns: Expect, limit: Option<Duration>, strict: bool) -> Promise {
+        let expected = patterns.to_string();
         let (sender, receiver) = std::sync::mpsc::channel();
         let reply = Box::new(move |answer| {
-            if let Answer::Verdict(verdict) = answer {
+            if let Answer::MatchResult(verdict) = answer {
                 // Nobody waits for it any more? Then it was not needed.
                 let _ = sender.send(verdict);
             }
         });
-        self.post(Letter::Ask(Ask { stream, what: What::Needles(needles), limit, strict, reply }));
+        self.post(Letter::Ask(Ask { stream, what: What::Patterns(patterns), limit, strict, reply }));
         Promise { receiver, expected, spin: Arc::clone(&self.spin) }
     }
 }
@@ -157,28 +157,28 @@ impl Watch {
     }
 
     /// Asks; the promise is kept when it is waited for.
-    pub(crate) fn expect(&self, stream: Stream, needles: Expect, limit: Option<Duration>, strict: bool) -> Promise {
-        let promise = self.mailbox.expect(stream, needles, limit, strict);
+    pub(crate) fn expect(&self, stream: Stream, patterns: Expect, limit: Option<Duration>, strict: bool) -> Promise {
+        let promise = self.mailbox.expect(stream, patterns, limit, strict);
         self.conductor.call(self.handler);
         promise
     }
 
-    pub(crate) fn converse(
+    pub(crate) fn run_script(
         &self,
         stream: Stream,
         script: &Script,
         limit: Option<Duration>,
-    ) -> Result<Outcome, InvalidNeedle> {
+    ) -> Result<ScriptOutcome, InvalidPattern> {
         let (sender, receiver) = std::sync::mpsc::channel();
         let reply = Box::new(move |answer| {
-            if let Answer::Outcome(outcome) = answer {
+            if let Answer::ScriptOutcome(outcome) = answer {
                 let _ = sender.send(outcome);
             }
         });
         let what = What::Script(Box::new(script.clone()));
         self.mailbox.post(Letter::Ask(Ask { stream, what, limit, strict: true, reply }));
         self.conductor.call(self.handler);
-        receiver.recv().unwrap_or_else(|_| Ok(Outcome::Missed(gone("an answer".to_owned()))))
+        receiver.recv().unwrap_or_else(|_| Ok(ScriptOutcome::NotFound(gone("an answer".to_owned()))))
     }
 
     pub(crate) fn skip_received(&self, stream: Stream) {
@@ -195,18 +195,18 @@ impl Drop for Watch {
 
 /// A verdict to come.
 pub(crate) struct Promise {
-    receiver: std::sync::mpsc::Receiver<Verdict>,
+    receiver: std::sync::mpsc::Receiver<MatchResult>,
     expected: String,
     spin: Arc<Mutex<Spin>>,
 }
 
 impl Promise {
     /// The verdict, if it is there.
-    pub(crate) fn poll(&self) -> Option<Verdict> {
+    pub(crate) fn poll(&self) -> Option<MatchResult> {
         self.receiver.try_recv().ok()
     }
 
-    pub(crate) fn wait(self) -> Verdict {
+    pub(crate) fn wait(self) -> MatchResult {
         let began = Instant::now();
         let pays = {
             let mut spin = self.spin.lock().unwrap_or_else(PoisonError::into_inner);
@@ -221,8 +221,8 @@ impl Promise {
 }
 
 /// The engine has stopped, and with it everything that could have come.
-fn gone(expected: String) -> Missed {
-    Missed { reason: Reason::EndOfFile, expected, tail: Vec::new(), unconsumed: 0 }
+fn gone(expected: String) -> NotFound {
+    NotFound { reason: Reason::EndOfFile, expected, tail: Vec::new(), unconsumed: 0 }
 }
 
 /// The handler.
@@ -348,8 +348,10 @@ impl Watcher {
 /// A miss is a fault of the process, and is logged.
 fn judge(watched: &Watched, context: &mut Context<'_>, answer: &Answer, strict: bool) {
     let missed = match answer {
-        Answer::Verdict(Err(missed)) | Answer::Outcome(Ok(Outcome::Missed(missed))) if strict => missed.to_string(),
-        Answer::Outcome(Ok(Outcome::Refused(found))) => {
+        Answer::MatchResult(Err(missed)) | Answer::ScriptOutcome(Ok(ScriptOutcome::NotFound(missed))) if strict => {
+            missed.to_string()
+        }
+        Answer::ScriptOutcome(Ok(ScriptOutcome::Failed(found))) => {
             format!("was refused with \"{}\"", found.matched().escape_ascii())
         }
         _ => return,

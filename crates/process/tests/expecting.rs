@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
 use phalanx_process::event::Stream;
-use phalanx_process::expect::{Expect, Missed, Needle, Reason, Script};
+use phalanx_process::expect::{Expect, NotFound, Pattern, Reason, Script};
 use phalanx_process::id::ProcessId;
 use phalanx_process::process::expect_all;
 use phalanx_process::spec::{Faults, Stdin};
-use phalanx_process::watch::{ExpectFailed, ExpectHandler, Limit, Next};
+use phalanx_process::watch::{ExpectFailed, ExpectHandler, Next, Timeout};
 
 /// Far longer than anything here takes: it only keeps a defect from hanging the tests.
 const SAFETY_NET: Duration = Duration::from_secs(120);
@@ -45,7 +45,7 @@ fn a_match_may_come_in_pieces() {
     for piece in ["no l", "ogin\nlog", "in", ": "] {
         process.write(piece);
     }
-    let found = process.expect(Needle::regex("^login: ")).unwrap();
+    let found = process.expect(Pattern::regex("^login: ")).unwrap();
     assert_eq!(found.before(), b"no login\n");
     assert!(end(process).ok());
 }
@@ -55,8 +55,8 @@ fn a_match_may_come_in_pieces() {
 fn the_number_of_the_needle_says_which_it_was() {
     let process = cat();
     process.write("b a");
-    assert_eq!(process.expect(["a", "b"]).unwrap().needle(), 1);
-    assert_eq!(process.expect(vec![Needle::regex("x"), "a".into()]).unwrap().needle(), 1);
+    assert_eq!(process.expect(["a", "b"]).unwrap().pattern(), 1);
+    assert_eq!(process.expect(vec![Pattern::regex("x"), "a".into()]).unwrap().pattern(), 1);
     assert!(end(process).ok());
 }
 
@@ -68,10 +68,10 @@ fn a_miss_makes_it_not_ok_and_says_what_came_instead() {
         let process = Process::new("cat").stdin(Stdin::Pipe).ignore(ignore).nolog(ignore).start();
         process.write("password: ");
         let failed = process.expect_within(Duration::from_millis(30), "login: ").unwrap_err();
-        let ExpectFailed::Missed(missed) = &failed else { panic!("{failed}") };
+        let ExpectFailed::NotFound(missed) = &failed else { panic!("{failed}") };
         assert_eq!(missed.reason, Reason::Timeout);
         assert!(failed.to_string().contains("expected \"login: \""), "{failed}");
-        assert_eq!(process.expect("password: ").unwrap().needle(), 0, "the bytes are still there");
+        assert_eq!(process.expect("password: ").unwrap().pattern(), 0, "the bytes are still there");
         let process = end(process);
         assert!(process.expect_failed());
         assert_eq!((process.ok(), process.finished().unwrap().worth_a_warning), (ignore == ignored, ignore != ignored));
@@ -84,9 +84,9 @@ fn the_end_of_the_stream_ends_the_wait() {
     let closed = Process::shell("echo x; exec >&-; exec sleep 1000").start();
     let ended = Process::new("echo x").start();
     for process in [&closed, &ended] {
-        let failed = process.expect_within(Limit::Never, "y").unwrap_err();
-        assert!(matches!(failed, ExpectFailed::Missed(Missed { reason: Reason::EndOfFile, .. })), "{failed}");
-        assert_eq!(process.expect(Needle::EndOfFile).unwrap().before(), b"x\n");
+        let failed = process.expect_within(Timeout::Never, "y").unwrap_err();
+        assert!(matches!(failed, ExpectFailed::NotFound(NotFound { reason: Reason::EndOfFile, .. })), "{failed}");
+        assert_eq!(process.expect(Pattern::EndOfFile).unwrap().before(), b"x\n");
     }
     assert!(closed.running());
     closed.kill();
@@ -114,9 +114,9 @@ fn a_limit_is_a_default_for_ever_or_so_long() {
     assert!(process.expect("x").is_err());
     let waiting = {
         let process = process.clone();
-        std::thread::spawn(move || process.expect_on(Stream::Stdout, Limit::Never, "x").is_ok())
+        std::thread::spawn(move || process.expect_on(Stream::Stdout, Timeout::Never, "x").is_ok())
     };
-    assert!(process.expect_within(Duration::from_millis(1), Needle::Timeout).is_ok() || waiting.is_finished());
+    assert!(process.expect_within(Duration::from_millis(1), Pattern::Timeout).is_ok() || waiting.is_finished());
     process.write("x");
     assert!(waiting.join().unwrap());
     drop(end(process));
@@ -157,7 +157,7 @@ fn several_processes_share_one_limit() {
 #[test]
 fn stderr_can_be_expected_on_apart_from_stdout() {
     let process = Process::shell("echo out; echo err >&2").start();
-    assert_eq!(process.expect_on(Stream::Stderr, Limit::Never, "err").unwrap().position(), 0..3);
+    assert_eq!(process.expect_on(Stream::Stderr, Timeout::Never, "err").unwrap().position(), 0..3);
     assert_eq!(process.expect("out").unwrap().position(), 0..3);
     assert!(process.wait().ok());
 }
@@ -167,8 +167,8 @@ fn stderr_can_be_expected_on_apart_from_stdout() {
 fn a_dialogue_answers_what_it_is_asked() {
     let process = cat();
     process.write("login: ");
-    let script = Script::new().answer("login: ", "Password: ").answer("Password: ", "done\n").until("done");
-    assert!(process.converse(Limit::After(SAFETY_NET), &script).unwrap().ok());
+    let script = Script::new().respond("login: ", "Password: ").respond("Password: ", "done\n").succeed_on("done");
+    assert!(process.run_script(Timeout::After(SAFETY_NET), &script).unwrap().ok());
     process.write("more");
     process.expect("more").unwrap();
     assert!(end(process).ok());
@@ -180,7 +180,7 @@ fn what_was_received_can_be_skipped() {
     let process = cat();
     process.write("old old ");
     process.expect("old").unwrap();
-    process.expect(Needle::Bytes(5)).unwrap();
+    process.expect(Pattern::Bytes(5)).unwrap();
     process.write("older ");
     process.expect(" ").unwrap();
     process.write("newer");
@@ -197,18 +197,18 @@ fn what_was_received_can_be_skipped() {
 fn a_prompt_that_might_go_on_is_taken_after_a_silence() {
     let process = cat();
     process.write("value: 42");
-    let found = process.expect(Needle::regex(r"\d+")).unwrap();
+    let found = process.expect(Pattern::regex(r"\d+")).unwrap();
     assert_eq!(found.matched(), b"42");
     process.write("# ");
-    process.expect(Needle::regex("# *$")).unwrap();
+    process.expect(Pattern::regex("# *$")).unwrap();
     assert!(end(process).ok());
 }
 
 #[test]
 fn a_malformed_needle_is_said_so_and_blames_nobody() {
     let process = cat();
-    assert!(matches!(process.expect(Needle::regex("(")), Err(ExpectFailed::Invalid(_))));
-    assert!(process.converse(Limit::Never, &Script::new().answer(Needle::regex("("), "x")).is_err());
+    assert!(matches!(process.expect(Pattern::regex("(")), Err(ExpectFailed::Invalid(_))));
+    assert!(process.run_script(Timeout::Never, &Script::new().respond(Pattern::regex("("), "x")).is_err());
     process.write("x");
     process.expect("x").unwrap();
     assert!(end(process).ok());
@@ -219,7 +219,7 @@ fn a_malformed_needle_is_said_so_and_blames_nobody() {
 fn a_handler_calls_back_for_many_processes() {
     let heard = Arc::new(Mutex::new(HashMap::<ProcessId, Vec<String>>::new()));
     let log = Arc::clone(&heard);
-    let word = Expect::one(Needle::regex(r"\w+ ")).unwrap();
+    let word = Expect::one(Pattern::regex(r"\w+ ")).unwrap();
     let handler = Conductor::global().attach(ExpectHandler::new(Stream::Stdout, word, move |_, id, verdict| {
         let said = verdict.map_or_else(|missed| missed.reason.to_string(), |found| found.matched_text().into_owned());
         log.lock().unwrap().entry(id).or_default().push(said);
@@ -252,7 +252,7 @@ fn a_handler_is_told_when_its_time_is_over() {
 #[test]
 fn matches_can_be_iterated() {
     let process = Process::new("seq 1 1000").start();
-    let numbers = process.matches(Stream::Stdout, Limit::Never, Needle::regex(r"^(\d+)\n")).unwrap();
+    let numbers = process.matches(Stream::Stdout, Timeout::Never, Pattern::regex(r"^(\d+)\n")).unwrap();
     let sum: u32 = numbers.map(|found| found.group_text(1).unwrap().parse::<u32>().unwrap()).sum();
     assert_eq!(sum, 500_500);
     assert!(process.wait().ok());

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use phalanx_process::event::Stream;
-use phalanx_process::expect::{Needle, Outcome, Script};
+use phalanx_process::expect::{Pattern, Script, ScriptOutcome};
 use phalanx_process::process::expect_all;
 use phalanx_process::spec::{Mode, Output, Stdin, Terminal, WindowSize};
-use phalanx_process::watch::Limit;
+use phalanx_process::watch::Timeout;
 use phalanx_process::{ExitStatus, Process, Signal};
 
 /// Far longer than anything here takes: it only keeps a defect from hanging the tests.
@@ -81,7 +81,7 @@ fn closing_a_raw_terminal_only_means_that_nothing_more_can_be_written() {
     process.expect("ready\n").unwrap();
     process.write([1, 2, 4]);
     process.close_stdin();
-    process.expect(Needle::text([1, 2, 4])).unwrap();
+    process.expect(Pattern::text([1, 2, 4])).unwrap();
     assert!(process.running());
     process.write("late");
     process.kill();
@@ -110,7 +110,7 @@ fn a_background_job_that_keeps_the_terminal_is_a_leak_and_one_that_is_hung_up_is
 #[test]
 fn a_kill_reaches_the_jobs_of_an_interactive_shell() {
     let process = Process::shell("set -m; sleep 1000 & echo job $!; wait").pty().start();
-    let found = process.expect(Needle::regex(r"job (\d+)")).unwrap();
+    let found = process.expect(Pattern::regex(r"job (\d+)")).unwrap();
     let job = found.group_text(1).unwrap().into_owned();
     process.kill();
     assert!(process.wait().killed());
@@ -131,24 +131,24 @@ const LOGIN: &str = r#"printf 'n1 login: '; read user; stty -echo; printf 'Passw
 
 fn login(password: &str) -> Script {
     Script::new()
-        .answer("login: ", "root\n")
-        .answer("Password: ", format!("{password}\n"))
-        .until(Needle::regex(r"^\w+# "))
-        .refused_by("incorrect")
+        .respond("login: ", "root\n")
+        .respond("Password: ", format!("{password}\n"))
+        .succeed_on(Pattern::regex(r"^\w+# "))
+        .fail_on("incorrect")
 }
 
 /// Item 63, E14.
 #[test]
 fn a_dialogue_logs_in_over_a_pty() {
     let process = Process::shell(LOGIN).pty().start();
-    assert!(process.converse(Limit::After(SAFETY_NET), &login("secret")).unwrap().ok());
+    assert!(process.run_script(Timeout::After(SAFETY_NET), &login("secret")).unwrap().ok());
     process.write("hello\n");
     process.expect("root said hello").unwrap();
     let process = process.wait();
     assert!(process.ok() && !text(process.stdout()).contains("secret"), "{process:?}");
     let refused = Process::shell(LOGIN).pty().start();
-    let outcome = refused.converse(Limit::Never, &login("wrong")).unwrap();
-    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    let outcome = refused.run_script(Timeout::Never, &login("wrong")).unwrap();
+    assert!(matches!(outcome, ScriptOutcome::Failed(_)), "{outcome:?}");
     assert!(refused.wait().expect_failed());
 }
 
@@ -158,11 +158,11 @@ fn a_thousand_ptys_converse_at_once() {
     let count = 1000;
     let script = r#"printf 'name: '; read name; echo "hello $name"; read rest"#;
     let processes: Vec<_> = (0..count).map(|_| Process::shell(script).pty().start()).collect();
-    let limit = Limit::After(SAFETY_NET);
+    let limit = Timeout::After(SAFETY_NET);
     let prompts = expect_all(&processes, Stream::Stdout, limit, "name: ").unwrap();
     assert!(prompts.iter().all(Result::is_ok));
     processes.iter().enumerate().for_each(|(number, process)| process.write(format!("n{number}\n")));
-    let greetings = expect_all(&processes, Stream::Stdout, limit, Needle::regex(r"^hello (n\d+)$")).unwrap();
+    let greetings = expect_all(&processes, Stream::Stdout, limit, Pattern::regex(r"^hello (n\d+)$")).unwrap();
     for (number, greeting) in greetings.into_iter().enumerate() {
         assert_eq!(greeting.unwrap().group_text(1).unwrap(), format!("n{number}"));
     }

@@ -9,13 +9,13 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::drive::Drive;
 use phalanx_process::engine::EngineOptions;
 use phalanx_process::event::{Event, Grace, Kill, Request, Stream};
-use phalanx_process::expect::{Expect, Reason, Verdict};
+use phalanx_process::expect::{Expect, MatchResult, Reason};
 use phalanx_process::handler::Context;
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Leftovers, Mode, Output, Policy, Stdin, Terminal};
-use phalanx_process::watch::Limit;
+use phalanx_process::watch::Timeout;
 use phalanx_process::{ExitStatus, Process, Signal, Spec};
 
 /// Far longer than anything here takes: it only keeps a defect from hanging the tests.
@@ -428,8 +428,8 @@ fn cat() -> Spec {
     cat
 }
 
-fn expect(drive: &mut Drive, id: ProcessId, needle: &str) -> Verdict {
-    drive.expect(id, Stream::Stdout, SAFETY_NET, &Expect::one(needle).unwrap()).unwrap()
+fn expect(drive: &mut Drive, id: ProcessId, pattern: &str) -> MatchResult {
+    drive.expect(id, Stream::Stdout, SAFETY_NET, &Expect::one(pattern).unwrap()).unwrap()
 }
 
 /// Item 63, in place.
@@ -474,7 +474,7 @@ fn a_drive_misses_in_time_and_says_so() {
     let missed = drive.expect(silent, Stream::Stdout, Duration::from_millis(20), &never).unwrap();
     assert_eq!(missed.unwrap_err().reason, Reason::Timeout);
     drive.request(silent, Request::CloseStdin);
-    let missed = drive.expect(silent, Stream::Stdout, Limit::Never, &never).unwrap();
+    let missed = drive.expect(silent, Stream::Stdout, Timeout::Never, &never).unwrap();
     assert_eq!(missed.unwrap_err().reason, Reason::EndOfFile);
     assert!(wait(&mut drive, silent).outcome.expect_failed);
 }

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use phalanx_core::serial::{Serial, Settings};
-use phalanx_process::expect::{Dialogue, Expect, Matcher, Needle, PATIENCE, Script};
+use phalanx_process::expect::{Dialogue, Expect, IDLE_TIMEOUT, Matcher, Pattern, Script};
 
 /// Two ptys and what is written to one coming out of the other, until dropped.
 struct Cable {
@@ -90,10 +90,10 @@ fn machine(line: &Serial) -> Vec<Vec<u8>> {
 fn a_dialogue_logs_in_over_a_serial_line_at_several_speeds() {
     let Some(cable) = Cable::new() else { return };
     let script = Script::new()
-        .answer(Needle::regex(r"^\w+ login: *"), "root\n")
-        .answer("Password: ", "secret\n")
-        .until(Needle::regex(r"^\w+@(?<host>\w+):.*[$#] "))
-        .refused_by("incorrect");
+        .respond(Pattern::regex(r"^\w+ login: *"), "root\n")
+        .respond("Password: ", "secret\n")
+        .succeed_on(Pattern::regex(r"^\w+@(?<host>\w+):.*[$#] "))
+        .fail_on("incorrect");
     for speed in [9_600, 115_200, 74_880] {
         let [near, far] = cable.ends.each_ref().map(|end| Serial::open(end, &Settings::at(speed)).expect("a line"));
         assert_eq!(near.speed().expect("a line"), speed);
@@ -101,9 +101,9 @@ fn a_dialogue_logs_in_over_a_serial_line_at_several_speeds() {
             let machine = scope.spawn(|| machine(&far));
             let mut dialogue = Dialogue::new(&script).expect("valid");
             while dialogue.outcome().is_none() {
-                match receive(&near, u16::try_from(PATIENCE.as_millis()).expect("short")) {
+                match receive(&near, u16::try_from(IDLE_TIMEOUT.as_millis()).expect("short")) {
                     Some(chunk) => dialogue.feed(&chunk),
-                    None => dialogue.quiet(),
+                    None => dialogue.handle_idle(),
                 }
                 while let Some(answer) = dialogue.poll_write() {
                     send(&near, &answer);

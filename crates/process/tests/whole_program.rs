@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use phalanx_process::event::Kill;
-use phalanx_process::expect::Needle;
+use phalanx_process::expect::Pattern;
 use phalanx_process::{Process, Signal};
 
 /// Far longer than anything here takes: it only keeps a defect from hanging the tests.
@@ -58,7 +58,7 @@ fn is_dead(pid: &str) -> bool {
 fn a_program_that_is_interrupted_or_killed_while_it_waits_leaves_no_child() {
     for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
         let program = play("waits", &[]);
-        let found = program.expect(Needle::regex(r"sleeping as (\d+)\n")).unwrap();
+        let found = program.expect(Pattern::regex(r"sleeping as (\d+)\n")).unwrap();
         let child = found.group_text(1).unwrap().into_owned();
         // The program alone: its children must not owe their end to our looking for them.
         program.kill_with(Kill { signal, group: false, ..Kill::default() });
@@ -173,7 +173,7 @@ fn soak() {
 #[test]
 fn many_short_processes_leave_descriptors_and_memory_flat() {
     let program = play("soak", &[]);
-    let found = program.expect(Needle::regex("all well.*$")).unwrap();
+    let found = program.expect(Pattern::regex("all well.*$")).unwrap();
     tell(format_args!("{}", found.matched_text()));
     assert!(program.wait().ok());
 }

@@ -2,22 +2,22 @@
 //! E15), the numbers to the items of `docs/execo.md`.
 
 use phalanx_proto::expect::{
-    Dialogue, Expect, Extent, Found, Matcher, Missed, Needle, Precedence, Reason, Script, Verdict,
+    Dialogue, Expect, Extent, Match, MatchResult, Matcher, NotFound, Pattern, Precedence, Reason, Script,
 };
 
-fn expect<const N: usize>(needles: [Needle; N]) -> Expect {
-    Expect::new(needles).expect("valid needles")
+fn expect<const N: usize>(patterns: [Pattern; N]) -> Expect {
+    Expect::new(patterns).expect("valid patterns")
 }
 
 fn regex(pattern: &str) -> Expect {
-    expect([Needle::regex(pattern)])
+    expect([Pattern::regex(pattern)])
 }
 
-fn found(verdict: Option<Verdict>) -> Found {
+fn found(verdict: Option<MatchResult>) -> Match {
     verdict.expect("decided").expect("found")
 }
 
-fn missed(verdict: Option<Verdict>) -> Missed {
+fn missed(verdict: Option<MatchResult>) -> NotFound {
     verdict.expect("decided").expect_err("missed")
 }
 
@@ -80,26 +80,26 @@ fn e4_anchors_match_at_lines_with_either_ending() {
 #[test]
 fn e5_of_the_needles_decided_by_the_same_byte_the_first_in_the_list_wins() {
     let mut stream = stream("foo bar");
-    assert_eq!(found(stream.expect(&expect(["r".into(), "bar".into()]))).needle(), 0);
+    assert_eq!(found(stream.expect(&expect(["r".into(), "bar".into()]))).pattern(), 0);
 }
 
 #[test]
 fn e5_of_two_needles_the_one_that_is_decided_first_wins() {
     let mut stream = stream("foo bar");
-    assert_eq!(found(stream.expect(&expect(["bar".into(), "foo".into()]))).needle(), 1);
+    assert_eq!(found(stream.expect(&expect(["bar".into(), "foo".into()]))).pattern(), 1);
 }
 
 #[test]
 fn e5_by_precedence_of_the_list_the_first_that_is_there_wins_as_in_execo() {
     let mut stream = stream("foo bar");
     let found = found(stream.expect(&expect(["bar".into(), "foo".into()]).precedence(Precedence::List)));
-    assert_eq!((found.needle(), found.before()), (0, &b"foo "[..]));
+    assert_eq!((found.pattern(), found.before()), (0, &b"foo "[..]));
 }
 
 #[test]
 fn e6_a_miss_says_what_was_expected_why_it_ended_and_what_came_instead() {
     let mut stream = stream("Connection refused\r\n");
-    assert!(stream.expect(&expect(["login: ".into(), Needle::regex("[$#] ")])).is_none());
+    assert!(stream.expect(&expect(["login: ".into(), Pattern::regex("[$#] ")])).is_none());
     let missed = missed(stream.timeout());
     assert_eq!(
         missed.to_string(),
@@ -166,8 +166,8 @@ fn silence_settles_what_further_bytes_might_have_changed() {
     let mut stream = stream("n1 login:");
     assert!(stream.expect(&regex(r"^n1 login: *$")).is_none());
     assert!(stream.is_pending());
-    assert_eq!(found(stream.quiet()).matched(), b"n1 login:");
-    assert!(stream.quiet().is_none(), "nothing is expected any more");
+    assert_eq!(found(stream.handle_idle()).matched(), b"n1 login:");
+    assert!(stream.handle_idle().is_none(), "nothing is expected any more");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn silence_decides_nothing_where_nothing_matches() {
     let mut stream = stream("n1 log");
     assert!(stream.expect(&regex("login: ")).is_none());
     assert!(!stream.is_pending());
-    assert!(stream.quiet().is_none());
+    assert!(stream.handle_idle().is_none());
     assert_eq!(found(stream.feed(b"in: ")).position(), 3..10);
 }
 
@@ -200,17 +200,17 @@ fn an_assertion_about_the_next_byte_waits_for_it_only_if_it_matters() {
 #[test]
 fn a_timeout_first_settles_what_is_pending() {
     let mut stream = stream("17");
-    assert!(stream.expect(&expect([Needle::regex(r"\d+"), Needle::Timeout])).is_none());
+    assert!(stream.expect(&expect([Pattern::regex(r"\d+"), Pattern::Timeout])).is_none());
     let found = found(stream.timeout());
-    assert_eq!((found.needle(), found.matched()), (0, &b"17"[..]));
+    assert_eq!((found.pattern(), found.matched()), (0, &b"17"[..]));
 }
 
 #[test]
 fn an_expected_timeout_consumes_nothing() {
     let mut stream = stream("log");
-    assert!(stream.expect(&expect(["login".into(), Needle::Timeout])).is_none());
+    assert!(stream.expect(&expect(["login".into(), Pattern::Timeout])).is_none());
     let timeout = found(stream.timeout());
-    assert_eq!((timeout.needle(), timeout.before(), timeout.matched()), (1, &b"log"[..], &b""[..]));
+    assert_eq!((timeout.pattern(), timeout.before(), timeout.matched()), (1, &b"log"[..], &b""[..]));
     assert!(stream.expect(&expect(["login".into()])).is_none());
     assert_eq!(found(stream.feed(b"in")).position(), 0..5);
 }
@@ -218,7 +218,7 @@ fn an_expected_timeout_consumes_nothing() {
 #[test]
 fn an_expected_end_has_everything_before_it() {
     let mut stream = stream("the whole output\n");
-    let end = expect([Needle::EndOfFile]);
+    let end = expect([Pattern::EndOfFile]);
     assert!(stream.expect(&end).is_none());
     let ended = found(stream.end_of_file());
     assert_eq!((ended.before(), ended.position()), (&b"the whole output\n"[..], 17..17));
@@ -227,20 +227,21 @@ fn an_expected_end_has_everything_before_it() {
 
 #[test]
 fn at_the_end_the_list_decides_between_the_end_and_a_match_that_was_pending() {
-    for (needles, winner) in
-        [([Needle::regex("a+"), Needle::EndOfFile], &b"aa"[..]), ([Needle::EndOfFile, Needle::regex("a+")], &b""[..])]
-    {
+    for (patterns, winner) in [
+        ([Pattern::regex("a+"), Pattern::EndOfFile], &b"aa"[..]),
+        ([Pattern::EndOfFile, Pattern::regex("a+")], &b""[..]),
+    ] {
         let mut stream = stream("aa");
-        assert!(stream.expect(&expect(needles)).is_none());
+        assert!(stream.expect(&expect(patterns)).is_none());
         let found = found(stream.end_of_file());
-        assert_eq!((found.needle(), found.matched()), (0, winner));
+        assert_eq!((found.pattern(), found.matched()), (0, winner));
     }
 }
 
 #[test]
 fn so_many_bytes_are_found_when_they_are_there() {
     let mut stream = stream("abc");
-    let four = expect([Needle::Bytes(4)]);
+    let four = expect([Pattern::Bytes(4)]);
     assert!(stream.expect(&four).is_none());
     assert_eq!(found(stream.feed(b"def")).matched(), b"abcd");
     assert!(stream.expect(&four).is_none());
@@ -268,10 +269,10 @@ fn the_shortest_match_never_waits() {
 fn needles_are_binary_safe() {
     let mut stream = Matcher::default();
     let all: Vec<u8> = (0..=255).collect();
-    assert!(stream.expect(&expect([Needle::text([0xff, 0x00]), Needle::regex(r"(?-u:\xfe\xff)(\x00)")])).is_none());
+    assert!(stream.expect(&expect([Pattern::text([0xff, 0x00]), Pattern::regex(r"(?-u:\xfe\xff)(\x00)")])).is_none());
     assert!(stream.feed(&all).is_none());
     let found = found(stream.feed(&[0]));
-    assert_eq!((found.needle(), found.before()), (0, &all[..255]));
+    assert_eq!((found.pattern(), found.before()), (0, &all[..255]));
 }
 
 #[test]
@@ -282,22 +283,22 @@ fn a_word_is_a_word_of_ascii() {
 
 #[test]
 fn a_bad_pattern_is_an_error_that_shows_where() {
-    let error = Expect::one(Needle::regex("log(in")).expect_err("malformed").to_string();
+    let error = Expect::one(Pattern::regex("log(in")).expect_err("malformed").to_string();
     assert!(error.starts_with("cannot expect /log(in/: ") && error.contains("unclosed group"), "{error}");
-    let error = Expect::one(Needle::regex(r"\w{5000}")).expect_err("too large").to_string();
+    let error = Expect::one(Pattern::regex(r"\w{5000}")).expect_err("too large").to_string();
     assert!(error.contains("exceeded limit"), "{error}");
 }
 
 #[test]
 fn before_reaches_back_as_far_as_the_window_and_says_what_is_missing() {
-    let text = "x".repeat(100_000) + "needle";
+    let text = "x".repeat(100_000) + "pattern";
     for size in [1, 100, 4096, 100_006] {
         let mut stream = Matcher::with_window(20);
-        let needle = expect(["needle".into()]);
-        assert!(stream.expect(&needle).is_none());
+        let pattern = expect(["pattern".into()]);
+        assert!(stream.expect(&pattern).is_none());
         let found = found(text.as_bytes().chunks(size).find_map(|chunk| stream.feed(chunk)));
         assert_eq!(
-            (found.before().len(), found.forgotten(), found.position()),
+            (found.before().len(), found.truncated_by(), found.position()),
             (14, 99_986, 100_000..100_006),
             "chunks of {size}"
         );
@@ -313,7 +314,7 @@ fn a_match_that_is_longer_than_the_window_is_found_but_not_whole() {
         assert!(stream.expect(&regex("<(x*)>")).is_none());
         let found = found(text.as_bytes().chunks(size).find_map(|chunk| stream.feed(chunk)));
         assert_eq!((found.matched(), found.is_whole()), (&b"xxxxxxxxxxxxxxxxxxx>"[..], false), "chunks of {size}");
-        assert_eq!((found.position(), found.forgotten(), found.group(1)), (49_982..50_002, 49_982, None));
+        assert_eq!((found.position(), found.truncated_by(), found.group(1)), (49_982..50_002, 49_982, None));
     }
 }
 
@@ -331,13 +332,13 @@ fn a_match_looks_no_further_ahead_than_the_window() {
 #[test]
 fn polling_again_goes_on_where_the_last_one_stopped() {
     let mut stream = Matcher::with_window(1 << 20);
-    let needle = regex("x.*needle");
+    let pattern = regex("x.*pattern");
     for _ in 0..10_000 {
         assert!(stream.feed(&[b'x'; 100]).is_none());
-        assert!(stream.poll(&needle).is_err());
+        assert!(stream.poll(&pattern).is_err());
     }
-    assert!(stream.feed(b"needle").is_none());
-    assert_eq!(stream.poll(&needle).expect("found").position().end, 1_000_006);
+    assert!(stream.feed(b"pattern").is_none());
+    assert_eq!(stream.poll(&pattern).expect("found").position().end, 1_000_006);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use phalanx_proto::expect::{Expect, Extent, Matcher, Needle, Reason, Verdict};
+use phalanx_proto::expect::{Expect, Extent, MatchResult, Matcher, Pattern, Reason};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,7 +10,7 @@ use regex_automata::nfa::thompson::pikevm::PikeVM;
 use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::{Anchored, Input, MatchKind, util::syntax};
 
-/// What a match is compared by: the needle, where it is, and its groups.
+/// What a match is compared by: the pattern, where it is, and its groups.
 type Seen = (usize, Range<usize>, Vec<Option<Vec<u8>>>);
 
 /// Bytes that patterns and texts have in common: letters, a space, line ends, half and whole characters that are not
@@ -80,7 +80,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn take(&mut self, mut verdict: Option<Verdict>) {
+    fn take(&mut self, mut verdict: Option<MatchResult>) {
         while let Some(ended) = verdict {
             let Ok(found) = ended.inspect_err(|missed| assert_eq!(missed.reason, Reason::EndOfFile)) else {
                 self.over = true;
@@ -90,7 +90,7 @@ impl Run<'_> {
             let position = found.position();
             let range = position.start as usize..position.end as usize;
             let groups = (0..found.group_count()).map(|group| found.group(group).map(<[u8]>::to_vec)).collect();
-            self.seen.push((found.needle(), range.clone(), groups));
+            self.seen.push((found.pattern(), range.clone(), groups));
             if range.is_empty() {
                 self.over = true;
                 return;
@@ -166,7 +166,7 @@ fn shortest(pattern: &str, text: &[u8]) -> Vec<Range<usize>> {
 }
 
 fn compile(patterns: &[String]) -> Option<Expect> {
-    Expect::new(patterns.iter().map(Needle::regex)).ok()
+    Expect::new(patterns.iter().map(Pattern::regex)).ok()
 }
 
 proptest! {
@@ -209,17 +209,17 @@ proptest! {
 
     #[test]
     fn texts_are_found_where_a_search_of_the_whole_text_finds_them(
-        needle in "[ab]{1,4}", text in "[ab]{0,60}", cuts in vec(any::<usize>(), 0..12),
+        pattern in "[ab]{1,4}", text in "[ab]{0,60}", cuts in vec(any::<usize>(), 0..12),
     ) {
-        let expect = Expect::one(needle.as_str()).expect("a text");
-        let oracle: Vec<Range<usize>> = text.match_indices(&needle).map(|(start, found)| start..start + found.len()).collect();
+        let expect = Expect::one(pattern.as_str()).expect("a text");
+        let oracle: Vec<Range<usize>> = text.match_indices(&pattern).map(|(start, found)| start..start + found.len()).collect();
         let found: Vec<_> = run(&expect, &chunks(text.as_bytes(), &cuts)).into_iter().map(|(_, range, _)| range).collect();
         prop_assert_eq!(found, oracle);
     }
 
     #[test]
     fn arbitrary_patterns_and_bytes_never_panic(pattern in ".{0,20}", text in vec(any::<u8>(), 0..200), window in 0usize..50) {
-        let Ok(expect) = Expect::new([Needle::regex(pattern), Needle::Bytes(20), "ab".into()]) else { return Ok(()) };
+        let Ok(expect) = Expect::new([Pattern::regex(pattern), Pattern::Bytes(20), "ab".into()]) else { return Ok(()) };
         let mut matcher = Matcher::with_window(window);
         let _ = matcher.expect(&expect);
         for chunk in text.chunks(7) {
@@ -228,7 +228,7 @@ proptest! {
             }
             let _ = matcher.is_pending();
         }
-        let _ = matcher.quiet();
+        let _ = matcher.handle_idle();
         let _ = matcher.timeout();
         let _ = matcher.end_of_file();
     }

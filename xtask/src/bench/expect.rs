@@ -1,7 +1,7 @@
 //! What arrives, searched and cut into lines as it arrives: the pure parts of expect and of the line handlers, behind a
 //! pipe, against the best tools for the same job. (grep knows that no match is longer than a line, and looks for the `@`
 //! alone; a stream has no such promise to make.) `cargo run --release -p phalanx-process --example expect_speed` has
-//! the rates needle by needle, and whether they stay flat over the length of a stream.
+//! the rates pattern by pattern, and whether they stay flat over the length of a stream.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -2,9 +2,9 @@
 
 use phalanx_process::Process;
 use phalanx_process::event::Stream;
-use phalanx_process::expect::{InvalidNeedle, Verdict};
+use phalanx_process::expect::{InvalidPattern, MatchResult};
 use phalanx_process::process::{IntoExpect, expect_all};
-use phalanx_process::watch::Limit;
+use phalanx_process::watch::Timeout;
 
 use super::Action;
 
@@ -26,34 +26,34 @@ impl Action {
     /// ```
     ///
     /// # Errors
-    /// When a needle is malformed.
+    /// When a pattern is malformed.
     ///
     /// # Panics
     /// When it was never started, or inside a handler.
-    pub fn expect(&self, needles: impl IntoExpect) -> Result<Vec<Verdict>, InvalidNeedle> {
-        self.expect_on(Stream::Stdout, Limit::Default, needles)
+    pub fn expect(&self, patterns: impl IntoExpect) -> Result<Vec<MatchResult>, InvalidPattern> {
+        self.expect_on(Stream::Stdout, Timeout::Default, patterns)
     }
 
     /// As [`Action::expect`], on either stream and with a limit of its own.
     ///
     /// # Errors
-    /// When a needle is malformed.
+    /// When a pattern is malformed.
     ///
     /// # Panics
     /// As [`Action::expect`].
     pub fn expect_on(
         &self,
         stream: Stream,
-        limit: impl Into<Limit>,
-        needles: impl IntoExpect,
-    ) -> Result<Vec<Verdict>, InvalidNeedle> {
+        limit: impl Into<Timeout>,
+        patterns: impl IntoExpect,
+    ) -> Result<Vec<MatchResult>, InvalidPattern> {
         self.conductor().assert_outside("expect something of an action");
         assert!(self.started(), "an action must be started before something can be expected of it");
         let limit = match (limit.into(), self.settings().expect_timeout) {
-            (Limit::Default, Some(timeout)) => Limit::After(timeout),
+            (Timeout::Default, Some(timeout)) => Timeout::After(timeout),
             (limit, _) => limit,
         };
-        expect_all(self.processes(), stream, limit, needles)
+        expect_all(self.processes(), stream, limit, patterns)
     }
 
     /// Writes to all its processes, each within its own bound: waits for those that read slowly, after all others have

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use phalanx_process::expect::{Expect, Matcher, PATIENCE};
+use phalanx_process::expect::{Expect, IDLE_TIMEOUT, Matcher};
 use phalanx_process::id::ProcessId;
 use phalanx_process::lines::{FedLines, Lines};
 use phalanx_process::outcome::Finished;
@@ -77,7 +77,7 @@ impl Member {
         if let Some(search) = &mut self.search
             && search.quiet_at.take_if(|at| *at <= now).is_some()
         {
-            search.found |= search.matcher.quiet().is_some_and(|verdict| verdict.is_ok());
+            search.found |= search.matcher.handle_idle().is_some_and(|verdict| verdict.is_ok());
         }
     }
 
@@ -103,7 +103,7 @@ impl Search {
             return;
         }
         self.found = self.matcher.feed(bytes).is_some_and(|verdict| verdict.is_ok());
-        self.quiet_at = (!self.found && self.matcher.is_pending()).then(|| now + PATIENCE);
+        self.quiet_at = (!self.found && self.matcher.is_pending()).then(|| now + IDLE_TIMEOUT);
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use phalanx_process::event::Stream;
-use phalanx_process::expect::{Dialogue, Expect, Matcher, Needle, Outcome, PATIENCE, Script};
+use phalanx_process::expect::{Dialogue, Expect, IDLE_TIMEOUT, Matcher, Pattern, Script, ScriptOutcome};
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
 use phalanx_process::spec::NON_BLOCKING;
@@ -101,7 +101,7 @@ impl Member {
                 *slot = Some(Sink::new(recipe.text(file, index)?.into())?);
             }
         }
-        self.watch = step.ready.as_ref().map(|ready| Watch::new(&ready.needle, ready.limit));
+        self.watch = step.ready.as_ref().map(|ready| Watch::new(&ready.pattern, ready.limit));
         self.talk = match &step.dialogue {
             Some(dialogue) => Some(Talk::new(dialogue, recipe, index)?),
             None => None,
@@ -142,7 +142,7 @@ impl Member {
         if let Some(watch) = self.watch.as_mut().filter(|_| !self.ready) {
             let matcher = &mut watch.streams[stream as usize];
             let found = matcher.feed(bytes).is_some_and(|verdict| verdict.is_ok());
-            watch.quiet_at = (!found && matcher.is_pending()).then(|| now + PATIENCE);
+            watch.quiet_at = (!found && matcher.is_pending()).then(|| now + IDLE_TIMEOUT);
             (self.ready, wishes.ready) = (found, found);
         }
         if let Some(talk) = self.talk.as_mut().filter(|_| stream == Stream::Stdout) {
@@ -181,7 +181,7 @@ impl Member {
         if let Some(watch) = self.watch.as_mut().filter(|_| !self.ready) {
             if watch.quiet_at.take_if(|at| *at <= now).is_some() {
                 let found =
-                    watch.streams.iter_mut().any(|stream| stream.quiet().is_some_and(|verdict| verdict.is_ok()));
+                    watch.streams.iter_mut().any(|stream| stream.handle_idle().is_some_and(|verdict| verdict.is_ok()));
                 (self.ready, wishes.ready) = (found, found);
             }
             if !self.ready && over(watch.until) {
@@ -195,7 +195,7 @@ impl Member {
         }
         if let Some(talk) = self.talk.as_mut().filter(|talk| talk.dialogue.outcome().is_none()) {
             if talk.quiet_at.take_if(|at| *at <= now).is_some() {
-                talk.dialogue.quiet();
+                talk.dialogue.handle_idle();
             } else if over(talk.until) {
                 talk.dialogue.timeout();
             }
@@ -210,13 +210,13 @@ impl Member {
             wishes.write.extend(answer);
             talk.until = now.checked_add(talk.limit);
         }
-        talk.quiet_at = talk.dialogue.is_pending().then(|| now + PATIENCE);
+        talk.quiet_at = talk.dialogue.is_pending().then(|| now + IDLE_TIMEOUT);
         if self.ready || self.fault.is_some() {
             return;
         }
         match talk.dialogue.outcome() {
             None => {}
-            Some(Outcome::Succeeded(_)) => {
+            Some(ScriptOutcome::Succeeded(_)) => {
                 (self.ready, wishes.ready, wishes.done) = (true, true, true);
             }
             Some(outcome) => {
@@ -233,7 +233,7 @@ impl Member {
         if let Some(talk) = self.talk.as_mut().filter(|talk| talk.dialogue.outcome().is_none()) {
             talk.dialogue.end_of_file();
             match talk.dialogue.outcome() {
-                Some(Outcome::Succeeded(_)) => self.ready = true,
+                Some(ScriptOutcome::Succeeded(_)) => self.ready = true,
                 Some(outcome) if !self.ending => drop(self.fault.get_or_insert(Fault::Unmet(complaint(outcome)))),
                 _ => {}
             }
@@ -242,7 +242,7 @@ impl Member {
             && !self.ending
             && let Some(ready) = &step.ready
         {
-            let expected = needle_text(&ready.needle);
+            let expected = pattern_text(&ready.pattern);
             let early = format!("ended before it was ready: it did not say {expected}");
             self.fault.get_or_insert(Fault::Unmet(early));
         }
@@ -271,27 +271,27 @@ impl Member {
     }
 }
 
-fn complaint(outcome: &Outcome) -> String {
+fn complaint(outcome: &ScriptOutcome) -> String {
     match outcome {
-        Outcome::Refused(found) => format!("was refused: it said \"{}\"", found.matched().escape_ascii()),
-        Outcome::Missed(missed) => missed.to_string(),
-        Outcome::Succeeded(_) => unreachable!("that is no complaint"),
+        ScriptOutcome::Failed(found) => format!("was refused: it said \"{}\"", found.matched().escape_ascii()),
+        ScriptOutcome::NotFound(missed) => missed.to_string(),
+        ScriptOutcome::Succeeded(_) => unreachable!("that is no complaint"),
     }
 }
 
-fn needle_text(needle: &Expect) -> String {
-    needle.needles().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+fn pattern_text(pattern: &Expect) -> String {
+    pattern.patterns().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 impl Watch {
-    fn new(needle: &Expect, limit: Duration) -> Self {
+    fn new(pattern: &Expect, limit: Duration) -> Self {
         let matcher = || {
             let mut matcher = Matcher::default();
             // Nothing was received yet, so nothing can be found yet.
-            let _ = matcher.expect(needle);
+            let _ = matcher.expect(pattern);
             matcher
         };
-        let expected = needle_text(needle);
+        let expected = pattern_text(pattern);
         Self { streams: [matcher(), matcher()], until: None, quiet_at: None, limit, expected }
     }
 }
@@ -302,15 +302,15 @@ impl Talk {
         let lines: Vec<_> = dialogue.lines.iter().filter(|line| line.expect.is_some()).collect();
         let last = lines.iter().rposition(|line| line.turn == Turn::Next);
         for (number, line) in lines.iter().enumerate() {
-            let needle = Needle::regex(line.expect.clone().unwrap_or_default());
+            let pattern = Pattern::regex(line.expect.clone().unwrap_or_default());
             let answer = line.send.as_ref().map(|send| said(send, recipe, index)).transpose()?;
             script = match (line.turn, answer) {
-                (Turn::Refused, _) => script.refused_by(needle),
-                (Turn::Whenever, answer) => script.whenever(needle, answer.unwrap_or_default()),
-                (Turn::Optional, answer) => script.perhaps(needle, answer.unwrap_or_default()),
+                (Turn::Refused, _) => script.fail_on(pattern),
+                (Turn::Whenever, answer) => script.repeat(pattern, answer.unwrap_or_default()),
+                (Turn::Optional, answer) => script.optional(pattern, answer.unwrap_or_default()),
                 // Nothing is answered to what comes last.
-                (Turn::Next, None) if Some(number) == last => script.until(needle),
-                (Turn::Next, answer) => script.answer(needle, answer.unwrap_or_default()),
+                (Turn::Next, None) if Some(number) == last => script.succeed_on(pattern),
+                (Turn::Next, answer) => script.respond(pattern, answer.unwrap_or_default()),
             };
         }
         let limit = dialogue.limit;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use phalanx_action::rollout::{Rollout, Schedule, Step as Next};
 use phalanx_action::substitute::Lists;
 use phalanx_process::event::{Grace, Kill, Request, Stream};
-use phalanx_process::expect::PATIENCE;
+use phalanx_process::expect::IDLE_TIMEOUT;
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
 
@@ -231,7 +231,7 @@ impl Player {
         if one.over {
             // Perhaps it was an earlier answer that was taken, and the last one is about to be written: a kill would
             // overtake it.
-            one.end_at = now.checked_add(PATIENCE);
+            one.end_at = now.checked_add(IDLE_TIMEOUT);
             self.arm_member(turn, member);
         }
     }

@@ -1,7 +1,7 @@
 //! Reads what is said to a process: `dialogue = [{ expect = "login: ", send = "root" }, …]`.
 
 use phalanx_config::document::{Item, Table};
-use phalanx_process::expect::{Expect, Needle};
+use phalanx_process::expect::{Expect, Pattern};
 
 use super::Reader;
 use super::names::Scope;
@@ -34,8 +34,8 @@ impl<'d> Reader<'d> {
 
     fn line(&self, item: Item<'d>, scope: &Scope) -> Option<Line> {
         let line = item.table()?;
-        let refuse = line.get("refuse").and_then(|item| needle(item).map(|_| item.string()));
-        let expect = line.get("expect").and_then(|item| needle(item).map(|_| item.string()));
+        let refuse = line.get("refuse").and_then(|item| pattern(item).map(|_| item.string()));
+        let expect = line.get("expect").and_then(|item| pattern(item).map(|_| item.string()));
         let (send, raw) = (line.get("send"), line.get("send_raw"));
         let (optional, whenever) = (line.boolean("optional") == Some(true), line.boolean("whenever") == Some(true));
         if let (Some(_), Some(raw)) = (send, raw) {
@@ -79,14 +79,14 @@ impl<'d> Reader<'d> {
 }
 
 /// A regular expression.
-pub(super) fn needle(item: Item<'_>) -> Option<Expect> {
+pub(super) fn pattern(item: Item<'_>) -> Option<Expect> {
     let pattern = item.string()?;
     if pattern.is_empty() {
         item.complain("it is empty, and would be found at once", "write what to wait for");
         return None;
     }
-    match Expect::one(Needle::regex(pattern)) {
-        Ok(needle) => Some(needle),
+    match Expect::one(Pattern::regex(pattern)) {
+        Ok(pattern) => Some(pattern),
         Err(error) => {
             let text = error.to_string();
             let reason = text.rsplit("error: ").next().unwrap_or(&text).trim();

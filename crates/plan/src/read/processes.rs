@@ -9,7 +9,7 @@ use phalanx_process::Signal;
 use phalanx_process::serial::{DataBits, FlowControl, Parity, Settings, StopBits};
 
 use super::Reader;
-use super::dialogue::needle;
+use super::dialogue::pattern;
 use super::names::Scope;
 use super::step::complain_about;
 use crate::model::{Kind, PATIENCE, Processes, Ready};
@@ -267,14 +267,14 @@ impl<'d> Reader<'d> {
             complain_about(table, "ready_timeout", "there is no `ready` to wait for");
             return None;
         };
-        let needle = needle(item)?;
+        let pattern = pattern(item)?;
         if !background {
             item.complain(
                 "only a step in the background is waited for until it is ready",
                 "write background = true, or `dialogue` to talk to a command",
             );
         }
-        Some(Ready { needle, limit: limit.unwrap_or(PATIENCE) })
+        Some(Ready { pattern, limit: limit.unwrap_or(PATIENCE) })
     }
 
     fn look_for_contradictions(&self, table: Table<'d>, background: bool) {

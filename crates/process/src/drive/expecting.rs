@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::Drive;
 use crate::event::{Event, Notice, Stream};
-use crate::expect::{Expect, Verdict};
+use crate::expect::{Expect, MatchResult};
 use crate::id::{HandlerId, ProcessId};
 use crate::slot::Slot;
-use crate::watch::{Limit, Mailbox, Watched, Watcher};
+use crate::watch::{Mailbox, Timeout, Watched, Watcher};
 
 /// The way to the watcher of a process of which something was expected.
 pub(super) struct Expecting {
@@ -28,7 +28,7 @@ pub(super) fn is_for_the_search_only(expecting: &HashMap<ProcessId, Expecting>, 
 
 impl Drive {
     /// Waits until a process says what is expected, and drives everything else meanwhile. Looks first at what was
-    /// received and not yet consumed; a [`Limit::Default`] is none. A miss makes the process "not ok", but for a look
+    /// received and not yet consumed; a [`Timeout::Default`] is none. A miss makes the process "not ok", but for a look
     /// without any time.
     ///
     /// Events that come meanwhile wait for [`Drive::next_event`], except the output of the process itself, unless its
@@ -39,14 +39,14 @@ impl Drive {
     /// use phalanx_process::event::{Request, Stream};
     /// use phalanx_process::expect::Expect;
     /// use phalanx_process::spec::{Spec, Stdin};
-    /// use phalanx_process::watch::Limit;
+    /// use phalanx_process::watch::Timeout;
     ///
     /// let mut drive = Drive::new()?;
     /// let mut cat = Spec::new(["cat"]);
     /// cat.launch.stdin = Stdin::Pipe;
     /// let cat = drive.start(cat);
     /// drive.request(cat, Request::Write(b"login: "[..].into()));
-    /// let found = drive.expect(cat, Stream::Stdout, Limit::Never, &Expect::one("login: ")?)??;
+    /// let found = drive.expect(cat, Stream::Stdout, Timeout::Never, &Expect::one("login: ")?)??;
     /// assert_eq!(found.position(), 0..7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -57,19 +57,19 @@ impl Drive {
         &mut self,
         id: ProcessId,
         stream: Stream,
-        limit: impl Into<Limit>,
-        needles: &Expect,
-    ) -> io::Result<Verdict> {
+        limit: impl Into<Timeout>,
+        patterns: &Expect,
+    ) -> io::Result<MatchResult> {
         let limit = match limit.into() {
-            Limit::Default | Limit::Never => None,
-            Limit::After(limit) => Some(limit),
+            Timeout::Default | Timeout::Never => None,
+            Timeout::After(limit) => Some(limit),
         };
         if !self.expecting.contains_key(&id) {
             let expecting = self.watch(id)?;
             self.expecting.insert(id, expecting);
         }
         let Expecting { handler, mailbox, .. } = &self.expecting[&id];
-        let promise = mailbox.expect(stream, needles.clone(), limit, limit != Some(Duration::ZERO));
+        let promise = mailbox.expect(stream, patterns.clone(), limit, limit != Some(Duration::ZERO));
         self.engine.notify(*handler, Notice::Called);
         let verdict = loop {
             if let Some(verdict) = promise.poll() {

@@ -4,50 +4,50 @@ use std::sync::Arc;
 
 use super::{Process, Prospect, Run, State};
 use crate::event::Stream;
-use crate::expect::{Expect, Found, InvalidNeedle, Needle, Outcome, Script, Verdict};
-use crate::watch::{ExpectFailed, Limit, Watch, Watched};
+use crate::expect::{Expect, InvalidPattern, Match, MatchResult, Pattern, Script, ScriptOutcome};
+use crate::watch::{ExpectFailed, Timeout, Watch, Watched};
 
-/// What can be given where needles are asked for: one needle, several, or an [`Expect`] made earlier.
+/// What can be given where patterns are asked for: one pattern, several, or an [`Expect`] made earlier.
 pub trait IntoExpect {
-    /// The needles, compiled.
+    /// The patterns, compiled.
     ///
     /// # Errors
     /// When a regular expression is malformed.
-    fn into_expect(self) -> Result<Expect, InvalidNeedle>;
+    fn into_expect(self) -> Result<Expect, InvalidPattern>;
 }
 
 impl IntoExpect for Expect {
-    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+    fn into_expect(self) -> Result<Expect, InvalidPattern> {
         Ok(self)
     }
 }
 
 impl IntoExpect for &Expect {
-    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+    fn into_expect(self) -> Result<Expect, InvalidPattern> {
         Ok(self.clone())
     }
 }
 
 impl IntoExpect for &str {
-    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+    fn into_expect(self) -> Result<Expect, InvalidPattern> {
         Expect::one(self)
     }
 }
 
-impl IntoExpect for Needle {
-    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+impl IntoExpect for Pattern {
+    fn into_expect(self) -> Result<Expect, InvalidPattern> {
         Expect::one(self)
     }
 }
 
-impl<N: Into<Needle>, const COUNT: usize> IntoExpect for [N; COUNT] {
-    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+impl<N: Into<Pattern>, const COUNT: usize> IntoExpect for [N; COUNT] {
+    fn into_expect(self) -> Result<Expect, InvalidPattern> {
         Expect::new(self)
     }
 }
 
-impl<N: Into<Needle>> IntoExpect for Vec<N> {
-    fn into_expect(self) -> Result<Expect, InvalidNeedle> {
+impl<N: Into<Pattern>> IntoExpect for Vec<N> {
+    fn into_expect(self) -> Result<Expect, InvalidPattern> {
         Expect::new(self)
     }
 }
@@ -60,26 +60,26 @@ impl Process {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use phalanx_process::{Process, expect::Needle, spec::Output};
+    /// use phalanx_process::{Process, expect::Pattern, spec::Output};
     ///
     /// // A shell writes its prompt to stderr, and only if that is a terminal too.
     /// let shell = Process::new("sh").pty().stderr_to(Output::WithStdout).env("PS1", "ready> ");
     /// let shell = shell.default_expect_timeout(Some(Duration::from_secs(60))).start();
     /// shell.expect("ready> ")?;
     /// shell.write("echo $((6 * 7))\n");
-    /// let found = shell.expect(Needle::regex(r"^(\d+)$"))?;
+    /// let found = shell.expect(Pattern::regex(r"^(\d+)$"))?;
     /// assert_eq!(found.group_text(1).as_deref(), Some("42"));
     /// shell.close_stdin();
     /// # Ok::<(), phalanx_process::watch::ExpectFailed>(())
     /// ```
     ///
     /// # Errors
-    /// When it did not come: the time was over, or stdout has ended. When a needle is malformed.
+    /// When it did not come: the time was over, or stdout has ended. When a pattern is malformed.
     ///
     /// # Panics
     /// When the process was never started, or inside a handler; those use [`crate::watch::ExpectHandler`].
-    pub fn expect(&self, needles: impl IntoExpect) -> Result<Found, ExpectFailed> {
-        self.expect_on(Stream::Stdout, Limit::Default, needles)
+    pub fn expect(&self, patterns: impl IntoExpect) -> Result<Match, ExpectFailed> {
+        self.expect_on(Stream::Stdout, Timeout::Default, patterns)
     }
 
     /// As [`Process::expect`], with a limit of its own. With no time at all it only looks at what was received, and a
@@ -90,8 +90,8 @@ impl Process {
     ///
     /// # Panics
     /// As [`Process::expect`].
-    pub fn expect_within(&self, limit: impl Into<Limit>, needles: impl IntoExpect) -> Result<Found, ExpectFailed> {
-        self.expect_on(Stream::Stdout, limit.into(), needles)
+    pub fn expect_within(&self, limit: impl Into<Timeout>, patterns: impl IntoExpect) -> Result<Match, ExpectFailed> {
+        self.expect_on(Stream::Stdout, limit.into(), patterns)
     }
 
     /// As [`Process::expect`], on either stream and with a limit of its own.
@@ -101,9 +101,9 @@ impl Process {
     ///
     /// # Panics
     /// As [`Process::expect`].
-    pub fn expect_on(&self, stream: Stream, limit: Limit, needles: impl IntoExpect) -> Result<Found, ExpectFailed> {
-        let needles = needles.into_expect()?;
-        Ok(self.promise(stream, limit, needles).wait()?)
+    pub fn expect_on(&self, stream: Stream, limit: Timeout, patterns: impl IntoExpect) -> Result<Match, ExpectFailed> {
+        let patterns = patterns.into_expect()?;
+        Ok(self.promise(stream, limit, patterns).wait()?)
     }
 
     /// Consumes everything received so far: what is expected next must come after it.
@@ -118,19 +118,24 @@ impl Process {
     /// neither is a failure.
     ///
     /// ```
-    /// use phalanx_process::{Process, event::Stream, expect::Needle, watch::Limit};
+    /// use phalanx_process::{Process, event::Stream, expect::Pattern, watch::Timeout};
     ///
     /// let process = Process::shell("echo a=1 b=2 c=3").start();
-    /// let values = process.matches(Stream::Stdout, Limit::Never, Needle::regex(r"=(\d)"))?;
+    /// let values = process.matches(Stream::Stdout, Timeout::Never, Pattern::regex(r"=(\d)"))?;
     /// let values: Vec<_> = values.map(|found| found.group_text(1).unwrap().into_owned()).collect();
     /// assert_eq!(values, ["1", "2", "3"]);
-    /// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
+    /// # Ok::<(), phalanx_process::expect::InvalidPattern>(())
     /// ```
     ///
     /// # Errors
-    /// When a needle is malformed.
-    pub fn matches(&self, stream: Stream, limit: Limit, needles: impl IntoExpect) -> Result<Matches, InvalidNeedle> {
-        Ok(Matches { process: self.clone(), stream, limit, needles: needles.into_expect()?, over: false })
+    /// When a pattern is malformed.
+    pub fn matches(
+        &self,
+        stream: Stream,
+        limit: Timeout,
+        patterns: impl IntoExpect,
+    ) -> Result<Matches, InvalidPattern> {
+        Ok(Matches { process: self.clone(), stream, limit, patterns: patterns.into_expect()?, over: false })
     }
 
     /// Plays a script: answers what it says on stdout until the script has succeeded or failed. The limit is for each
@@ -138,29 +143,29 @@ impl Process {
     /// [`crate::spec::Stdin::Pipe`].
     ///
     /// # Errors
-    /// When a needle is malformed.
+    /// When a pattern is malformed.
     ///
     /// # Panics
     /// As [`Process::expect`].
-    pub fn converse(&self, limit: Limit, script: &Script) -> Result<Outcome, InvalidNeedle> {
+    pub fn run_script(&self, limit: Timeout, script: &Script) -> Result<ScriptOutcome, InvalidPattern> {
         self.inner.conductor.assert_outside("converse with a process");
         let limit = self.limit(limit);
-        self.with_watch(|watch| watch.converse(Stream::Stdout, script, limit))
+        self.with_watch(|watch| watch.run_script(Stream::Stdout, script, limit))
     }
 
-    fn limit(&self, limit: Limit) -> Option<std::time::Duration> {
+    fn limit(&self, limit: Timeout) -> Option<std::time::Duration> {
         match limit {
-            Limit::Default => self.state().expect_timeout,
-            Limit::Never => None,
-            Limit::After(limit) => Some(limit),
+            Timeout::Default => self.state().expect_timeout,
+            Timeout::Never => None,
+            Timeout::After(limit) => Some(limit),
         }
     }
 
-    fn promise(&self, stream: Stream, limit: Limit, needles: Expect) -> crate::watch::Promise {
+    fn promise(&self, stream: Stream, limit: Timeout, patterns: Expect) -> crate::watch::Promise {
         self.inner.conductor.assert_outside("expect something of a process");
         let limit = self.limit(limit);
         let strict = limit != Some(std::time::Duration::ZERO);
-        self.with_watch(|watch| watch.expect(stream, needles, limit, strict))
+        self.with_watch(|watch| watch.expect(stream, patterns, limit, strict))
     }
 
     fn with_watch<T>(&self, with: impl FnOnce(&Watch) -> T) -> T {
@@ -207,22 +212,22 @@ impl State {
 /// let verdicts = expect_all(&servers, Stream::Stdout, Duration::from_secs(60), "is up")?;
 /// assert!(verdicts.iter().all(Result::is_ok));
 /// servers.iter().for_each(Process::kill);
-/// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
+/// # Ok::<(), phalanx_process::expect::InvalidPattern>(())
 /// ```
 ///
 /// # Errors
-/// When a needle is malformed.
+/// When a pattern is malformed.
 ///
 /// # Panics
 /// As [`Process::expect`].
 pub fn expect_all(
     processes: &[Process],
     stream: Stream,
-    limit: impl Into<Limit>,
-    needles: impl IntoExpect,
-) -> Result<Vec<Verdict>, InvalidNeedle> {
-    let (limit, needles) = (limit.into(), needles.into_expect()?);
-    let promises: Vec<_> = processes.iter().map(|process| process.promise(stream, limit, needles.clone())).collect();
+    limit: impl Into<Timeout>,
+    patterns: impl IntoExpect,
+) -> Result<Vec<MatchResult>, InvalidPattern> {
+    let (limit, patterns) = (limit.into(), patterns.into_expect()?);
+    let promises: Vec<_> = processes.iter().map(|process| process.promise(stream, limit, patterns.clone())).collect();
     Ok(promises.into_iter().map(crate::watch::Promise::wait).collect())
 }
 
@@ -231,21 +236,21 @@ pub fn expect_all(
 pub struct Matches {
     process: Process,
     stream: Stream,
-    limit: Limit,
-    needles: Expect,
+    limit: Timeout,
+    patterns: Expect,
     over: bool,
 }
 
 impl Iterator for Matches {
-    type Item = Found;
+    type Item = Match;
 
-    fn next(&mut self) -> Option<Found> {
+    fn next(&mut self) -> Option<Match> {
         if self.over {
             return None;
         }
         self.process.inner.conductor.assert_outside("wait for a match");
         let limit = self.process.limit(self.limit);
-        let promise = self.process.with_watch(|watch| watch.expect(self.stream, self.needles.clone(), limit, false));
+        let promise = self.process.with_watch(|watch| watch.expect(self.stream, self.patterns.clone(), limit, false));
         let found = promise.wait().ok();
         // An empty match would be found again for ever.
         self.over = found.as_ref().is_none_or(|found| found.position().is_empty());

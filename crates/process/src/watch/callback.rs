@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::seeker::{Answer, Seeker, What};
 use crate::event::{Event, Notice, Request, Stream};
-use crate::expect::{Expect, Reason, Verdict};
+use crate::expect::{Expect, MatchResult, Reason};
 use crate::handler::{Context, Handler};
 use crate::id::ProcessId;
 
@@ -21,7 +21,7 @@ pub enum Next {
     Done,
 }
 
-/// A handler that looks for needles in what its processes say and calls back with every verdict. One instance serves any
+/// A handler that looks for patterns in what its processes say and calls back with every verdict. One instance serves any
 /// number of processes, each with its own place in its own stream.
 ///
 /// It looks at what a process says from the moment it was added to it, which is before the start for
@@ -31,11 +31,11 @@ pub enum Next {
 /// use std::sync::mpsc;
 /// use phalanx_process::Process;
 /// use phalanx_process::event::Stream;
-/// use phalanx_process::expect::{Expect, Needle};
+/// use phalanx_process::expect::{Expect, Pattern};
 /// use phalanx_process::watch::{ExpectHandler, Next};
 ///
 /// let (told, heard) = mpsc::channel();
-/// let ready = Expect::one(Needle::regex("^listening on (?<port>[0-9]+)$"))?;
+/// let ready = Expect::one(Pattern::regex("^listening on (?<port>[0-9]+)$"))?;
 /// let handler = ExpectHandler::new(Stream::Stdout, ready, move |_, _, verdict| {
 ///     let port = verdict.ok().and_then(|found| Some(found.named_text("port")?.into_owned()));
 ///     told.send(port).expect("somebody listens");
@@ -44,11 +44,11 @@ pub enum Next {
 /// let server = Process::shell("echo listening on 4242; exec sleep 100").on(handler).start();
 /// assert_eq!(heard.recv().unwrap().as_deref(), Some("4242"));
 /// server.kill();
-/// # Ok::<(), phalanx_process::expect::InvalidNeedle>(())
+/// # Ok::<(), phalanx_process::expect::InvalidPattern>(())
 /// ```
 pub struct ExpectHandler<F> {
     stream: Stream,
-    needles: Expect,
+    patterns: Expect,
     limit: Option<Duration>,
     callback: F,
     seekers: HashMap<ProcessId, Option<Seeker>>,
@@ -56,17 +56,17 @@ pub struct ExpectHandler<F> {
 
 impl<F> fmt::Debug for ExpectHandler<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ExpectHandler({} of {} processes)", self.needles, self.seekers.len())
+        write!(f, "ExpectHandler({} of {} processes)", self.patterns, self.seekers.len())
     }
 }
 
-impl<F: FnMut(&mut Context<'_>, ProcessId, Verdict) -> Next + Send> ExpectHandler<F> {
-    /// Calls back when one of the needles was found on that stream, or when the stream has ended without.
-    pub fn new(stream: Stream, needles: Expect, callback: F) -> Self {
-        Self { stream, needles, limit: None, callback, seekers: HashMap::new() }
+impl<F: FnMut(&mut Context<'_>, ProcessId, MatchResult) -> Next + Send> ExpectHandler<F> {
+    /// Calls back when one of the patterns was found on that stream, or when the stream has ended without.
+    pub fn new(stream: Stream, patterns: Expect, callback: F) -> Self {
+        Self { stream, patterns, limit: None, callback, seekers: HashMap::new() }
     }
 
-    /// How long each of the needles may take, counted from the start of the process or the verdict before.
+    /// How long each of the patterns may take, counted from the start of the process or the verdict before.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
@@ -76,15 +76,15 @@ impl<F: FnMut(&mut Context<'_>, ProcessId, Verdict) -> Next + Send> ExpectHandle
     fn begin(&mut self, context: &mut Context<'_>, id: ProcessId) {
         if !self.seekers.contains_key(&id) {
             let mut seeker = Seeker::default();
-            let answer = seeker.begin(context, id, What::Needles(self.needles.clone()), self.limit);
+            let answer = seeker.begin(context, id, What::Patterns(self.patterns.clone()), self.limit);
             self.seekers.insert(id, Some(seeker));
             self.answer(context, id, answer);
         }
     }
 
     fn answer(&mut self, context: &mut Context<'_>, id: ProcessId, mut answer: Option<Answer>) {
-        let mut needles = self.needles.clone();
-        while let Some(Answer::Verdict(verdict)) = answer.take() {
+        let mut patterns = self.patterns.clone();
+        while let Some(Answer::MatchResult(verdict)) = answer.take() {
             // The same empty match, or the same end, for ever.
             let last = match &verdict {
                 Ok(found) => found.position().is_empty(),
@@ -98,7 +98,7 @@ impl<F: FnMut(&mut Context<'_>, ProcessId, Verdict) -> Next + Send> ExpectHandle
                     self.seekers.insert(id, None);
                     return;
                 }
-                Next::Expect(others) => needles = others,
+                Next::Expect(others) => patterns = others,
                 Next::Again if last => {
                     self.seekers.insert(id, None);
                     return;
@@ -106,7 +106,7 @@ impl<F: FnMut(&mut Context<'_>, ProcessId, Verdict) -> Next + Send> ExpectHandle
                 Next::Again => {}
             }
             let Some(Some(seeker)) = self.seekers.get_mut(&id) else { return };
-            answer = seeker.begin(context, id, What::Needles(needles.clone()), self.limit);
+            answer = seeker.begin(context, id, What::Patterns(patterns.clone()), self.limit);
         }
     }
 
@@ -123,7 +123,7 @@ impl<F: FnMut(&mut Context<'_>, ProcessId, Verdict) -> Next + Send> ExpectHandle
     }
 }
 
-impl<F: FnMut(&mut Context<'_>, ProcessId, Verdict) -> Next + Send> Handler for ExpectHandler<F> {
+impl<F: FnMut(&mut Context<'_>, ProcessId, MatchResult) -> Next + Send> Handler for ExpectHandler<F> {
     fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
         match event {
             Event::Started { id, .. } => self.begin(context, *id),

@@ -4,22 +4,22 @@
 use std::time::{Duration, Instant};
 
 use crate::event::Request;
-use crate::expect::{Dialogue, Expect, InvalidNeedle, Matcher, Outcome, PATIENCE, Script, Verdict};
+use crate::expect::{Dialogue, Expect, IDLE_TIMEOUT, InvalidPattern, MatchResult, Matcher, Script, ScriptOutcome};
 use crate::handler::Context;
 use crate::id::{ProcessId, TimerId};
 
 /// What can be asked of a stream.
 #[derive(Debug)]
 pub(super) enum What {
-    Needles(Expect),
+    Patterns(Expect),
     Script(Box<Script>),
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Verdict(Verdict),
-    Outcome(Result<Outcome, InvalidNeedle>),
+    MatchResult(MatchResult),
+    ScriptOutcome(Result<ScriptOutcome, InvalidPattern>),
 }
 
 /// See the module's documentation.
@@ -72,14 +72,14 @@ impl Seeker {
         };
         self.limit = limit;
         match what {
-            What::Needles(needles) => {
-                let mut verdict = matcher.expect(&needles);
+            What::Patterns(patterns) => {
+                let mut verdict = matcher.expect(&patterns);
                 if verdict.is_none() && limit == Some(Duration::ZERO) {
                     verdict = matcher.timeout();
                 }
                 self.talk = Talk::Matcher(matcher);
                 match verdict {
-                    Some(verdict) => Some(Answer::Verdict(verdict)),
+                    Some(verdict) => Some(Answer::MatchResult(verdict)),
                     None => {
                         self.go_on(context, true);
                         None
@@ -87,13 +87,13 @@ impl Seeker {
                 }
             }
             What::Script(script) => match Dialogue::on(matcher, &script) {
-                Err(invalid) => Some(Answer::Outcome(Err(invalid))),
+                Err(invalid) => Some(Answer::ScriptOutcome(Err(invalid))),
                 Ok(mut dialogue) => {
                     if limit == Some(Duration::ZERO) {
                         dialogue.timeout();
                     }
                     self.talk = Talk::Dialogue(Box::new(dialogue));
-                    self.converse(context, id, true)
+                    self.run_script(context, id, true)
                 }
             },
         }
@@ -109,7 +109,7 @@ impl Seeker {
             }
             Talk::Dialogue(dialogue) => {
                 dialogue.feed(bytes);
-                self.converse(context, id, false)
+                self.run_script(context, id, false)
             }
         }
     }
@@ -124,7 +124,7 @@ impl Seeker {
             }
             Talk::Dialogue(dialogue) => {
                 dialogue.end_of_file();
-                self.converse(context, id, false)
+                self.run_script(context, id, false)
             }
         }
     }
@@ -143,12 +143,12 @@ impl Seeker {
             return None;
         }
         self.quiet = None;
-        let silent = self.heard_at.map_or(PATIENCE, |at| context.now().saturating_duration_since(at));
-        if silent < PATIENCE {
-            self.quiet = Some(context.timer(PATIENCE - silent));
+        let silent = self.heard_at.map_or(IDLE_TIMEOUT, |at| context.now().saturating_duration_since(at));
+        if silent < IDLE_TIMEOUT {
+            self.quiet = Some(context.timer(IDLE_TIMEOUT - silent));
             return None;
         }
-        self.settle(context, id, Matcher::quiet, Dialogue::quiet)
+        self.settle(context, id, Matcher::handle_idle, Dialogue::handle_idle)
     }
 
     /// Consumes everything received so far.
@@ -162,7 +162,7 @@ impl Seeker {
         &mut self,
         context: &mut Context<'_>,
         id: ProcessId,
-        matcher: fn(&mut Matcher) -> Option<Verdict>,
+        matcher: fn(&mut Matcher) -> Option<MatchResult>,
         dialogue: fn(&mut Dialogue),
     ) -> Option<Answer> {
         match &mut self.talk {
@@ -172,22 +172,22 @@ impl Seeker {
             }
             Talk::Dialogue(this) => {
                 dialogue(this);
-                self.converse(context, id, false)
+                self.run_script(context, id, false)
             }
         }
     }
 
-    fn verdict(&mut self, context: &mut Context<'_>, verdict: Option<Verdict>) -> Option<Answer> {
+    fn verdict(&mut self, context: &mut Context<'_>, verdict: Option<MatchResult>) -> Option<Answer> {
         if verdict.is_none() {
             self.go_on(context, false);
         } else {
             self.stop();
         }
-        verdict.map(Answer::Verdict)
+        verdict.map(Answer::MatchResult)
     }
 
     /// Writes what the dialogue wants written. Each answer begins the time for the next.
-    fn converse(&mut self, context: &mut Context<'_>, id: ProcessId, mut restart: bool) -> Option<Answer> {
+    fn run_script(&mut self, context: &mut Context<'_>, id: ProcessId, mut restart: bool) -> Option<Answer> {
         let Talk::Dialogue(dialogue) = &mut self.talk else { return None };
         while let Some(answer) = dialogue.poll_write() {
             restart = true;
@@ -199,7 +199,7 @@ impl Seeker {
             if let Talk::Dialogue(dialogue) = std::mem::take(&mut self.talk) {
                 self.talk = Talk::Matcher(dialogue.into_matcher());
             }
-            return Some(Answer::Outcome(Ok(outcome)));
+            return Some(Answer::ScriptOutcome(Ok(outcome)));
         }
         self.go_on(context, restart);
         None
@@ -215,7 +215,7 @@ impl Seeker {
             Talk::Dialogue(dialogue) => dialogue.is_pending(),
         };
         if pending && self.quiet.is_none() {
-            self.quiet = Some(context.timer(PATIENCE));
+            self.quiet = Some(context.timer(IDLE_TIMEOUT));
         }
     }
 

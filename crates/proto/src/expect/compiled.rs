@@ -1,14 +1,14 @@
-//! A list of needles made ready for searching, once, for any number of streams.
+//! A list of patterns made ready for searching, once, for any number of streams.
 
 use std::fmt;
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
 
-use super::needle::Needle;
+use super::pattern::Pattern;
 use super::program::Program;
 
-/// A needle made ready.
+/// A pattern made ready.
 #[derive(Clone, Debug)]
 pub(super) enum Compiled {
     Text(Arc<Finder<'static>>),
@@ -19,16 +19,16 @@ pub(super) enum Compiled {
 }
 
 impl Compiled {
-    fn new(needle: &Needle) -> Result<Self, InvalidNeedle> {
-        Ok(match needle {
-            Needle::Text(text) => Self::Text(Arc::new(Finder::new(text).into_owned())),
-            Needle::Regex(pattern) => {
+    fn new(pattern: &Pattern) -> Result<Self, InvalidPattern> {
+        Ok(match pattern {
+            Pattern::Text(text) => Self::Text(Arc::new(Finder::new(text).into_owned())),
+            Pattern::Regex(pattern) => {
                 let program = Program::of(pattern);
-                Self::Regex(program.map_err(|reason| InvalidNeedle { pattern: pattern.clone(), reason })?)
+                Self::Regex(program.map_err(|reason| InvalidPattern { pattern: pattern.clone(), reason })?)
             }
-            Needle::Bytes(count) => Self::Bytes(*count),
-            Needle::EndOfFile => Self::EndOfFile,
-            Needle::Timeout => Self::Timeout,
+            Pattern::Bytes(count) => Self::Bytes(*count),
+            Pattern::EndOfFile => Self::EndOfFile,
+            Pattern::Timeout => Self::Timeout,
         })
     }
 
@@ -39,7 +39,7 @@ impl Compiled {
         }
     }
 
-    /// The least window in which this needle can be seen whole.
+    /// The least window in which this pattern can be seen whole.
     pub(super) fn least_window(&self) -> usize {
         match self {
             Self::Text(finder) => finder.needle().len(),
@@ -52,7 +52,7 @@ impl Compiled {
 /// A regular expression that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot expect /{pattern}/: {reason}")]
-pub struct InvalidNeedle {
+pub struct InvalidPattern {
     /// The pattern as given.
     pub pattern: String,
     /// What is wrong with it, and where.
@@ -71,7 +71,7 @@ pub enum Extent {
     Shortest,
 }
 
-/// Which needle is reported when several match.
+/// Which pattern is reported when several match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precedence {
     /// The one that is decided by the fewest bytes; among equals, the one that comes first in the list. Does not depend
@@ -84,47 +84,47 @@ pub enum Precedence {
     List,
 }
 
-/// Needles to look for together, compiled. Cheap to clone; one can serve any number of streams, and automata that one
+/// Patterns to look for together, compiled. Cheap to clone; one can serve any number of streams, and automata that one
 /// search has built serve the next. The programs of the last 64 patterns are remembered, so that asking again for the
 /// same prompt compiles nothing.
 ///
 /// ```
-/// use phalanx_proto::expect::{Expect, Needle};
+/// use phalanx_proto::expect::{Expect, Pattern};
 ///
-/// let prompt = Expect::new([Needle::regex(r"[$#] "), "password: ".into(), Needle::EndOfFile])?;
+/// let prompt = Expect::new([Pattern::regex(r"[$#] "), "password: ".into(), Pattern::EndOfFile])?;
 /// assert_eq!(prompt.to_string(), "/[$#] /, \"password: \" or the end of the stream");
-/// # Ok::<(), phalanx_proto::expect::InvalidNeedle>(())
+/// # Ok::<(), phalanx_proto::expect::InvalidPattern>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Expect {
-    pub(super) needles: Arc<[(Needle, Compiled)]>,
+    pub(super) patterns: Arc<[(Pattern, Compiled)]>,
     pub(super) extent: Extent,
     pub(super) precedence: Precedence,
 }
 
 impl Expect {
-    /// Compiles a list of needles.
+    /// Compiles a list of patterns.
     ///
     /// # Errors
     ///
     /// When a regular expression is malformed, or would need more than 10 MiB.
-    pub fn new<N: Into<Needle>>(needles: impl IntoIterator<Item = N>) -> Result<Self, InvalidNeedle> {
-        let compile = |needle: N| {
-            let needle = needle.into();
-            let compiled = Compiled::new(&needle)?;
-            Ok((needle, compiled))
+    pub fn new<N: Into<Pattern>>(patterns: impl IntoIterator<Item = N>) -> Result<Self, InvalidPattern> {
+        let compile = |pattern: N| {
+            let pattern = pattern.into();
+            let compiled = Compiled::new(&pattern)?;
+            Ok((pattern, compiled))
         };
-        let needles = needles.into_iter().map(compile).collect::<Result<_, _>>()?;
-        Ok(Self { needles, extent: Extent::default(), precedence: Precedence::default() })
+        let patterns = patterns.into_iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(Self { patterns, extent: Extent::default(), precedence: Precedence::default() })
     }
 
-    /// Compiles a single needle.
+    /// Compiles a single pattern.
     ///
     /// # Errors
     ///
     /// As [`Expect::new`].
-    pub fn one(needle: impl Into<Needle>) -> Result<Self, InvalidNeedle> {
-        Self::new([needle.into()])
+    pub fn one(pattern: impl Into<Pattern>) -> Result<Self, InvalidPattern> {
+        Self::new([pattern.into()])
     }
 
     /// Says how far the matches of regular expressions extend.
@@ -134,41 +134,43 @@ impl Expect {
         self
     }
 
-    /// Says which needle is reported when several match.
+    /// Says which pattern is reported when several match.
     #[must_use]
     pub fn precedence(mut self, precedence: Precedence) -> Self {
         self.precedence = precedence;
         self
     }
 
-    /// The needles, in the order of their numbers.
-    pub fn needles(&self) -> impl ExactSizeIterator<Item = &Needle> {
-        self.needles.iter().map(|(needle, _)| needle)
+    /// The patterns, in the order of their numbers.
+    pub fn patterns(&self) -> impl ExactSizeIterator<Item = &Pattern> {
+        self.patterns.iter().map(|(pattern, _)| pattern)
     }
 
-    /// Some of these needles, in the given order, without compiling them again.
+    /// Some of these patterns, in the given order, without compiling them again.
     pub(super) fn select(&self, numbers: &[usize]) -> Self {
-        Self { needles: numbers.iter().map(|&number| self.needles[number].clone()).collect(), ..*self }
+        Self { patterns: numbers.iter().map(|&number| self.patterns[number].clone()).collect(), ..*self }
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.needles, &other.needles) && self.extent == other.extent && self.precedence == other.precedence
+        Arc::ptr_eq(&self.patterns, &other.patterns)
+            && self.extent == other.extent
+            && self.precedence == other.precedence
     }
 }
 
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.needles.is_empty() {
-            return f.write_str("something, though no needle was given");
+        if self.patterns.is_empty() {
+            return f.write_str("something, though no pattern was given");
         }
-        let last = self.needles.len() - 1;
-        for (number, needle) in self.needles().enumerate() {
+        let last = self.patterns.len() - 1;
+        for (number, pattern) in self.patterns().enumerate() {
             let separator = match number {
                 0 => "",
                 _ if number == last => " or ",
                 _ => ", ",
             };
-            write!(f, "{separator}{needle}")?;
+            write!(f, "{separator}{pattern}")?;
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! A regular expression compiled for streams: a forward automaton that finds where a match ends, a backward one that
 //! finds where it starts, and, where there are groups, a machine that finds those. Knows nothing of streams, chunks or
-//! other needles.
+//! other patterns.
 //!
 //! The automata are the *lazy* DFAs of `regex-automata`: built while they run, so that compiling costs microseconds and
-//! a needle that is used once costs no more than the states it visits. (A fully built DFA runs at the same speed and
+//! a pattern that is used once costs no more than the states it visits. (A fully built DFA runs at the same speed and
 //! takes up to seconds to build.) Their mutable half, the [`Scratch`], is what a search carries from chunk to chunk;
 //! programs keep a pool of those, since a warm one saves a dialogue the rebuilding of its states at every prompt.
 
@@ -463,7 +463,7 @@ fn looks_ahead(looks: LookSet) -> bool {
     looks.iter().any(|look| !behind.contains(&look))
 }
 
-/// The same expression with the word boundaries of ASCII; see [`Needle::regex`](super::Needle::regex) for the reason.
+/// The same expression with the word boundaries of ASCII; see [`Pattern::regex`](super::Pattern::regex) for the reason.
 /// The depth of the recursion is bounded by the parser.
 fn with_ascii_words(hir: Hir) -> Hir {
     if !hir.properties().look_set().contains_word() {

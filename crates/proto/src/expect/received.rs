@@ -1,5 +1,5 @@
 //! What was received and may still be needed: the bytes after the last match, and enough before them to look back at.
-//! Positions are counted from the beginning of the stream and never reused. Knows no needles.
+//! Positions are counted from the beginning of the stream and never reused. Knows no patterns.
 
 /// See the module's documentation.
 #[derive(Debug, Default)]

@@ -1,5 +1,5 @@
-//! The search for one needle in one stream, carried on from chunk to chunk. Says when the needle is decided, and for
-//! which match; whether that is what the user gets is decided above, among all needles.
+//! The search for one pattern in one stream, carried on from chunk to chunk. Says when the pattern is decided, and for
+//! which match; whether that is what the user gets is decided above, among all patterns.
 //!
 //! The life of a search for a regular expression:
 //!
@@ -21,7 +21,7 @@ use super::compiled::Compiled;
 use super::program::{Groups, Lease, Program, Stop};
 use super::received::Received;
 
-/// A needle is decided: after `at` bytes of the stream it is known that its match ends at `end`.
+/// A pattern is decided: after `at` bytes of the stream it is known that its match ends at `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decision {
     pub(super) at: u64,
@@ -66,8 +66,8 @@ pub(super) struct Rules {
 }
 
 impl Search {
-    pub(super) fn new(needle: &Compiled, received: &Received, start: u64) -> Self {
-        let kind = match needle {
+    pub(super) fn new(pattern: &Compiled, received: &Received, start: u64) -> Self {
+        let kind = match pattern {
             Compiled::Text(finder) => Kind::Text(finder.clone()),
             Compiled::Regex(program) => {
                 Kind::Regex(Box::new(RegexSearch::new(program.clone(), received.byte_before(start))))
@@ -78,7 +78,7 @@ impl Search {
         Self { start, at: start, kind }
     }
 
-    /// Searches on up to `limit` and says whether, and when, the needle is decided by then.
+    /// Searches on up to `limit` and says whether, and when, the pattern is decided by then.
     pub(super) fn advance(&mut self, received: &Received, limit: u64, rules: Rules) -> Option<Decision> {
         match &mut self.kind {
             Kind::Text(finder) => {

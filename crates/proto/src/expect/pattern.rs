@@ -1,4 +1,4 @@
-//! What can be looked for. A needle is only a description: [`Expect`](super::Expect) compiles it.
+//! What can be looked for. A pattern is only a description: [`Expect`](super::Expect) compiles it.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use std::fmt;
 /// that a prompt such as `[root@n1 ~]# ` is never mistaken for one:
 ///
 /// ```
-/// use phalanx_proto::expect::Needle;
+/// use phalanx_proto::expect::Pattern;
 ///
-/// let literal: Needle = "login: ".into();
-/// let pattern = Needle::regex(r"^load: (?<load>\d+\.\d+)$");
+/// let literal: Pattern = "login: ".into();
+/// let pattern = Pattern::regex(r"^load: (?<load>\d+\.\d+)$");
 /// assert_eq!(literal.to_string(), "\"login: \"");
 /// assert_eq!(pattern.to_string(), r"/^load: (?<load>\d+\.\d+)$/");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Needle {
+pub enum Pattern {
     /// These bytes, literally. An empty text matches at once.
     Text(Vec<u8>),
-    /// A regular expression in the syntax of the `regex` crate; see [`Needle::regex`].
+    /// A regular expression in the syntax of the `regex` crate; see [`Pattern::regex`].
     Regex(String),
     /// So many bytes, whatever they are.
     Bytes(usize),
@@ -30,7 +30,7 @@ pub enum Needle {
     Timeout,
 }
 
-impl Needle {
+impl Pattern {
     /// These bytes, literally.
     pub fn text(text: impl AsRef<[u8]>) -> Self {
         Self::Text(text.as_ref().to_vec())
@@ -52,7 +52,7 @@ impl Needle {
     }
 }
 
-impl fmt::Display for Needle {
+impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "\"{}\"", text.escape_ascii()),
@@ -64,38 +64,38 @@ impl fmt::Display for Needle {
     }
 }
 
-impl From<&str> for Needle {
+impl From<&str> for Pattern {
     fn from(text: &str) -> Self {
         Self::text(text)
     }
 }
 
-impl From<String> for Needle {
+impl From<String> for Pattern {
     fn from(text: String) -> Self {
         Self::Text(text.into_bytes())
     }
 }
 
-impl From<&[u8]> for Needle {
+impl From<&[u8]> for Pattern {
     fn from(text: &[u8]) -> Self {
         Self::text(text)
     }
 }
 
-impl<const N: usize> From<&[u8; N]> for Needle {
+impl<const N: usize> From<&[u8; N]> for Pattern {
     fn from(text: &[u8; N]) -> Self {
         Self::text(text)
     }
 }
 
-impl From<Vec<u8>> for Needle {
+impl From<Vec<u8>> for Pattern {
     fn from(text: Vec<u8>) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<&Needle> for Needle {
-    fn from(needle: &Needle) -> Self {
-        needle.clone()
+impl From<&Pattern> for Pattern {
+    fn from(pattern: &Pattern) -> Self {
+        pattern.clone()
     }
 }

@@ -10,27 +10,27 @@ use super::program::Groups;
 /// A match, with everything that was received before it. Bytes are given as received; the views as text replace what is
 /// not UTF-8 by U+FFFD.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Found {
-    pub(super) needle: usize,
+pub struct Match {
+    pub(super) pattern: usize,
     pub(super) position: Range<u64>,
     /// What was received from the end of the match before to the end of this one, as far as the window reaches.
     pub(super) text: Vec<u8>,
     /// Within `text`; group 0 is the match.
     pub(super) groups: Groups,
     pub(super) names: Option<Arc<[Option<String>]>>,
-    pub(super) forgotten: u64,
+    pub(super) truncated_by: u64,
     pub(super) whole: bool,
 }
 
-impl Found {
-    /// The number of the needle in its list, from 0.
+impl Match {
+    /// The number of the pattern in its list, from 0.
     #[must_use]
-    pub fn needle(&self) -> usize {
-        self.needle
+    pub fn pattern(&self) -> usize {
+        self.pattern
     }
 
     /// What was received between the match before (or the beginning of the stream) and this one; see
-    /// [`Found::forgotten`].
+    /// [`Match::truncated_by`].
     #[must_use]
     pub fn before(&self) -> &[u8] {
         &self.text[..self.whole_match().start]
@@ -56,25 +56,25 @@ impl Found {
         self.group(number)
     }
 
-    /// [`Found::before`] as text.
+    /// [`Match::before`] as text.
     #[must_use]
     pub fn before_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.before())
     }
 
-    /// [`Found::matched`] as text.
+    /// [`Match::matched`] as text.
     #[must_use]
     pub fn matched_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.matched())
     }
 
-    /// [`Found::group`] as text.
+    /// [`Match::group`] as text.
     #[must_use]
     pub fn group_text(&self, number: usize) -> Option<Cow<'_, str>> {
         self.group(number).map(String::from_utf8_lossy)
     }
 
-    /// [`Found::named`] as text.
+    /// [`Match::named`] as text.
     #[must_use]
     pub fn named_text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.named(name).map(String::from_utf8_lossy)
@@ -92,13 +92,13 @@ impl Found {
         self.position.clone()
     }
 
-    /// How many bytes are missing at the beginning of [`Found::before`] because the window did not reach so far back.
+    /// How many bytes are missing at the beginning of [`Match::before`] because the window did not reach so far back.
     #[must_use]
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten
+    pub fn truncated_by(&self) -> u64 {
+        self.truncated_by
     }
 
-    /// Whether the match began within the window. If it did not, [`Found::matched`] is what the window holds of it, and
+    /// Whether the match began within the window. If it did not, [`Match::matched`] is what the window holds of it, and
     /// there are no groups.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -110,10 +110,10 @@ impl Found {
     }
 }
 
-impl fmt::Debug for Found {
+impl fmt::Debug for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Found")
-            .field("needle", &self.needle)
+        f.debug_struct("Match")
+            .field("pattern", &self.pattern)
             .field("position", &self.position)
             .field("before", &format_args!("\"{}\"", self.before().escape_ascii()))
             .field("matched", &format_args!("\"{}\"", self.matched().escape_ascii()))
@@ -141,25 +141,25 @@ impl fmt::Display for Reason {
 
 /// Nothing was found. The bytes received stay there for the next search.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missed {
+pub struct NotFound {
     /// Why.
     pub reason: Reason,
     /// What was expected, as text.
     pub expected: String,
-    /// The last bytes of what was received and not consumed: at most [`Missed::TAIL`] of them.
+    /// The last bytes of what was received and not consumed: at most [`NotFound::TAIL`] of them.
     pub tail: Vec<u8>,
     /// How many bytes were received and not consumed.
     pub unconsumed: u64,
 }
 
-impl Missed {
+impl NotFound {
     /// How many bytes of what was received an error keeps.
     pub const TAIL: usize = 256;
 }
 
-impl std::error::Error for Missed {}
+impl std::error::Error for NotFound {}
 
-impl fmt::Display for Missed {
+impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected {}, but {}", self.expected, self.reason)?;
         match self.unconsumed {
@@ -173,4 +173,4 @@ impl fmt::Display for Missed {
 }
 
 /// How an expectation ends.
-pub type Verdict = Result<Found, Missed>;
+pub type MatchResult = Result<Match, NotFound>;

@@ -3,43 +3,43 @@
 //!
 //! ```text
 //!             an answer is due                              all that must be answered was,
-//!            ┌──────────────┐                               and a success needle is found
+//!            ┌──────────────┐                               and a success pattern is found
 //!            ▼              │                               (or there is none)
 //!   ┌──▶ Running ───────────┘  ───────────────────────────────────────────────────────────▶ Succeeded
 //!   │       │ ╲
-//!   │       │  ╲ a failure needle is found ───────────────────────────────────────────────▶ Refused
+//!   │       │  ╲ a failure pattern is found ───────────────────────────────────────────────▶ Refused
 //!   │       ▼   ╲
-//!   └── quiet    the stream ends, or the time is over ────────────────────────────────────▶ Missed
+//!   └── quiet    the stream ends, or the time is over ────────────────────────────────────▶ NotFound
 //! ```
 
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::compiled::{Expect, InvalidNeedle};
-use super::found::{Found, Missed, Verdict};
+use super::compiled::{Expect, InvalidPattern};
+use super::matched::{Match, MatchResult, NotFound};
 use super::matcher::Matcher;
-use super::needle::Needle;
+use super::pattern::Pattern;
 
 /// What to answer to what: the description of a [`Dialogue`], for any number of streams.
 ///
-/// At any moment the needles of these lists are looked for; of those decided by the same byte, the first in this order
+/// At any moment the patterns of these lists are looked for; of those decided by the same byte, the first in this order
 /// counts:
 ///
-/// 1. those of [`Script::refused_by`];
-/// 2. those of [`Script::whenever`];
+/// 1. those of [`Script::fail_on`];
+/// 2. those of [`Script::repeat`];
 /// 3. the steps that may come next: the optional ones up to the next that is not, and that one;
-/// 4. those of [`Script::until`], once no step is left that must come.
+/// 4. those of [`Script::succeed_on`], once no step is left that must come.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
-    needles: Vec<Needle>,
-    /// In the order of the needles.
+    patterns: Vec<Pattern>,
+    /// In the order of the patterns.
     roles: Vec<Role>,
 }
 
 #[derive(Clone, Debug)]
 enum Role {
     Step { answer: Answer, optional: bool },
-    Whenever(Answer),
+    Repeat(Answer),
     Success,
     Failure,
 }
@@ -61,53 +61,53 @@ impl Script {
         Self::default()
     }
 
-    /// The next step: when the needle is found, writes the answer, as it is. A line needs its `\n` (or `\r` on a raw
+    /// The next step: when the pattern is found, writes the answer, as it is. A line needs its `\n` (or `\r` on a raw
     /// terminal).
     #[must_use]
-    pub fn answer(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(needle, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: false })
+    pub fn respond(self, pattern: impl Into<Pattern>, answer: impl AsRef<[u8]>) -> Self {
+        self.with(pattern, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: false })
     }
 
     /// The next step, which may be left out: once a later step was answered, or the script has succeeded, its turn is
     /// over.
     #[must_use]
-    pub fn perhaps(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(needle, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: true })
+    pub fn optional(self, pattern: impl Into<Pattern>, answer: impl AsRef<[u8]>) -> Self {
+        self.with(pattern, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: true })
     }
 
-    /// Writes the answer whenever the needle is found, any number of times: `--More--`, `(yes/no)?`.
+    /// Writes the answer whenever the pattern is found, any number of times: `--More--`, `(yes/no)?`.
     #[must_use]
-    pub fn whenever(self, needle: impl Into<Needle>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(needle, Role::Whenever(Answer(answer.as_ref().to_vec())))
+    pub fn repeat(self, pattern: impl Into<Pattern>, answer: impl AsRef<[u8]>) -> Self {
+        self.with(pattern, Role::Repeat(Answer(answer.as_ref().to_vec())))
     }
 
-    /// The script has succeeded when this needle is found after all steps that must come. Without such a needle, it has
+    /// The script has succeeded when this pattern is found after all steps that must come. Without such a pattern, it has
     /// succeeded with the last of them.
     #[must_use]
-    pub fn until(self, needle: impl Into<Needle>) -> Self {
-        self.with(needle, Role::Success)
+    pub fn succeed_on(self, pattern: impl Into<Pattern>) -> Self {
+        self.with(pattern, Role::Success)
     }
 
-    /// The script has failed when this needle is found, at any time: `Login incorrect`.
+    /// The script has failed when this pattern is found, at any time: `Login incorrect`.
     #[must_use]
-    pub fn refused_by(self, needle: impl Into<Needle>) -> Self {
-        self.with(needle, Role::Failure)
+    pub fn fail_on(self, pattern: impl Into<Pattern>) -> Self {
+        self.with(pattern, Role::Failure)
     }
 
-    fn with(mut self, needle: impl Into<Needle>, role: Role) -> Self {
-        self.needles.push(needle.into());
+    fn with(mut self, pattern: impl Into<Pattern>, role: Role) -> Self {
+        self.patterns.push(pattern.into());
         self.roles.push(role);
         self
     }
 
-    /// The needles that count while the steps before number `step` are over, in their order.
+    /// The patterns that count while the steps before number `step` are over, in their order.
     fn active(&self, step: usize) -> Vec<usize> {
         let mandatory = |number: &usize| matches!(self.roles[*number], Role::Step { optional: false, .. });
         let steps: Vec<usize> =
             self.numbers(|role| matches!(role, Role::Step { .. })).filter(|&number| number >= step).collect();
         let next = steps.iter().position(mandatory);
         let mut active: Vec<usize> = self.numbers(|role| matches!(role, Role::Failure)).collect();
-        active.extend(self.numbers(|role| matches!(role, Role::Whenever(_))));
+        active.extend(self.numbers(|role| matches!(role, Role::Repeat(_))));
         active.extend(&steps[..next.map_or(steps.len(), |next| next + 1)]);
         if next.is_none() {
             active.extend(self.numbers(|role| matches!(role, Role::Success)));
@@ -124,7 +124,7 @@ impl Script {
         let must = |(number, role): (usize, &Role)| match role {
             Role::Step { optional, .. } => !optional && number >= step,
             Role::Success => true,
-            Role::Whenever(_) | Role::Failure => false,
+            Role::Repeat(_) | Role::Failure => false,
         };
         !self.roles.iter().enumerate().any(must)
     }
@@ -132,17 +132,17 @@ impl Script {
 
 /// How a dialogue ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All was answered. The match that ended it: that of [`Script::until`], or of the last step; `None` for an empty
+pub enum ScriptOutcome {
+    /// All was answered. The match that ended it: that of [`Script::succeed_on`], or of the last step; `None` for an empty
     /// script.
-    Succeeded(Option<Found>),
-    /// A needle of [`Script::refused_by`] was found.
-    Refused(Found),
+    Succeeded(Option<Match>),
+    /// A pattern of [`Script::fail_on`] was found.
+    Failed(Match),
     /// The stream ended, or the time was over.
-    Missed(Missed),
+    NotFound(NotFound),
 }
 
-impl Outcome {
+impl ScriptOutcome {
     /// Whether the dialogue has succeeded.
     #[must_use]
     pub fn ok(&self) -> bool {
@@ -153,32 +153,32 @@ impl Outcome {
 /// A [`Script`] being played on one stream.
 ///
 /// ```
-/// use phalanx_proto::expect::{Dialogue, Needle, Script};
+/// use phalanx_proto::expect::{Dialogue, Pattern, Script};
 ///
 /// let script = Script::new()
-///     .answer("login: ", "root\n")
-///     .perhaps("Password: ", "secret\n")
-///     .until(Needle::regex("[$#] "))
-///     .refused_by("incorrect");
+///     .respond("login: ", "root\n")
+///     .optional("Password: ", "secret\n")
+///     .succeed_on(Pattern::regex("[$#] "))
+///     .fail_on("incorrect");
 /// let mut dialogue = Dialogue::new(&script)?;
 /// dialogue.feed(b"n1 login: ");
 /// assert_eq!(dialogue.poll_write().as_deref(), Some(&b"root\n"[..]));
 /// dialogue.feed(b"root\r\nWelcome\r\n# ");
 /// assert!(dialogue.outcome().expect("ended").ok());
-/// # Ok::<(), phalanx_proto::expect::InvalidNeedle>(())
+/// # Ok::<(), phalanx_proto::expect::InvalidPattern>(())
 /// ```
 #[derive(Debug)]
 pub struct Dialogue {
     script: Script,
-    /// All needles of the script, compiled.
-    needles: Expect,
+    /// All patterns of the script, compiled.
+    patterns: Expect,
     matcher: Matcher,
     /// Steps before this number are over.
     step: usize,
-    /// The script's number of every needle that is looked for now.
+    /// The script's number of every pattern that is looked for now.
     active: Vec<usize>,
     writes: VecDeque<Answer>,
-    outcome: Option<Outcome>,
+    outcome: Option<ScriptOutcome>,
 }
 
 impl Dialogue {
@@ -187,7 +187,7 @@ impl Dialogue {
     /// # Errors
     ///
     /// When a regular expression of the script is malformed.
-    pub fn new(script: &Script) -> Result<Self, InvalidNeedle> {
+    pub fn new(script: &Script) -> Result<Self, InvalidPattern> {
         Self::on(Matcher::default(), script)
     }
 
@@ -197,11 +197,11 @@ impl Dialogue {
     /// # Errors
     ///
     /// As [`Dialogue::new`].
-    pub fn on(matcher: Matcher, script: &Script) -> Result<Self, InvalidNeedle> {
-        let needles = Expect::new(&script.needles)?;
+    pub fn on(matcher: Matcher, script: &Script) -> Result<Self, InvalidPattern> {
+        let patterns = Expect::new(&script.patterns)?;
         let mut dialogue = Self {
             script: script.clone(),
-            needles,
+            patterns,
             matcher,
             step: 0,
             active: Vec::new(),
@@ -209,7 +209,7 @@ impl Dialogue {
             outcome: None,
         };
         if dialogue.script.is_over(0) {
-            dialogue.outcome = Some(Outcome::Succeeded(None));
+            dialogue.outcome = Some(ScriptOutcome::Succeeded(None));
         } else {
             let verdict = dialogue.look();
             dialogue.go_on(verdict);
@@ -224,9 +224,9 @@ impl Dialogue {
         self.go_on(verdict);
     }
 
-    /// The stream fell silent; see [`Matcher::quiet`].
-    pub fn quiet(&mut self) {
-        let verdict = self.matcher.quiet();
+    /// The stream fell silent; see [`Matcher::handle_idle`].
+    pub fn handle_idle(&mut self) {
+        let verdict = self.matcher.handle_idle();
         self.go_on(verdict);
     }
 
@@ -256,7 +256,7 @@ impl Dialogue {
 
     /// How the dialogue ended, once it has.
     #[must_use]
-    pub fn outcome(&self) -> Option<&Outcome> {
+    pub fn outcome(&self) -> Option<&ScriptOutcome> {
         self.outcome.as_ref()
     }
 
@@ -266,34 +266,34 @@ impl Dialogue {
         self.matcher
     }
 
-    fn look(&mut self) -> Option<Verdict> {
+    fn look(&mut self) -> Option<MatchResult> {
         self.active = self.script.active(self.step);
-        self.matcher.expect(&self.needles.select(&self.active))
+        self.matcher.expect(&self.patterns.select(&self.active))
     }
 
-    fn go_on(&mut self, mut verdict: Option<Verdict>) {
+    fn go_on(&mut self, mut verdict: Option<MatchResult>) {
         while self.outcome.is_none()
             && let Some(ended) = verdict
         {
             match ended {
                 Ok(found) => self.apply(found),
-                Err(missed) => self.outcome = Some(Outcome::Missed(missed)),
+                Err(missed) => self.outcome = Some(ScriptOutcome::NotFound(missed)),
             }
             verdict = if self.outcome.is_none() { self.look() } else { None };
         }
     }
 
-    fn apply(&mut self, found: Found) {
-        let number = self.active[found.needle()];
+    fn apply(&mut self, found: Match) {
+        let number = self.active[found.pattern()];
         match &self.script.roles[number] {
-            Role::Failure => self.outcome = Some(Outcome::Refused(found)),
-            Role::Success => self.outcome = Some(Outcome::Succeeded(Some(found))),
-            Role::Whenever(answer) => self.writes.push_back(answer.clone()),
+            Role::Failure => self.outcome = Some(ScriptOutcome::Failed(found)),
+            Role::Success => self.outcome = Some(ScriptOutcome::Succeeded(Some(found))),
+            Role::Repeat(answer) => self.writes.push_back(answer.clone()),
             Role::Step { answer, .. } => {
                 self.writes.push_back(answer.clone());
                 self.step = number + 1;
                 if self.script.is_over(self.step) {
-                    self.outcome = Some(Outcome::Succeeded(Some(found)));
+                    self.outcome = Some(ScriptOutcome::Succeeded(Some(found)));
                 }
             }
         }
@@ -307,12 +307,12 @@ mod tests {
 
     fn login() -> Script {
         Script::new()
-            .answer("login: ", "root\n")
-            .perhaps("Password: ", "secret\n")
-            .answer("terminal type? ", "vt100\n")
-            .whenever("--More--", " ")
-            .until(Needle::regex("[$#] "))
-            .refused_by("incorrect")
+            .respond("login: ", "root\n")
+            .optional("Password: ", "secret\n")
+            .respond("terminal type? ", "vt100\n")
+            .repeat("--More--", " ")
+            .succeed_on(Pattern::regex("[$#] "))
+            .fail_on("incorrect")
     }
 
     /// Plays all chunks and says what was written.
@@ -355,13 +355,13 @@ mod tests {
     fn a_refusal_ends_the_dialogue_at_any_time() {
         let mut dialogue = Dialogue::new(&login()).expect("valid");
         play(&mut dialogue, &["login: ", "Password: ", "Login incorrect\r\n", "login: "]);
-        assert!(matches!(dialogue.outcome(), Some(Outcome::Refused(found)) if found.matched() == b"incorrect"));
+        assert!(matches!(dialogue.outcome(), Some(ScriptOutcome::Failed(found)) if found.matched() == b"incorrect"));
         assert_eq!(dialogue.into_matcher().unconsumed(), b"\r\nlogin: ");
     }
 
     #[test]
     fn without_a_success_needle_the_last_step_is_the_success() {
-        let mut dialogue = Dialogue::new(&Script::new().answer("login: ", "root\n")).expect("valid");
+        let mut dialogue = Dialogue::new(&Script::new().respond("login: ", "root\n")).expect("valid");
         assert_eq!(play(&mut dialogue, &["login: rest"]), ["root\n"]);
         assert!(dialogue.outcome().expect("ended").ok());
         assert_eq!(dialogue.into_matcher().unconsumed(), b"rest");
@@ -372,29 +372,32 @@ mod tests {
         let mut dialogue = Dialogue::new(&login()).expect("valid");
         play(&mut dialogue, &["login: "]);
         dialogue.timeout();
-        let Some(Outcome::Missed(missed)) = dialogue.outcome() else { panic!("missed") };
+        let Some(ScriptOutcome::NotFound(missed)) = dialogue.outcome() else { panic!("missed") };
         assert_eq!(missed.expected, r#""incorrect", "--More--", "Password: " or "terminal type? ""#);
         let mut dialogue = Dialogue::new(&login()).expect("valid");
         dialogue.end_of_file();
-        assert!(matches!(dialogue.outcome(), Some(Outcome::Missed(Missed { reason: Reason::EndOfFile, .. }))));
+        assert!(matches!(
+            dialogue.outcome(),
+            Some(ScriptOutcome::NotFound(NotFound { reason: Reason::EndOfFile, .. }))
+        ));
     }
 
     #[test]
     fn the_end_of_the_stream_can_be_the_success() {
-        let script = Script::new().answer("login: ", "root\n").until(Needle::EndOfFile);
+        let script = Script::new().respond("login: ", "root\n").succeed_on(Pattern::EndOfFile);
         let mut dialogue = Dialogue::new(&script).expect("valid");
         play(&mut dialogue, &["login: bye"]);
         dialogue.end_of_file();
-        assert!(matches!(dialogue.outcome(), Some(Outcome::Succeeded(Some(found))) if found.before() == b"bye"));
+        assert!(matches!(dialogue.outcome(), Some(ScriptOutcome::Succeeded(Some(found))) if found.before() == b"bye"));
     }
 
     #[test]
     fn silence_settles_a_prompt_that_may_go_on() {
-        let script = Script::new().answer(Needle::regex("login: *"), "root\n");
+        let script = Script::new().respond(Pattern::regex("login: *"), "root\n");
         let mut dialogue = Dialogue::new(&script).expect("valid");
         assert!(play(&mut dialogue, &["login: "]).is_empty());
         assert!(dialogue.is_pending());
-        dialogue.quiet();
+        dialogue.handle_idle();
         assert_eq!(play(&mut dialogue, &[]), ["root\n"]);
     }
 
