@@ -131,3 +131,25 @@ fn a_chain_is_ended_with_its_plan() {
     ran.assert_nothing_left();
     wait_until("nothing lives on the hosts", || fleet.survivors().is_empty());
 }
+
+/// A login shell must take nothing of what surrounds the command for its own: a newline or an exclamation mark in quotes
+/// is too much for csh.
+#[test]
+fn a_background_step_is_ready_and_ended_whatever_the_login_shell() {
+    for shell in ["dash", "bash", "zsh", "fish", "tcsh", "mksh", "ksh"] {
+        let Some(path) = phalanx_tests::require_program(shell, shell) else { continue };
+        let stage = Stage::new(
+            "[[step]]\nname = 'server'\nrun = \"\"\"echo 'it is' ready!\nexec sleep 1000\"\"\"\non = 'a'\nbackground = true\n\
+             ready = 'it is ready'\n[[step]]\nname = 'client'\nlocal = 'echo served'\n",
+        );
+        let stub = stage.path("connector");
+        let script =
+            format!("#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\nSHELL={0} exec {0} -c \"$1\"\n", path.display());
+        std::fs::write(&stub, script).expect("it is ours");
+        std::fs::set_permissions(&stub, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
+        let ran = Phalanx::verb("play", &["--ssh"]).args([stub, stage.path("plan.toml")]).output();
+        assert_eq!(ran.status(), Some(0), "{shell}: {}{}", ran.stdout(), ran.stderr());
+        assert!(ran.stdout().contains("served"), "{shell}: {}", ran.stdout());
+        ran.assert_nothing_left();
+    }
+}

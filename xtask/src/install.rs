@@ -42,6 +42,13 @@ pub const TESTS: &[Need] = &[
     need("ps", "procps"),
     need("unshare", "util-linux"),
     need("busybox", "busybox-static"),
+    // Login shells that a host may have.
+    need("dash", "dash"),
+    need("zsh", "zsh"),
+    need("fish", "fish"),
+    need("tcsh", "tcsh"),
+    need("mksh", "mksh"),
+    need("ksh", "ksh93u+m"),
     need("python3", "python3"),
     need(Browser::PROGRAM.0, Browser::PROGRAM.1),
 ];

@@ -15,17 +15,15 @@
 //! A warm connection, or an agent, would do it without shell.
 
 use phalanx_process::Signal;
-use phalanx_process::spec::Command;
+use phalanx_process::ssh::login_shell::script_line;
 
 const SCRIPT: &str = include_str!("leash.sh");
 
-/// `command`, for the shell of a host: to be started with a stdin that stays open until the command is to be ended by
-/// `signal`.
+/// `command`, for the login shell of a host: to be started with a stdin that stays open until the command is to be ended
+/// by `signal`.
 #[must_use]
 pub fn on_leash(command: &str, signal: Signal) -> String {
     let name = signal.to_string();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
-    let script = SCRIPT.trim_end().replace("SIGNAL", name);
-    let words = ["sh", "-c", &script, "phalanx", command].map(str::to_owned);
-    format!("exec {}", Command::from(words.to_vec()))
+    script_line(&SCRIPT.trim_end().replace("SIGNAL", name), &[command])
 }

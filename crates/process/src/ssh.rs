@@ -9,6 +9,7 @@
 //! so: another program given as `ssh` may not know these options, and then its stderr is all there is to go by.
 
 mod connection;
+pub mod login_shell;
 mod params;
 mod process;
 mod remote_end;

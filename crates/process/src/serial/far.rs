@@ -5,6 +5,7 @@ use crate::conductor::Conductor;
 use crate::host::Host;
 use crate::process::Process;
 use crate::spec::{Policy, Spec, Stdin};
+use crate::ssh::login_shell::script_line;
 use crate::ssh::{ConnectionParams, SshProcess};
 
 /// Run there by sh, which replaces the user's shell, so that the process group holds nobody else. `$1` is the device,
@@ -73,10 +74,9 @@ impl SerialSsh {
     /// What the host is asked to run.
     #[must_use]
     pub fn remote_command(&self) -> String {
-        let mut words = vec!["sh".to_owned(), "-c".to_owned(), SCRIPT.to_owned(), "phalanx-serial".to_owned()];
-        words.push(self.device.clone());
-        words.extend(stty_words(&self.settings));
-        format!("exec {}", crate::spec::Command::from(words))
+        let words = stty_words(&self.settings);
+        let parameters: Vec<&str> = std::iter::once(&self.device).chain(&words).map(String::as_str).collect();
+        script_line(SCRIPT, &parameters)
     }
 
     /// What is started here.
@@ -160,10 +160,10 @@ mod tests {
 
     #[test]
     fn a_device_is_one_word_whatever_its_name() {
-        let command = SerialSsh::new("n", "/dev/it's $HOME", 300).remote_command();
+        let command = SerialSsh::new("n", "/dev/it's $HOME!\n", 300).remote_command();
         let words = shlex::split(&command).expect("words");
-        assert_eq!(words[..2], ["exec", "sh"]);
-        assert_eq!(words[5], "/dev/it's $HOME");
-        assert_eq!(words[6], "300");
+        assert_eq!(words[..4], ["exec", "sh", "-c", r#"eval "$(printf %b "$1")""#]);
+        let parameters = r"set -- \0047/dev/it\0047\0134\0047\0047s $HOME\0041\0012\0047 \0047300\0047 ";
+        assert!(words[5].starts_with(parameters), "{}", words[5]);
     }
 }

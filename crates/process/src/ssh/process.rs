@@ -5,6 +5,7 @@ use crate::host::Host;
 use crate::process::Process;
 use crate::spec::{Command, Launch, Policy, Spec, Terminal};
 
+use super::login_shell::command_line;
 use super::params::ConnectionParams;
 
 /// A command on another host: builds the [`Process`] that runs it.
@@ -39,12 +40,11 @@ impl SshProcess {
         }
     }
 
-    /// A program and its arguments on `host`, each quoted, so that the host's shell leaves them as they are. (A NUL
-    /// byte, which no argument can have, makes a start error.)
+    /// A program and its arguments on `host`, each quoted, so that the login shell leaves them as they are, be it sh,
+    /// fish or csh. (A NUL byte, which no argument can have, makes a start error.)
     #[must_use]
     pub fn words<'a>(words: impl IntoIterator<Item = &'a str>, host: impl Into<Host>) -> Self {
-        let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
-        Self::new(Command::from(words).to_string(), host)
+        Self::new(command_line(words), host)
     }
 
     /// How to reach the host.
@@ -91,6 +91,7 @@ impl SshProcess {
             terminal: connection.pty.then(Terminal::default),
             diagnostics: arguments.diagnostics,
             name: Some(Launch::name_of(&self.remote_command)),
+            defect: self.host.check().err().map(|error| error.to_string()),
             command: Command::Arguments(arguments.words),
             ..Launch::default()
         };
@@ -151,7 +152,7 @@ mod tests {
     fn words_are_quoted_for_the_shell_of_the_host() {
         assert_eq!(
             SshProcess::words(["echo", "a  b", "$HOME", "it's"], "n").remote_command(),
-            r#"echo 'a  b' '$HOME' "it's""#
+            r"echo 'a  b' '$HOME' 'it'\''s'"
         );
     }
 }
