@@ -268,3 +268,33 @@ fn an_address_that_cannot_be_told_ends_phalanx_forward() {
     assert!(ran.stderr().contains("cannot write the local address to stdout: No space left"), "{}", ran.stderr());
     ran.assert_nothing_left();
 }
+
+/// The word for a host is read by the same parser as everywhere: the port is not lost, nor taken for a part of the name.
+#[test]
+fn a_host_may_say_its_own_user_and_port_to_forward_through() {
+    let Some(fleet) = shared_fleet() else { return };
+    let ssh_config = std::fs::read_to_string(fleet.ssh_config()).expect("it is ours");
+    let port = ssh_config.lines().filter_map(|line| line.trim().strip_prefix("Port ")).next_back().expect("a port");
+    let target = server(echo).to_string();
+    let forward = |host: &str| {
+        let forward = Phalanx::verb("forward", &["-F"]).args([fleet.ssh_config()]);
+        forward.args(["--forwarding-timeout", "10", host, &format!("localhost:{target}")])
+    };
+    let mut running = forward(&format!("node1:{port}")).start();
+    assert!(running.line().is_some_and(|line| line.starts_with("127.0.0.1:")));
+    running.signal("TERM");
+    running.end();
+    // That port of the same host has no server.
+    let ran = forward("node1:1").output();
+    assert!(ran.stderr().contains("port 1: Connection refused"), "{}", ran.stderr());
+    for host in ["[::1]:1", "root@[::1]:1"] {
+        let ran = forward(host).output();
+        assert!(ran.stderr().contains("host ::1 port 1:"), "{}", ran.stderr());
+    }
+    for (host, said) in
+        [("node1:0", "its port is not a number"), ("a b", "it has a blank"), ("u@-oX", "begins with a dash")]
+    {
+        let ran = forward(host).output();
+        assert!(ran.status() == Some(2) && ran.stderr().contains(said), "{}", ran.stderr());
+    }
+}

@@ -56,7 +56,8 @@ pub(crate) struct ForwardArgs {
     pub(crate) verbose: u8,
 
     // Not a doc comment: to rustdoc, brackets are links.
-    #[arg(help = "Through which host: [USER@]ADDRESS[:PORT]")]
+    // Not the parser that clap would find by itself, a conversion that refuses nothing.
+    #[arg(help = "Through which host: [USER@]ADDRESS[:PORT]", value_parser = str::parse::<Host>)]
     host: Host,
 
     /// Where to, as seen from there: ADDRESS:PORT, an IPv6 address in brackets

@@ -181,6 +181,7 @@ impl PortForwarder {
         let launch = Launch {
             command: Command::Arguments(connection.ssh_without_command(&FIRST, &words)),
             stdout: Output::Null,
+            defect: self.host.check().err().map(|error| error.to_string()),
             name: Some(format!("forward {}:{port} to {}", bracketed(&self.bind_address), self.target)),
             ..Launch::default()
         };

@@ -34,6 +34,10 @@ impl<T> Choice<T> {
 
 /// A host: its address, and the user, key and port that are particular to it. Two hosts are equal if all four are.
 ///
+/// A text means the same wherever a host is wanted: `"root@node1:2222".into()` is what `"root@node1:2222".parse()` is. A
+/// text that names no host cannot be refused by a conversion; it becomes the address as it stands, and starting
+/// anything there is an error, see [`Host::check`].
+///
 /// ```
 /// use phalanx_process::host::{Choice, Host};
 ///
@@ -60,6 +64,16 @@ impl Host {
     #[must_use]
     pub fn new(address: impl Into<String>) -> Self {
         Self { address: address.into(), user: Choice::Unset, keyfile: Choice::Unset, port: Choice::Unset }
+    }
+
+    /// Checks that the address can be one, and that no program could take it or the user for an option.
+    ///
+    /// # Errors
+    /// When not; says why.
+    pub fn check(&self) -> Result<(), InvalidHost> {
+        let user = if let Choice::Value(user) = &self.user { Some(user.as_str()) } else { None };
+        let text = || user.map_or_else(|| self.address.clone(), |user| format!("{user}@{}", self.address));
+        check_parts(user, &self.address).map_err(|reason| InvalidHost { text: text(), reason })
     }
 
     /// Its name or IP address.
@@ -106,23 +120,23 @@ impl Host {
 }
 
 impl From<&str> for Host {
-    /// As [`Host::new`].
-    fn from(address: &str) -> Self {
-        Self::new(address)
+    /// As it is parsed, see [`Host::from_str`]; a text that names no host is the address.
+    fn from(text: &str) -> Self {
+        text.parse().unwrap_or_else(|_| Self::new(text))
     }
 }
 
 impl From<String> for Host {
-    /// As [`Host::new`].
-    fn from(address: String) -> Self {
-        Self::new(address)
+    /// As from a `&str`.
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
     }
 }
 
 impl From<&String> for Host {
-    /// As [`Host::new`].
-    fn from(address: &String) -> Self {
-        Self::new(address)
+    /// As from a `&str`.
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
     }
 }
 
@@ -176,17 +190,7 @@ impl FromStr for Host {
             None => (None, text),
         };
         let (address, port) = split_port(rest).map_err(invalid)?;
-        for (part, reason) in [(user, "its user is empty"), (Some(address), "its address is empty")] {
-            if part.is_some_and(str::is_empty) {
-                return Err(invalid(reason));
-            }
-        }
-        if [user, Some(address)].into_iter().flatten().any(|part| part.starts_with('-')) {
-            return Err(invalid("a part of it begins with a dash, which programs take for an option"));
-        }
-        if text.chars().any(|char| char.is_whitespace() || char.is_control()) {
-            return Err(invalid("it has a blank or a control character"));
-        }
+        check_parts(user, address).map_err(invalid)?;
         let mut host = Self::new(address);
         host.user = user.map_or(Choice::Unset, |user| Choice::Value(user.to_owned()));
         if let Some(port) = port {
@@ -195,6 +199,22 @@ impl FromStr for Host {
         }
         Ok(host)
     }
+}
+
+fn check_parts(user: Option<&str>, address: &str) -> Result<(), &'static str> {
+    for (part, reason) in [(user, "its user is empty"), (Some(address), "its address is empty")] {
+        if part.is_some_and(str::is_empty) {
+            return Err(reason);
+        }
+    }
+    let mut parts = [user, Some(address)].into_iter().flatten();
+    if parts.clone().any(|part| part.starts_with('-')) {
+        return Err("a part of it begins with a dash, which programs take for an option");
+    }
+    if parts.any(|part| part.chars().any(|char| char.is_whitespace() || char.is_control())) {
+        return Err("it has a blank or a control character");
+    }
+    Ok(())
 }
 
 /// The address, without its brackets, and the port.
@@ -234,6 +254,7 @@ mod tests {
             assert_eq!(host.to_string(), text);
         }
         assert_eq!("[::1]".parse(), Ok(Host::new("::1")));
+        assert_eq!("root@[::1]".parse(), Ok(Host::new("::1").with_user("root")));
         assert_eq!("[node1]:22".parse(), Ok(Host::new("node1").with_port(22)));
     }
 
@@ -260,7 +281,22 @@ mod tests {
         ] {
             let error = text.parse::<Host>().expect_err(text).to_string();
             assert!(error.contains(said), "{error}");
+            assert_eq!(Host::from(text), Host::new(text), "a conversion cannot refuse it");
         }
+    }
+
+    #[test]
+    fn a_text_means_the_same_wherever_a_host_is_wanted() {
+        for text in ["node1", "root@node1", "node1:22", "[::1]:2222", "root@[fe80::1%eth0]:22", "::1"] {
+            let parsed: Host = text.parse().expect("it names a host");
+            assert_eq!(
+                (Host::from(text), Host::from(text.to_owned()), Host::from(&text.to_owned())),
+                (parsed.clone(), parsed.clone(), parsed.clone())
+            );
+            assert_eq!(parsed.check(), Ok(()));
+        }
+        let option = Host::new("node1").with_user("-oProxyCommand=x");
+        assert!(option.check().is_err() && Host::new("-x").check().is_err() && Host::new("").check().is_err());
     }
 
     /// Items 148 to 152, 170 and 171: lists and sets of hosts are what they collect into.
