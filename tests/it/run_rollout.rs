@@ -22,8 +22,14 @@ fn who_fails_is_tried_again_and_the_last_attempt_decides() {
     let ran = Phalanx::exec(&["-w", "n[1-2]", "--retries", "2", &fails_until(2, &directory)]).output();
     assert_eq!(ran.status(), Some(0));
     assert!(ran.stdout().contains("n1: try 1\n") && ran.stdout().contains("n1: try 2\n"), "{}", ran.stdout());
-    let said = "n1: exited with exit code 1; that was attempt 1 of 3, the next is in 1s";
+    let said = "n1: exited with exit code 1; that was attempt 1 of 3, the next is in ";
     assert!(ran.stderr().contains(said), "{}", ran.stderr());
+    // Two hosts are not to come back at the same moment.
+    let pauses: Vec<_> =
+        ran.stderr().lines().map(|line| line.rsplit_once(" in ").map(|(_, pause)| pause.to_owned())).collect();
+    assert!(pauses.len() == 2 && pauses[0] != pauses[1], "{}", ran.stderr());
+    let alone = Phalanx::exec(&["-w", "n4", "--retries", "1", "false"]).output();
+    assert!(alone.stderr().contains("that was attempt 1 of 2, the next is in 1s"), "{}", alone.stderr());
     let gathered = Phalanx::exec(&["-b", "-w", "n3", "--retries", "2", &fails_until(2, &directory)]).output();
     assert_eq!(gathered.stdout(), "---------------\nn3\n---------------\ntry 2\n", "the attempt that counts");
 }

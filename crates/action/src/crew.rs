@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,12 @@ use phalanx_process::handler::{Context, Handler};
 use phalanx_process::id::{ProcessId, TimerId};
 
 use crate::rollout::{Retry, Rollout, Schedule, Step};
+
+/// Returns a random number, for the jitter of a schedule: the seed that std takes for a new hash map.
+#[must_use]
+pub fn random() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
+}
 
 /// Holds a crew from outside, on whatever thread. Cloning gives another hold on the same crew.
 ///
@@ -30,7 +37,8 @@ impl Reins {
     /// Of a crew of `total` members.
     #[must_use]
     pub fn new(total: usize, rollout: Rollout) -> Self {
-        Self(Arc::new(Mutex::new(Held { schedule: Schedule::new(total, rollout), kill: None })))
+        let schedule = Schedule::new(total, rollout).with_jitter(random());
+        Self(Arc::new(Mutex::new(Held { schedule, kill: None })))
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

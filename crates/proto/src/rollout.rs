@@ -62,7 +62,8 @@ impl Rollout {
     }
 }
 
-/// How often, and after which pauses, a failed member is tried again. A pause takes no place in the fan-out.
+/// How often, and after which pauses, a failed member is tried again. A pause takes no place in the fan-out, and is
+/// shorter by a random part of its half in a schedule [with jitter](Schedule::with_jitter).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retries {
     /// How often at most, after the first time.
@@ -122,6 +123,8 @@ pub struct Schedule {
     settled: usize,
     failures: usize,
     called_off: bool,
+    /// Where the random parts of pauses come from, if they have any.
+    jitter: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,9 +180,18 @@ impl Schedule {
             settled: 0,
             failures: 0,
             called_off: false,
+            jitter: None,
         };
         schedule.begin_batch();
         schedule
+    }
+
+    /// Shortens each pause by a part of its half, at random, if there is more than one member: hosts that one server
+    /// turned away at the same moment must not come back at the same moment. `seed` is a random number from outside;
+    /// the same seed makes the same pauses.
+    #[must_use]
+    pub fn with_jitter(self, seed: u64) -> Self {
+        Self { jitter: (self.members.len() > 1).then_some(seed), ..self }
     }
 
     fn begin_batch(&mut self) {
@@ -236,7 +248,7 @@ impl Schedule {
         };
         self.running -= 1;
         if !ok && attempt <= self.rollout.retries.count && !self.called_off {
-            let pause = self.rollout.retries.pause_after(attempt);
+            let pause = self.pause_after(member, attempt);
             self.members[member] = Member::Pausing(attempt);
             self.pausing.insert((now + pause, member));
             let attempts = self.rollout.retries.count.saturating_add(1);
@@ -244,6 +256,14 @@ impl Schedule {
         }
         self.settle(member, ok);
         None
+    }
+
+    fn pause_after(&self, member: usize, attempt: u32) -> Duration {
+        let pause = self.rollout.retries.pause_after(attempt);
+        let Some(seed) = self.jitter else { return pause };
+        let random = mixed(seed ^ mixed((member as u64) << 32 | u64::from(attempt)));
+        // Half of all numbers of 32 bits, so that no more than half is taken away.
+        pause.saturating_sub(pause.mul_f64((random >> 33) as f64 / f64::from(u32::MAX))).max(SHORTEST_PAUSE)
     }
 
     fn settle(&mut self, member: usize, ok: bool) {
@@ -300,6 +320,14 @@ impl Schedule {
     pub fn is_over(&self) -> bool {
         self.running == 0 && (self.called_off || self.settled == self.members.len())
     }
+}
+
+/// The finalizer of SplitMix64: numbers that differ in one bit become numbers that differ in half of theirs.
+fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
 }
 
 #[cfg(test)]

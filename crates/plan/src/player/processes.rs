@@ -46,7 +46,7 @@ impl Player {
         let in_background = self.step(turn).is_some_and(|step| step.background);
         let fanout = if in_background { 0 } else { step.fanout.unwrap_or(self.manner.fanout) };
         let rollout = Rollout { fanout, ..step.rollout.clone() };
-        let schedule = Schedule::new(count, rollout);
+        let schedule = Schedule::new(count, rollout).with_jitter(phalanx_action::crew::random());
         let members = std::iter::repeat_with(Member::default).take(count).collect();
         let running = Running { recipe, schedule, members, ready: 0 };
         self.under_way.insert(turn, UnderWay::Processes(Box::new(running)));

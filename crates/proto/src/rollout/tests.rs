@@ -89,6 +89,30 @@ fn who_fails_is_tried_again_after_pauses_that_double() {
 }
 
 #[test]
+fn hosts_that_failed_together_do_not_come_back_together() {
+    let now = Instant::now();
+    let second = Duration::from_secs(1);
+    let rollout = Rollout { retries: Retries { count: 2, ..Retries::default() }, ..Rollout::with_fanout(0) };
+    let pauses = |total: usize, seed| -> Vec<Duration> {
+        let mut schedule = Schedule::new(total, rollout.clone()).with_jitter(seed);
+        starts(&mut schedule, now);
+        (0..total).map(|member| schedule.ended(member, false, now).expect("it is tried again").pause).collect()
+    };
+    let mut first = pauses(1000, 7);
+    assert_eq!(first, pauses(1000, 7), "the same seed makes the same pauses");
+    assert_ne!(first, pauses(1000, 8));
+    first.sort_unstable();
+    assert!(first[0] >= second / 2 && first[999] <= second, "{:?} to {:?}", first[0], first[999]);
+    // Evenly: no tenth of the half second has more than twice its share.
+    for tenth in 0..10 {
+        let from = second / 2 + tenth * second / 20;
+        let within = first.iter().filter(|pause| **pause >= from && **pause < from + second / 20).count();
+        assert!((50..200).contains(&within), "{within} of 1000 from {from:?}");
+    }
+    assert_eq!(pauses(1, 7), [second], "one host alone meets no other");
+}
+
+#[test]
 fn a_pause_ends_with_calling_off() {
     let now = Instant::now();
     let retries = Retries { count: 1, ..Retries::default() };
