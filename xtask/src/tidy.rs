@@ -5,6 +5,7 @@
 
 mod documents;
 mod execo;
+mod language;
 mod manifests;
 mod source;
 mod sources;
@@ -49,6 +50,10 @@ pub const RULES: &[Rule] = &[
     ("modules say what they are for", sources::module_headers),
     ("nothing is left unfinished", sources::nothing_unfinished),
     ("no catch-all names", sources::no_catch_all_names),
+    ("no words of the old private language", language::refused_words),
+    ("docs of functions begin with a verb", language::function_docs_begin_with_a_verb),
+    ("no docs of one word", language::docs_of_one_word),
+    ("one name, one type", language::type_names_are_unique),
     ("arrows between crates", manifests::arrows),
     ("one version of everything", manifests::versions_in_one_place),
     ("every dependency has a reason", manifests::reasons),

@@ -9,33 +9,34 @@ use super::value::{Value, ValueError};
 
 /// A value for each of some factors. Cheap to clone.
 ///
-/// Values are in the order of the factors' names. In which order the factors were declared plays no part in what a
-/// combination is, so a program whose lines were rearranged still finds what it has done before.
+/// Values are in the order of the factors' names. The order in which factors were declared does not
+/// matter, so a program whose lines were rearranged still finds what it did before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Combination {
     values: Arc<BTreeMap<String, Value>>,
 }
 
 impl Combination {
-    /// The combination of these; of two values with one name, the later.
+    /// Makes a combination of these values; of two with the same name, the later one counts.
     pub fn new<N: Into<String>, V: Into<Value>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.into(), value.into()));
         Combination { values: Arc::new(values.collect()) }
     }
 
-    /// The value of the factor called `name`, if this has one: sub-factors are there only under their own level.
+    /// Returns the value of the factor called `name`, if it has one: sub-factors exist only under their own
+    /// level.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name)
     }
 
-    /// All values, in the order of their names.
+    /// Returns all values, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// A name for directories and files, such as `congestion=cubic,rtt=10`. Different combinations have different
-    /// ones, at most 200 bytes long, without spaces, slashes and whatever else is special to a shell, and the same in
-    /// every version of Phalanx. (Not on a file system that does not tell `a` from `A`.)
+    /// Returns a name for directories and files, such as `congestion=cubic,rtt=10`. Different combinations have
+    /// different names, which are at most 200 bytes long, contain no character that is special to a shell, and are the
+    /// same in every version of Phalanx. (On a file system that ignores case, two may coincide.)
     ///
     /// 1. Letters of any script, digits and `_.-+` stand for themselves; anything else is percent-encoded as in URLs.
     /// 2. So is the first character of a text that reads like a number or a boolean: `1` is a number, `%31` a text.
@@ -44,7 +45,7 @@ impl Combination {
         slug(self.iter())
     }
 
-    /// This as a JSON object in one line, names in order: what the journal of a queue holds.
+    /// Returns it as a JSON object on one line, names in order, as the journal of a queue stores it.
     pub fn to_json(&self) -> String {
         self.to_json_value().to_string()
     }
@@ -67,7 +68,7 @@ impl fmt::Display for Combination {
     }
 }
 
-/// How often each level of each factor occurs: what execo calls `sweep_stats`.
+/// Returns how often each level of each factor occurs: what execo calls `sweep_stats`.
 ///
 /// ```
 /// use phalanx_sweep::{Factors, Value, count_levels};
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_combination_is_refused() {
+    fn json_that_is_not_a_combination_is_refused() {
         for text in ["1", "[]", r#"{"a":null}"#, r#"{"a":{"b":1}}"#] {
             assert!(Combination::from_json_value(&serde_json::from_str(text).unwrap()).is_err(), "{text}");
         }

@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use super::combination::Combination;
 use super::owner::Owner;
 
-/// Why a queue could not do what it was asked for. Nothing that was confirmed before is lost by any of these.
+/// Why an operation on a queue failed. None of these loses anything that was confirmed before.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The system refused.
     #[error("cannot {attempt} {}: {source}{}", path.display(), advice(source))]
     Io {
-        /// What was attempted: a verb.
+        /// The operation, as a verb.
         attempt: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
     /// A line of the journal means nothing. Only its end can be torn by a crash, and that is mended in silence: this is
-    /// another file, or somebody has changed it.
+    /// another file, or it was edited.
     #[error("{}, line {line}: {reason}; nothing was changed: correct that line, or remove it", path.display())]
     Damaged {
         /// The journal.
@@ -43,20 +43,20 @@ pub enum QueueError {
     /// Neither the sweep nor the journal has it.
     #[error("{combination} was never part of this sweep; nothing was changed")]
     Unknown {
-        /// What is not known.
+        /// The unknown combination.
         combination: Combination,
     },
-    /// To give it back would let it be done twice.
+    /// Giving it back could let it be done twice.
     #[error("{combination} is in progress in another process ({owner}); when that has ended for good, reset it")]
     TakenByOther {
-        /// What was to be given back.
+        /// The combination to be given back.
         combination: Combination,
-        /// Who has it.
+        /// The process that has it.
         owner: Box<Owner>,
     },
 }
 
-/// What a user can do about it, where that is plain.
+/// Returns advice to the user, where there is some.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

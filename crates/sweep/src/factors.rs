@@ -4,14 +4,14 @@
 //! 2. Sub-factors of a level vary right behind it, before the next factor, and only there.
 //! 3. A factor without levels is left out, as execo has it: it does not make the product empty. Sub-factors of none
 //!    leave their level as it is. No factors at all give the one combination of nothing.
-//! 4. A combination that comes twice counts once, at its first place.
+//! 4. A duplicate combination counts once, at its first place.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::combination::Combination;
 use super::value::{Value, ValueError};
 
-/// More would not fit the memory of small machines, and nobody waits for so many experiments.
+/// More would not fit into the memory of small machines, and would take years to run.
 pub const MOST_COMBINATIONS: u64 = 10_000_000;
 
 /// Factors and their levels.
@@ -37,7 +37,7 @@ pub struct Factors {
 /// A value of a factor, and the factors that exist only for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
-    /// Judged when the product is made, so that lists of levels can be written down without asking.
+    /// Checked when the product is made, so that a list of levels needs no error handling.
     value: Result<Value, ValueError>,
     below: Factors,
 }
@@ -56,7 +56,7 @@ pub enum FactorsError {
     /// One combination would need two values of that name.
     #[error("factor `{0}` is there twice at the same time: give one of them another name")]
     Twice(String),
-    /// Nobody could ask for its value.
+    /// A factor without a name, whose value could not be asked for.
     #[error("a factor has an empty name")]
     NoName,
     /// More than [`MOST_COMBINATIONS`].
@@ -65,19 +65,19 @@ pub enum FactorsError {
 }
 
 impl Factors {
-    /// No factors yet.
+    /// Makes an empty product.
     pub fn new() -> Self {
         Factors::default()
     }
 
-    /// One more factor, with these levels; it varies faster than those before it.
+    /// Adds a factor with these levels; it varies faster than those before it.
     #[must_use]
     pub fn factor<L: Into<Level>>(mut self, name: impl Into<String>, levels: impl IntoIterator<Item = L>) -> Self {
         self.factors.push((name.into(), levels.into_iter().map(Into::into).collect()));
         self
     }
 
-    /// How many combinations there are, those that come twice counted twice.
+    /// Returns the number of combinations; duplicates are counted each time.
     pub fn count(&self) -> u64 {
         let of_factor =
             |levels: &[Level]| levels.iter().fold(0_u64, |sum, level| sum.saturating_add(level.below.count()));
@@ -85,7 +85,7 @@ impl Factors {
         used.fold(1, |product, (_, levels)| product.saturating_mul(of_factor(levels)))
     }
 
-    /// Every combination, in the order this module states.
+    /// Returns every combination, in the order this module states.
     ///
     /// # Errors
     /// When a name is empty or there twice at the same time, a level is no possible value, or there are more than
@@ -100,7 +100,7 @@ impl Factors {
         Ok(all.filter(|combination| seen.insert(combination.clone())).collect())
     }
 
-    /// All names that one combination can have, with those of sub-factors.
+    /// Returns all names that one combination can have, with those of sub-factors.
     fn names(&self) -> Result<BTreeSet<&str>, FactorsError> {
         let mut all = BTreeSet::new();
         for (name, levels) in &self.factors {
@@ -143,13 +143,13 @@ impl Factors {
 }
 
 impl Level {
-    /// This level with factors that exist only for it.
+    /// Adds factors that exist only for this level.
     #[must_use]
     pub fn with(self, below: Factors) -> Self {
         Level { below, ..self }
     }
 
-    /// The level of the factor called `name`, with every combination of what is below it.
+    /// Returns the level of the factor called `name`, with every combination of what is below it.
     fn choices(&self, name: &str) -> Result<Vec<BTreeMap<String, Value>>, FactorsError> {
         let error = |error: &ValueError| FactorsError::Value { factor: name.to_owned(), error: error.clone() };
         let value = self.value.as_ref().map_err(error)?;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_empty_is_left_out() {
+    fn empty_factors_are_left_out() {
         let none: [i32; 0] = [];
         assert_eq!(slugs(&Factors::new()), ["%"]);
         assert_eq!(slugs(&Factors::new().factor("a", none)), ["%"]);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_twice_counts_once() {
+    fn duplicates_count_once() {
         assert_eq!(slugs(&Factors::new().factor("a", [2.0, 1.0, 2.0])), ["a=2", "a=1"]);
         let same = |level: i32| Level::from(1).with(Factors::new().factor("b", [level]));
         assert_eq!(slugs(&Factors::new().factor("a", [same(1), same(2), same(1)])), ["a=1,b=1", "a=1,b=2"]);

@@ -1,17 +1,17 @@
-//! The file: who may write, what was confirmed, and what a crash left behind. Knows lines, not what they add up to.
+//! The journal file: locking, confirmation, and recovery after a crash. It knows lines, not what they add up to.
 //!
-//! Everything happens within a [`Turn`]: one process at a time, by an exclusive flock(2) on the journal itself.
+//! Everything happens under a [`LockGuard`]: one process at a time, by an exclusive flock(2) on the journal itself.
 //!
 //! * flock, not the record locks of fcntl(2) that lockf uses: those belong to a process, so two threads would not
 //!   exclude each other, and to close any descriptor of the file would give the lock up. Over NFS, Linux makes a lock
 //!   of the whole file out of it, which excludes other machines too (flock(2), "NFS details"), unless the mount says
 //!   `nolock` or `local_lock=flock`.
-//! * The file is opened anew for each turn: over NFS that makes the lines of others visible, and it shows whether it
+//! * The file is opened anew for each lock: over NFS that makes the lines of others visible, and it shows whether it
 //!   is still the same file.
 //!
 //! A line is confirmed when it is there with its newline, and the call that wrote it has returned. Since lines are
-//! only ever appended, by who has the lock, bytes after the last newline are what someone wrote who died or could not
-//! finish: nobody was told that they are there, and the next turn cuts them off. (The road not taken is to end them
+//! only ever appended, by the holder of the lock, bytes after the last newline were written by a process that died or
+//! could not finish: no caller was told that they are there, and the next lock cuts them off. (The road not taken is to end them
 //! with a newline and to ignore lines that mean nothing: then real damage would go unnoticed.)
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -26,31 +26,31 @@ use nix::fcntl::{Flock, FlockArg};
 use super::error::QueueError;
 use super::record::{Record, State};
 
-/// Within the directory of a queue.
+/// The name of the journal in the directory of a queue.
 const FILE_NAME: &str = "journal.jsonl";
 
 /// A journal, and how far it has been read.
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
-    /// Device and inode.
+    /// Device and inode of the file that was opened first.
     identity: (u64, u64),
-    /// Bytes whose lines were applied.
+    /// The number of bytes whose lines were applied.
     read: u64,
-    /// Lines in them.
+    /// The number of lines in them.
     lines: u64,
 }
 
-/// The right to write, until it is dropped.
+/// The lock on the journal, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub(super) struct LockGuard<'a> {
     journal: &'a mut Journal,
-    /// There until the drop.
+    /// The locked file; taken by the drop.
     file: Option<Flock<File>>,
 }
 
 impl Journal {
-    /// The journal in `directory`; both are made where they are missing.
+    /// Opens the journal in `directory`; creates both where they are missing.
     pub(super) fn open(directory: &Path) -> Result<Self, QueueError> {
         let refused = |attempt, path: &Path| {
             let path = path.to_path_buf();
@@ -67,43 +67,43 @@ impl Journal {
 
     /// Writes the first line where there is none.
     fn begin(&mut self, directory: &Path) -> Result<(), QueueError> {
-        let mut turn = self.lock()?;
-        let (bytes, torn) = turn.unread()?;
+        let mut guard = self.lock()?;
+        let (bytes, torn) = guard.unread()?;
         if !bytes.is_empty() {
             return Ok(());
         }
         let header = Record::Format.encode(0.0);
         if !header.as_bytes().starts_with(&torn) {
             let reason = Record::decode(&torn).err().unwrap_or_else(|| "it has no end".to_owned());
-            return Err(turn.journal.damaged(reason));
+            return Err(guard.journal.damaged(reason));
         }
-        turn.cut()?;
-        turn.write(header.as_bytes(), true)?;
+        guard.cut()?;
+        guard.write(header.as_bytes(), true)?;
         // The name of the file, too, outlives a power failure.
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(|error| turn.journal.error("write to disk the directory of", error))
+        synced.map_err(|error| guard.journal.error("write to disk the directory of", error))
     }
 
-    /// Waits for the lock, then gives the records since the last turn to `apply`, in order.
-    pub(super) fn turn(&mut self, mut apply: impl FnMut(Record)) -> Result<Turn<'_>, QueueError> {
-        let mut turn = self.lock()?;
-        let (bytes, torn) = turn.unread()?;
+    /// Waits for the lock, then passes the records appended since the last one to `apply`, in order.
+    pub(super) fn locked(&mut self, mut apply: impl FnMut(Record)) -> Result<LockGuard<'_>, QueueError> {
+        let mut guard = self.lock()?;
+        let (bytes, torn) = guard.unread()?;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if let Some(record) = turn.journal.decode(line)? {
+            if let Some(record) = guard.journal.decode(line)? {
                 apply(record);
             }
-            turn.journal.read += line.len() as u64;
-            turn.journal.lines += 1;
+            guard.journal.read += line.len() as u64;
+            guard.journal.lines += 1;
         }
         if !torn.is_empty() {
-            log::info!("{}: cutting off {} bytes of an unfinished line", turn.journal.path.display(), torn.len());
-            turn.cut()?;
+            log::info!("{}: cutting off {} bytes of an unfinished line", guard.journal.path.display(), torn.len());
+            guard.cut()?;
         }
-        Ok(turn)
+        Ok(guard)
     }
 
     fn decode(&self, line: &[u8]) -> Result<Option<Record>, QueueError> {
-        // Whoever edits a journal by hand leaves empty lines.
+        // Editing a journal by hand leaves empty lines.
         if line.trim_ascii().is_empty() && self.lines > 0 {
             return Ok(None);
         }
@@ -114,7 +114,7 @@ impl Journal {
         }
     }
 
-    fn lock(&mut self) -> Result<Turn<'_>, QueueError> {
+    fn lock(&mut self) -> Result<LockGuard<'_>, QueueError> {
         let mut file = match OpenOptions::new().read(true).append(true).open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.replaced()),
@@ -127,12 +127,12 @@ impl Journal {
                 Err((_, error)) => return Err(self.error("lock the journal", error.into())),
             }
         };
-        let turn = Turn { journal: self, file: Some(lock) };
-        let metadata = turn.file().metadata().map_err(|error| turn.journal.error("look at the journal", error))?;
-        if (metadata.dev(), metadata.ino()) != turn.journal.identity || metadata.len() < turn.journal.read {
-            return Err(turn.journal.replaced());
+        let guard = LockGuard { journal: self, file: Some(lock) };
+        let metadata = guard.file().metadata().map_err(|error| guard.journal.error("look at the journal", error))?;
+        if (metadata.dev(), metadata.ino()) != guard.journal.identity || metadata.len() < guard.journal.read {
+            return Err(guard.journal.replaced());
         }
-        Ok(turn)
+        Ok(guard)
     }
 
     fn error(&self, attempt: &'static str, source: io::Error) -> QueueError {
@@ -143,18 +143,18 @@ impl Journal {
         QueueError::Replaced { path: self.path.clone() }
     }
 
-    /// The line after those that were read.
+    /// Returns the error for the line after those that were read.
     fn damaged(&self, reason: String) -> QueueError {
         QueueError::Damaged { path: self.path.clone(), line: self.lines + 1, reason }
     }
 }
 
-impl Turn<'_> {
-    /// Appends all of these, or nothing.
+impl LockGuard<'_> {
+    /// Appends all of these records, or none.
     ///
-    /// Unless all of them only say who takes what, they are on the disk when this returns: what was done in hours
-    /// outlives a power failure too, and after one nothing is in progress. Within the turn, so that nobody acts on what
-    /// is not confirmed.
+    /// Unless all of them only say which process takes what, they are on disk when this returns: the result of hours
+    /// outlives a power failure too, and after one nothing is in progress. Under the lock, so that no process acts on
+    /// lines that are not confirmed.
     pub(super) fn append(&mut self, records: &[Record]) -> Result<(), QueueError> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let time = now.as_millis() as f64 / 1e3;
@@ -173,14 +173,14 @@ impl Turn<'_> {
             synced.map_err(|error| self.journal.error("write to disk", error))
         });
         if written.is_err() {
-            // To cut needs no room. If it fails nevertheless, the next turn reads what is there: an unfinished line is
+            // To cut needs no room. If it fails nevertheless, the next lock reads what is there: an unfinished line is
             // cut then, and a finished one says no more than what was asked for.
             let _ = self.cut();
         }
         written
     }
 
-    /// What was appended since the last turn: whole lines, and an unfinished one.
+    /// Reads the lines appended since the last lock, and an unfinished one apart.
     fn unread(&mut self) -> Result<(Vec<u8>, Vec<u8>), QueueError> {
         let mut bytes = Vec::new();
         let sought = self.file().seek(SeekFrom::Start(self.journal.read));
@@ -191,7 +191,7 @@ impl Turn<'_> {
         Ok((bytes, torn))
     }
 
-    /// Takes away what is after the lines that were read.
+    /// Cuts off the bytes after the lines that were read.
     fn cut(&mut self) -> Result<(), QueueError> {
         let cut = self.file().set_len(self.journal.read);
         cut.map_err(|error| self.journal.error("cut off an unfinished line of", error))
@@ -202,7 +202,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
         let Some(lock) = self.file.take() else { return };
         if let Err((lock, error)) = lock.unlock() {

@@ -1,7 +1,7 @@
 //! What all the lines of a journal add up to: the sweep, and where each combination stands.
 //!
 //! Pure. Questions are answered with the records that would have to be written; only [`Ledger::apply`] changes
-//! anything, so what is believed is what was written.
+//! anything, so the state in memory is always what was written.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -27,16 +27,16 @@ pub(super) struct Ledger {
 struct Entry {
     combination: Combination,
     state: State,
-    /// Of one in progress.
+    /// The process that has it, while it is in progress.
     owner: Option<Box<Owner>>,
-    /// In the sweep; nothing for what was removed from it.
+    /// Its index in the sweep; `None` when it was removed from it.
     place: Option<usize>,
 }
 
-/// Where one combination is to go.
+/// A transition that a caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Move {
-    /// It has been done, by whomever: a result is a result.
+pub(super) enum Transition {
+    /// It has been done, by whichever process: a result is a result.
     Done,
     /// It is given up. What is done stays done.
     Skip,
@@ -97,19 +97,20 @@ impl Ledger {
         }
     }
 
-    /// How many combinations of the sweep are there.
+    /// Returns how many combinations of the sweep are in `state`.
     pub(super) fn count(&self, state: State) -> usize {
         self.counts[state as usize]
     }
 
-    /// The combinations of the sweep that are there, in its order, and who has taken them.
+    /// Returns the combinations of the sweep that are in `state`, in its order, with the process that has each.
     pub(super) fn list(&self, state: State) -> impl Iterator<Item = (&Combination, Option<&Owner>)> {
         let entries = self.sweep.iter().map(|number| &self.entries[*number]);
         let there = entries.filter(move |entry| entry.state == state);
         there.map(|entry| (&entry.combination, entry.owner.as_deref()))
     }
 
-    /// What to write so that the sweep is `sweep`, with how many that adds and removes; nothing when it is already.
+    /// Returns the record that makes the sweep `sweep`, with how many combinations that adds and removes; `None` when
+    /// nothing changes.
     pub(super) fn set(&self, sweep: Vec<Combination>) -> Option<(Record, usize, usize)> {
         let mut seen = HashSet::new();
         let sweep: Vec<_> = sweep.into_iter().filter(|combination| seen.insert(combination.clone())).collect();
@@ -122,8 +123,8 @@ impl Ledger {
         Some((Record::Sweep(sweep), added, removed))
     }
 
-    /// Up to `count` of those to do, those with the smallest keys first, and of the same key the earliest in the sweep;
-    /// what has no key is not wanted.
+    /// Returns up to `count` combinations to do, those with the smallest keys first, ties in the order of the sweep;
+    /// those without a key are left out.
     pub(super) fn choose<K: Ord>(
         &self,
         count: usize,
@@ -136,13 +137,14 @@ impl Ledger {
         wanted.into_iter().take(count).map(|(_, combination)| combination.clone()).collect()
     }
 
-    /// The first `count` of those to do: [`Ledger::choose`] without looking at all of them.
+    /// Returns the first `count` combinations to do: [`Ledger::choose`] without looking at all of them.
     pub(super) fn first(&self, count: usize) -> Vec<Combination> {
         let places = self.todo.iter().take(count);
         places.map(|place| self.entries[self.sweep[*place]].combination.clone()).collect()
     }
 
-    /// What to write so that what dead processes had taken is to do again, removed combinations included.
+    /// Returns the records by which everything that dead processes had taken is to do again, removed combinations
+    /// included.
     pub(super) fn free_dead(&self, own: &Owner) -> Vec<Record> {
         let mut judged: HashMap<&Owner, bool> = HashMap::new();
         let mut is_dead = |owner| *judged.entry(owner).or_insert_with(|| own.sees_dead(owner));
@@ -151,16 +153,16 @@ impl Ledger {
         dead.map(|(entry, _)| todo(entry.combination.clone())).collect()
     }
 
-    /// What to write so that all of the sweep that is in `state` is to do again.
+    /// Returns the records by which all of the sweep that is in `state` is to do again.
     pub(super) fn reset(&self, state: State) -> Vec<Record> {
         let moves = state != State::Todo;
         self.list(state).filter(|_| moves).map(|(combination, _)| todo(combination.clone())).collect()
     }
 
-    /// What to write so that all of these go there; nothing for those for which it changes nothing.
+    /// Returns the records that make the transition `to` for each of these; none where it changes nothing.
     pub(super) fn moved<'a>(
         &self,
-        to: Move,
+        to: Transition,
         combinations: impl IntoIterator<Item = &'a Combination>,
         own: &Owner,
     ) -> Result<Vec<Record>, QueueError> {
@@ -169,17 +171,17 @@ impl Ledger {
         once.filter_map(|combination| self.moved_one(to, combination, own).transpose()).collect()
     }
 
-    fn moved_one(&self, to: Move, combination: &Combination, own: &Owner) -> Result<Option<Record>, QueueError> {
+    fn moved_one(&self, to: Transition, combination: &Combination, own: &Owner) -> Result<Option<Record>, QueueError> {
         let Some(number) = self.numbers.get(combination) else {
             return Err(QueueError::Unknown { combination: combination.clone() });
         };
         let entry = &self.entries[*number];
         let state = match (to, entry.state) {
-            (Move::Done, State::Done) | (Move::Skip, State::Skipped | State::Done) => return Ok(None),
-            (Move::Cancel, State::Todo | State::Skipped | State::Done) => return Ok(None),
-            (Move::Done, _) => State::Done,
-            (Move::Skip, _) => State::Skipped,
-            (Move::Cancel, State::InProgress) => {
+            (Transition::Done, State::Done) | (Transition::Skip, State::Skipped | State::Done) => return Ok(None),
+            (Transition::Cancel, State::Todo | State::Skipped | State::Done) => return Ok(None),
+            (Transition::Done, _) => State::Done,
+            (Transition::Skip, _) => State::Skipped,
+            (Transition::Cancel, State::InProgress) => {
                 let other = entry.owner.as_ref().filter(|owner| ***owner != *own && !own.sees_dead(owner));
                 if let Some(owner) = other.cloned() {
                     return Err(QueueError::TakenByOther { combination: combination.clone(), owner });

@@ -10,7 +10,7 @@ fn combination(number: u8) -> Combination {
     Combination::new([("n", i32::from(number))])
 }
 
-/// Another process, which no one can judge: it is on another machine.
+/// Makes a process whose life cannot be judged: it is on another machine.
 fn other() -> Owner {
     let json = serde_json::json!({ "host": "elsewhere", "boot": "b", "namespace": "n", "pid": 1, "start": 1 });
     Owner::from_json(&json).expect("it has a pid")
@@ -22,25 +22,25 @@ fn take(ledger: &mut Ledger, combination: &Combination, owner: &Owner) {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+enum ModelStep {
     Set(Vec<u8>),
     Next(bool),
-    Move(Move, u8),
+    Move(Transition, u8),
     Reset(State),
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+fn steps() -> impl Strategy<Value = ModelStep> {
     let number = 0..6_u8;
     prop_oneof![
-        proptest::collection::vec(number.clone(), 0..8).prop_map(Step::Set),
-        any::<bool>().prop_map(Step::Next),
-        (prop::sample::select(vec![Move::Done, Move::Skip, Move::Cancel]), number)
-            .prop_map(|(to, n)| Step::Move(to, n)),
-        prop::sample::select(State::ALL.to_vec()).prop_map(Step::Reset),
+        proptest::collection::vec(number.clone(), 0..8).prop_map(ModelStep::Set),
+        any::<bool>().prop_map(ModelStep::Next),
+        (prop::sample::select(vec![Transition::Done, Transition::Skip, Transition::Cancel]), number)
+            .prop_map(|(to, n)| ModelStep::Move(to, n)),
+        prop::sample::select(State::ALL.to_vec()).prop_map(ModelStep::Reset),
     ]
 }
 
-/// Where each number stands and whether somebody else has it, and the sweep.
+/// The state of each number, whether another process has it, and the sweep.
 #[derive(Default)]
 struct Model {
     states: BTreeMap<u8, (State, bool)>,
@@ -48,9 +48,9 @@ struct Model {
 }
 
 impl Model {
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &ModelStep) {
         match step {
-            Step::Set(sweep) => {
+            ModelStep::Set(sweep) => {
                 self.sweep.clear();
                 for number in sweep {
                     self.states.entry(*number).or_insert((State::Todo, false));
@@ -59,21 +59,21 @@ impl Model {
                     }
                 }
             }
-            Step::Next(own) => {
+            ModelStep::Next(own) => {
                 if let Some(number) = self.sweep.iter().find(|number| self.states[number].0 == State::Todo) {
                     self.states.insert(*number, (State::InProgress, !own));
                 }
             }
-            Step::Move(to, number) => {
+            ModelStep::Move(to, number) => {
                 let Some((state, others)) = self.states.get_mut(number) else { return };
                 match (to, *state) {
-                    (Move::Done, _) => *state = State::Done,
-                    (Move::Skip, State::Todo | State::InProgress) => *state = State::Skipped,
-                    (Move::Cancel, State::InProgress) if !*others => *state = State::Todo,
+                    (Transition::Done, _) => *state = State::Done,
+                    (Transition::Skip, State::Todo | State::InProgress) => *state = State::Skipped,
+                    (Transition::Cancel, State::InProgress) if !*others => *state = State::Todo,
                     _ => {}
                 }
             }
-            Step::Reset(from) => {
+            ModelStep::Reset(from) => {
                 for number in &self.sweep {
                     let place = self.states.get_mut(number).expect("the sweep is known");
                     if place.0 == *from {
@@ -85,20 +85,20 @@ impl Model {
     }
 }
 
-fn step(ledger: &mut Ledger, step: &Step, own: &Owner) {
+fn step(ledger: &mut Ledger, step: &ModelStep, own: &Owner) {
     let records = match step {
-        Step::Set(sweep) => ledger
+        ModelStep::Set(sweep) => ledger
             .set(sweep.iter().copied().map(combination).collect())
             .map(|(record, _, _)| record)
             .into_iter()
             .collect(),
-        Step::Next(is_own) => {
+        ModelStep::Next(is_own) => {
             let owner = if *is_own { own.clone() } else { other() };
             let state = |combination| Record::State { state: State::InProgress, combination, owner: Some(owner) };
             ledger.first(1).pop().map(state).into_iter().collect()
         }
-        Step::Move(to, number) => ledger.moved(*to, [&combination(*number)], own).unwrap_or_default(),
-        Step::Reset(state) => ledger.reset(*state),
+        ModelStep::Move(to, number) => ledger.moved(*to, [&combination(*number)], own).unwrap_or_default(),
+        ModelStep::Reset(state) => ledger.reset(*state),
     };
     for record in records {
         ledger.apply(record);
@@ -130,7 +130,7 @@ proptest! {
 fn a_changed_sweep_keeps_what_was_done_and_says_what_changed() {
     let mut ledger = Ledger::default();
     ledger.apply(Record::Sweep([1, 2, 3].map(combination).to_vec()));
-    ledger.apply(ledger.moved(Move::Done, [&combination(2)], &other()).unwrap().remove(0));
+    ledger.apply(ledger.moved(Transition::Done, [&combination(2)], &other()).unwrap().remove(0));
     assert_eq!(ledger.set([1, 2, 3, 1].map(combination).to_vec()), None);
     let (record, added, removed) = ledger.set([4, 3].map(combination).to_vec()).unwrap();
     assert_eq!((added, removed), (1, 2));
@@ -158,10 +158,10 @@ fn only_its_owner_gives_back_what_is_in_progress() {
     ledger.apply(Record::Sweep([1, 2].map(combination).to_vec()));
     take(&mut ledger, &combination(1), &other());
     take(&mut ledger, &combination(2), &own);
-    let error = ledger.moved(Move::Cancel, [&combination(2), &combination(1)], &own).unwrap_err();
+    let error = ledger.moved(Transition::Cancel, [&combination(2), &combination(1)], &own).unwrap_err();
     assert!(matches!(error, QueueError::TakenByOther { .. }), "{error}");
-    assert_eq!(ledger.moved(Move::Cancel, [&combination(2)], &own).unwrap().len(), 1);
-    assert!(matches!(ledger.moved(Move::Done, [&combination(9)], &own), Err(QueueError::Unknown { .. })));
+    assert_eq!(ledger.moved(Transition::Cancel, [&combination(2)], &own).unwrap().len(), 1);
+    assert!(matches!(ledger.moved(Transition::Done, [&combination(9)], &own), Err(QueueError::Unknown { .. })));
     assert_eq!(ledger.free_dead(&own), []);
     assert_eq!(ledger.reset(State::InProgress).len(), 2);
 }

@@ -19,8 +19,8 @@
 //!
 //! Modules in reading order: [`value`] is what a factor can be set to, [`combination`] is one experiment and its name,
 //! `factors` multiplies them out; `record` is one line of the journal, `ledger` is what all the lines add up to,
-//! `owner` tells whether who took something still lives, `journal` is the file, and `queue` the handle that
-//! joins these. [`series`], [`slug`] and [`count_levels`] serve those who write sweeps.
+//! `owner` tells whether the process that took a combination still lives, `journal` is the file, and `queue` the handle that
+//! joins these. [`series`], [`slug`] and [`count_levels`] help to write sweeps.
 //!
 //! Everything but `owner`, `journal` and `queue` is pure. Nothing here runs anything: what is done with a combination
 //! is the caller's business. The format of the files and the rules of sharing are in `docs/sweeps.md`.

@@ -1,4 +1,4 @@
-//! Who has taken a combination, and whether that process still lives.
+//! Identifies the process that has taken a combination, and judges whether it still lives.
 //!
 //! A pid alone says too little: it is used again, and means something else on another machine. An owner is judged only
 //! by a process that sees the same kernel (the same boot) and the same pids (the same namespace). It is dead when
@@ -7,9 +7,9 @@
 //!    the processes of other users.)
 //! 2. or the process with its pid is a zombie, or began at another time (proc_pid_stat(5), fields 3 and 22).
 //!
-//! In doubt it lives: to do something twice is worse than to be asked for a reset. So it is for owners on other
-//! machines, before a reboot (names of machines, and their ids, are too often the same on clones to take one for
-//! the other), in other containers, and where there is no `/proc`.
+//! In doubt it lives: doing something twice is worse than having to ask for a reset. That holds for owners on other
+//! machines, before a reboot (clones too often share names and machine ids), in other containers, and where there is
+//! no `/proc`.
 
 use std::fmt;
 use std::fs;
@@ -24,9 +24,9 @@ use serde_json::{Value as Json, json};
 pub struct Owner {
     /// The name of its machine, for people.
     pub host: String,
-    /// Which boot of which kernel: `/proc/sys/kernel/random/boot_id`.
+    /// The boot of the kernel it runs on: `/proc/sys/kernel/random/boot_id`.
     boot: Option<String>,
-    /// Where its pid means something: `/proc/self/ns/pid`.
+    /// Its pid namespace: `/proc/self/ns/pid`.
     namespace: Option<String>,
     /// Its pid.
     pub pid: u32,
@@ -35,7 +35,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// This process.
+    /// Identifies this process.
     pub(super) fn this_process() -> Self {
         let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
@@ -50,7 +50,7 @@ impl Owner {
         }
     }
 
-    /// Whether `self`, which is this process, knows for sure that `other` does not live any more.
+    /// Reports whether `self`, which is this process, knows for certain that `other` has ended.
     pub(super) fn sees_dead(&self, other: &Owner) -> bool {
         let same_pids = self.boot.is_some()
             && self.namespace.is_some()
@@ -97,7 +97,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The state of a process and when it began, from `/proc/PID/stat`.
+/// Reads the state and start time of a process from `/proc/PID/stat`.
 fn stat(pid: u32) -> Option<(char, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the name of the program in parentheses, and may contain anything.
@@ -120,28 +120,28 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_that_was_used_again_is_another_process() {
+    fn a_reused_pid_is_another_process() {
         let own = Owner::this_process();
         assert!(own.sees_dead(&Owner { start: own.start.map(|start| start - 1), ..own.clone() }));
     }
 
     #[test]
-    fn a_pid_of_nobody_is_dead() {
+    fn a_pid_without_a_process_is_dead() {
         // Above the largest value of /proc/sys/kernel/pid_max.
         let own = Owner::this_process();
         assert!(own.sees_dead(&Owner { pid: 1 << 30, ..own.clone() }));
     }
 
     #[test]
-    fn nobody_elsewhere_is_judged() {
+    fn owners_elsewhere_are_not_judged() {
         let own = Owner::this_process();
-        let nobody = Owner { pid: 1 << 30, ..own.clone() };
-        assert!(!own.sees_dead(&Owner { boot: Some("another".into()), ..nobody.clone() }));
-        assert!(!own.sees_dead(&Owner { namespace: Some("pid:[1]".into()), ..nobody.clone() }));
-        assert!(!own.sees_dead(&Owner { boot: None, ..nobody.clone() }));
+        let ended = Owner { pid: 1 << 30, ..own.clone() };
+        assert!(!own.sees_dead(&Owner { boot: Some("another".into()), ..ended.clone() }));
+        assert!(!own.sees_dead(&Owner { namespace: Some("pid:[1]".into()), ..ended.clone() }));
+        assert!(!own.sees_dead(&Owner { boot: None, ..ended.clone() }));
         assert!(!own.sees_dead(&Owner { pid: 0, ..own.clone() }));
         assert!(!own.sees_dead(&Owner { pid: u32::MAX, ..own.clone() }));
         let blind = Owner { boot: None, ..own.clone() };
-        assert!(!blind.sees_dead(&Owner { boot: None, ..nobody }));
+        assert!(!blind.sees_dead(&Owner { boot: None, ..ended }));
     }
 }

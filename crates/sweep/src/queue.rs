@@ -1,7 +1,7 @@
-//! The handle to a sweep on disk: take the next combination, say what became of it.
+//! The handle to a sweep on disk: take the next combination, report what became of it.
 //!
 //! Every call locks the journal, reads what others wrote since the last call, writes at most a few lines, and unlocks.
-//! Nothing is decided on what was true a moment ago, so any number of threads and processes may work on one directory
+//! No decision rests on stale state, so any number of threads and processes may work on one directory
 //! at the same time.
 
 use std::fmt;
@@ -10,16 +10,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::combination::Combination;
 use super::error::QueueError;
-use super::journal::{Journal, Turn};
-use super::ledger::{Ledger, Move};
+use super::journal::{Journal, LockGuard};
+use super::ledger::{Ledger, Transition};
 use super::owner::Owner;
 use super::record::{Record, State};
 
-/// A sweep on disk, shared by all who open the same directory.
+/// A sweep on disk, shared by all processes that open the same directory.
 ///
-/// What a process has taken when it dies is to do again: the next call of [`Queue::open`], or of [`Queue::next`] when
-/// there is nothing else to take, sees that its owner is gone. That is judged for processes of this machine only, by
-/// pid and start time; what was taken on another machine or before a reboot stays in progress until
+/// When a process dies, what it had taken is to do again: the next call of [`Queue::open`], or of [`Queue::next`] when
+/// nothing else is free, notices that its owner is gone. That is judged for processes of this machine only, by pid and
+/// start time; what was taken on another machine or before a reboot stays in progress until
 /// `reset(State::InProgress)`.
 #[derive(Debug)]
 pub struct Queue {
@@ -35,9 +35,9 @@ struct Inner {
     ledger: Ledger,
 }
 
-/// The journal is ours, and the ledger knows all of it.
-struct Held<'a> {
-    turn: Turn<'a>,
+/// The locked journal, and the ledger that has applied all of it.
+struct Locked<'a> {
+    guard: LockGuard<'a>,
     ledger: &'a mut Ledger,
 }
 
@@ -46,15 +46,15 @@ struct Held<'a> {
 pub struct Stats {
     /// The name of the queue.
     pub name: String,
-    /// Combinations in the sweep.
+    /// All combinations in the sweep.
     pub total: usize,
-    /// Of these, those that are done,
+    /// Combinations that are done.
     pub done: usize,
-    /// given up,
+    /// Combinations that were given up.
     pub skipped: usize,
-    /// taken,
+    /// Combinations that a process has taken.
     pub in_progress: usize,
-    /// and free to take.
+    /// Combinations that are free to take.
     pub remaining: usize,
 }
 
@@ -68,54 +68,53 @@ pub struct Change {
 }
 
 impl Queue {
-    /// The queue in `directory`, with what has been done so far. The directory is made when it is missing.
+    /// Opens the queue in `directory`, with what has been done so far. Creates the directory when it is missing.
     ///
     /// # Errors
-    /// When it cannot be made, written or locked, or the journal in it is damaged or none.
+    /// When it cannot be created, written or locked, or its journal is damaged or not a journal.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, QueueError> {
         let directory = directory.into();
         let journal = Journal::open(&directory)?;
         let name = directory.file_name().map_or_else(|| "sweep".into(), |name| name.to_string_lossy().into_owned());
         let inner = Mutex::new(Inner { journal, ledger: Ledger::default() });
         let queue = Queue { name, directory, owner: Owner::this_process(), inner };
-        queue.within_a_turn(|held| held.free_dead(&queue.owner))?;
+        queue.with_lock(|locked| locked.free_dead(&queue.owner))?;
         Ok(queue)
     }
 
-    /// This with another name than that of its directory.
+    /// Names it differently from its directory.
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
         Queue { name: name.into(), ..self }
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Makes the sweep be these combinations, in this order, for everybody who has the directory open.
+    /// Sets the sweep to these combinations, in this order, for every process that has the directory open.
     ///
-    /// What has been done stays done: new combinations are to do, those that are gone are not handed out any more, and
-    /// if they come back they stand where they stood. Nothing is written when nothing changes, so every worker may
-    /// begin with this.
+    /// What has been done stays done: new combinations are to do, removed ones are not handed out any more, and keep
+    /// their state in case they come back. Nothing is written when nothing changes, so every worker may begin with this.
     ///
     /// # Errors
     /// When it cannot be recorded; then the sweep is what it was.
     pub fn set(&self, combinations: impl IntoIterator<Item = Combination>) -> Result<Change, QueueError> {
         let combinations = combinations.into_iter().collect();
-        self.within_a_turn(|held| match held.ledger.set(combinations) {
+        self.with_lock(|locked| match locked.ledger.set(combinations) {
             None => Ok(Change::default()),
             Some((record, added, removed)) => {
-                held.record(vec![record])?;
+                locked.record(vec![record])?;
                 Ok(Change { added, removed })
             }
         })
     }
 
-    /// Takes the first combination that nobody has taken; `None` when there is none.
+    /// Takes the first combination that is free; `None` when there is none.
     ///
-    /// What others have in progress may still come back, when they cancel it or die: [`Queue::stats`] tells. (This is no
-    /// `Iterator`, which could not report an error and end at the same time.)
+    /// Combinations that other processes have in progress may come back when these cancel or die: [`Queue::stats`] tells.
+    /// (This is not an `Iterator`, which could not report an error and end at the same time.)
     ///
     /// # Errors
     /// When it cannot be recorded; then nothing was taken.
@@ -125,7 +124,7 @@ impl Queue {
 
     /// Takes the first combination that is `wanted`.
     ///
-    /// `wanted` is called while all others wait, and must not use this queue.
+    /// `wanted` is called under the lock, and must not use this queue.
     ///
     /// # Errors
     /// As [`Queue::next`].
@@ -133,7 +132,7 @@ impl Queue {
         self.next_by_key(|combination| wanted(combination).then_some(()))
     }
 
-    /// Takes the combination with the smallest key, of the same key the first; those without a key are not wanted.
+    /// Takes the combination with the smallest key, the first of equal ones; those without a key are left alone.
     ///
     /// ```
     /// # use phalanx_sweep::{Factors, Queue, Value};
@@ -147,7 +146,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// `key` is called for all that are to do, while all others wait, and must not use this queue.
+    /// `key` is called under the lock for every combination to do, and must not use this queue.
     ///
     /// # Errors
     /// As [`Queue::next`].
@@ -158,7 +157,7 @@ impl Queue {
         self.next_batch_by_key(1, key).map(|mut taken| taken.pop())
     }
 
-    /// Takes up to `count` combinations, the first that nobody has taken.
+    /// Takes up to `count` combinations, the first free ones.
     ///
     /// # Errors
     /// As [`Queue::next`].
@@ -183,22 +182,22 @@ impl Queue {
         count: usize,
         mut choose: impl FnMut(&Ledger) -> Vec<Combination>,
     ) -> Result<Vec<Combination>, QueueError> {
-        self.within_a_turn(|held| {
-            let mut chosen = choose(held.ledger);
-            if chosen.len() < count && held.free_dead(&self.owner)? > 0 {
-                chosen = choose(held.ledger);
+        self.with_lock(|locked| {
+            let mut chosen = choose(locked.ledger);
+            if chosen.len() < count && locked.free_dead(&self.owner)? > 0 {
+                chosen = choose(locked.ledger);
             }
             let owner = || Some(self.owner.clone());
             let taken = |combination| Record::State { state: State::InProgress, combination, owner: owner() };
-            held.record(chosen.iter().cloned().map(taken).collect())?;
+            locked.record(chosen.iter().cloned().map(taken).collect())?;
             Ok(chosen)
         })
     }
 
-    /// This one is done, and will never be handed out again. Says whether that was new.
+    /// Marks it done: it will never be handed out again. Reports whether that was new.
     ///
-    /// Whoever did it may say so, not only who took it: when a combination was reset while it was worked on after all,
-    /// the first result counts. Once this has returned, it is on the disk.
+    /// Any process may say so, not only the one that took it: when a combination was reset while a process worked on it
+    /// after all, the first result counts. Once this has returned, it is on disk.
     ///
     /// # Errors
     /// When it cannot be recorded, or was never part of the sweep; then nothing changed.
@@ -206,15 +205,15 @@ impl Queue {
         self.done_batch([combination]).map(|moved| moved > 0)
     }
 
-    /// All of these are done; says for how many that was new.
+    /// Marks all of these done; returns for how many that was new.
     ///
     /// # Errors
     /// As [`Queue::done`], for all of them together.
     pub fn done_batch<'a>(&self, combinations: impl IntoIterator<Item = &'a Combination>) -> Result<usize, QueueError> {
-        self.move_all(Move::Done, combinations)
+        self.move_all(Transition::Done, combinations)
     }
 
-    /// This one is given up: not handed out again before `reset(State::Skipped)`. What is done stays done.
+    /// Gives it up: it is not handed out again before `reset(State::Skipped)`. What is done stays done.
     ///
     /// # Errors
     /// As [`Queue::done`].
@@ -222,23 +221,24 @@ impl Queue {
         self.skip_batch([combination]).map(|moved| moved > 0)
     }
 
-    /// All of these are given up.
+    /// Gives up all of these; returns for how many that was new.
     ///
     /// # Errors
     /// As [`Queue::done`], for all of them together.
     pub fn skip_batch<'a>(&self, combinations: impl IntoIterator<Item = &'a Combination>) -> Result<usize, QueueError> {
-        self.move_all(Move::Skip, combinations)
+        self.move_all(Transition::Skip, combinations)
     }
 
-    /// Gives back what this process has taken, to be done by anybody. What is not in progress stays as it is.
+    /// Gives back a combination that this process has taken, for any process to take. One that is not in progress stays
+    /// as it is.
     ///
     /// # Errors
-    /// As [`Queue::done`], and when another process has it that may still live.
+    /// As [`Queue::done`], and when another process that may still live has it.
     pub fn cancel(&self, combination: &Combination) -> Result<bool, QueueError> {
         self.cancel_batch([combination]).map(|moved| moved > 0)
     }
 
-    /// Gives back all of these.
+    /// Gives back all of these; returns how many that were.
     ///
     /// # Errors
     /// As [`Queue::cancel`], for all of them together.
@@ -246,68 +246,68 @@ impl Queue {
         &self,
         combinations: impl IntoIterator<Item = &'a Combination>,
     ) -> Result<usize, QueueError> {
-        self.move_all(Move::Cancel, combinations)
+        self.move_all(Transition::Cancel, combinations)
     }
 
     fn move_all<'a>(
         &self,
-        to: Move,
+        to: Transition,
         combinations: impl IntoIterator<Item = &'a Combination>,
     ) -> Result<usize, QueueError> {
-        self.within_a_turn(|held| {
-            let records = held.ledger.moved(to, combinations, &self.owner)?;
-            held.record(records)
+        self.with_lock(|locked| {
+            let records = locked.ledger.moved(to, combinations, &self.owner)?;
+            locked.record(records)
         })
     }
 
-    /// Everything of the sweep that is in `state` is to do again, whoever has it; says how many.
+    /// Makes everything of the sweep that is in `state` to do again, whichever process has it; returns how many that were.
     ///
-    /// For [`State::InProgress`] make sure first that nobody works on them any more ([`Queue::owners`] tells who did):
-    /// that is what this cannot know.
+    /// For [`State::InProgress`] make sure first that no process works on them any more ([`Queue::owners`] names those
+    /// that did): the queue cannot know that.
     ///
     /// # Errors
     /// When it cannot be recorded; then nothing changed.
     pub fn reset(&self, state: State) -> Result<usize, QueueError> {
-        self.within_a_turn(|held| {
-            let records = held.ledger.reset(state);
-            held.record(records)
+        self.with_lock(|locked| {
+            let records = locked.ledger.reset(state);
+            locked.record(records)
         })
     }
 
-    /// The combinations of the sweep that are in `state`, in its order.
+    /// Returns the combinations of the sweep that are in `state`, in its order.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn list(&self, state: State) -> Result<Vec<Combination>, QueueError> {
-        self.within_a_turn(|held| Ok(held.ledger.list(state).map(|(combination, _)| combination.clone()).collect()))
+        self.with_lock(|locked| Ok(locked.ledger.list(state).map(|(combination, _)| combination.clone()).collect()))
     }
 
-    /// What is in progress, and in which process.
+    /// Returns the combinations in progress, each with its process.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn owners(&self) -> Result<Vec<(Combination, Option<Owner>)>, QueueError> {
         let owned = |(combination, owner): (&Combination, Option<&Owner>)| (combination.clone(), owner.cloned());
-        self.within_a_turn(|held| Ok(held.ledger.list(State::InProgress).map(owned).collect()))
+        self.with_lock(|locked| Ok(locked.ledger.list(State::InProgress).map(owned).collect()))
     }
 
-    /// How far the sweep is.
+    /// Returns how far the sweep is.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn stats(&self) -> Result<Stats, QueueError> {
-        self.within_a_turn(|held| {
-            let [remaining, in_progress, done, skipped] = State::ALL.map(|state| held.ledger.count(state));
+        self.with_lock(|locked| {
+            let [remaining, in_progress, done, skipped] = State::ALL.map(|state| locked.ledger.count(state));
             let total = remaining + in_progress + done + skipped;
             Ok(Stats { name: self.name.clone(), total, done, skipped, in_progress, remaining })
         })
     }
 
-    fn within_a_turn<T>(&self, work: impl FnOnce(&mut Held<'_>) -> Result<T, QueueError>) -> Result<T, QueueError> {
+    fn with_lock<T>(&self, work: impl FnOnce(&mut Locked<'_>) -> Result<T, QueueError>) -> Result<T, QueueError> {
         let mut inner = self.lock();
         let Inner { journal, ledger } = &mut *inner;
-        let turn = journal.turn(|record| ledger.apply(record))?;
-        work(&mut Held { turn, ledger })
+        let guard = journal.locked(|record| ledger.apply(record))?;
+        work(&mut Locked { guard, ledger })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -316,12 +316,12 @@ impl Queue {
     }
 }
 
-impl Held<'_> {
-    /// Writes, then believes.
+impl Locked<'_> {
+    /// Writes the records, then applies them; returns their number.
     fn record(&mut self, records: Vec<Record>) -> Result<usize, QueueError> {
         let count = records.len();
         if count > 0 {
-            self.turn.append(&records)?;
+            self.guard.append(&records)?;
         }
         records.into_iter().for_each(|record| self.ledger.apply(record));
         Ok(count)

@@ -10,7 +10,7 @@ const FORMAT: &str = "phalanx-sweep";
 /// The only version so far. It rises when a field changes its meaning; new fields do not change it.
 const VERSION: u64 = 1;
 
-/// Where a combination stands.
+/// The state of a combination.
 ///
 /// ```text
 ///            next                done
@@ -24,7 +24,7 @@ const VERSION: u64 = 1;
 /// `done` and `skip` are also possible from `Todo`, and `done` from `Skipped`. Nothing leaves `Done` but a reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
-    /// Nobody has it.
+    /// It is free.
     Todo,
     /// A process has taken it.
     InProgress,
@@ -35,10 +35,10 @@ pub enum State {
 }
 
 impl State {
-    /// All of them.
+    /// All states, in the order of their discriminants.
     pub const ALL: [State; 4] = [State::Todo, State::InProgress, State::Done, State::Skipped];
 
-    /// As in journals.
+    /// Returns its name in journals.
     pub fn name(self) -> &'static str {
         match self {
             State::Todo => "todo",
@@ -49,19 +49,19 @@ impl State {
     }
 }
 
-/// The meaning of a line.
+/// What a line says.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Record {
     /// The first line.
     Format,
-    /// From now on, the sweep is this.
+    /// The sweep is this from now on.
     Sweep(Vec<Combination>),
-    /// From now on, the combination stands there.
+    /// The combination is in this state from now on.
     State { state: State, combination: Combination, owner: Option<Owner> },
 }
 
 impl Record {
-    /// The line, newline included. `time` is in seconds since 1970; it is for people.
+    /// Returns the line, newline included. `time` is in seconds since 1970; it is for people.
     pub(super) fn encode(&self, time: f64) -> String {
         let json = match self {
             Record::Format => json!({ "format": FORMAT, "version": VERSION }),
@@ -81,7 +81,7 @@ impl Record {
         format!("{json}\n")
     }
 
-    /// The meaning of a line, or a sentence on what is wrong with it. Fields nobody knows are ignored.
+    /// Returns the record on a line, or a sentence on what is wrong with it. Unknown fields are ignored.
     pub(super) fn decode(line: &[u8]) -> Result<Record, String> {
         let json: Json = serde_json::from_slice(line).map_err(|error| format!("it is not JSON: {error}"))?;
         let object = json.as_object().ok_or("it is not a JSON object")?;
@@ -160,7 +160,7 @@ mod tests {
         }
 
         #[test]
-        fn no_line_is_too_odd_to_be_refused(line in any::<Vec<u8>>()) {
+        fn decoding_arbitrary_bytes_never_panics(line in any::<Vec<u8>>()) {
             let _ = Record::decode(&line);
         }
     }

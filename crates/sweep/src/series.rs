@@ -4,14 +4,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("no geometric series leads from {first} to {last}: both must be finite, not zero, and of the same sign")]
 pub struct SeriesError {
-    /// Where it was to begin.
+    /// The first number asked for.
     pub first: f64,
-    /// Where it was to end.
+    /// The last number asked for.
     pub last: f64,
 }
 
-/// `count` numbers from `first` to `last`, both exactly, each a constant multiple of the one before. One number is
-/// `first` alone.
+/// Returns `count` numbers from `first` to `last`, both exactly, each a constant multiple of the one before. With a
+/// `count` of one, that is `first`.
 ///
 /// ```
 /// assert_eq!(phalanx_sweep::geometric(0.5, 8.0, 5)?, [0.5, 1.0, 2.0, 4.0, 8.0]);
@@ -37,12 +37,12 @@ pub fn geometric(first: f64, last: f64, count: usize) -> Result<Vec<f64>, Series
     Ok((0..count).map(number).collect())
 }
 
-/// Without the last digits, which are rounding errors: 10, not 10.000000000000002.
+/// Drops the last digits, which are rounding errors: 10, not 10.000000000000002.
 fn tidied(number: f64) -> f64 {
     format!("{number:.13e}").parse().expect("a formatted number is one")
 }
 
-/// The same with whole numbers: rounded, and each only once, so there may be fewer than `count`.
+/// Returns a geometric series of whole numbers: rounded, without duplicates, so there may be fewer than `count`.
 ///
 /// ```
 /// assert_eq!(phalanx_sweep::geometric_integers(1, 1000, 4)?, [1, 10, 100, 1000]);

@@ -9,9 +9,9 @@ use super::value::Value;
 /// What most file systems allow a name to be, in bytes, less what people append (`.stdout`, `.json.tmp`).
 const LONGEST: usize = 200;
 
-/// `text` with every run of characters other than letters, digits and `.` replaced by one `separator`, none at its
-/// ends: a readable label. Different texts can have the same one; [`slug`](super::Combination::slug) is the exact name
-/// of a combination.
+/// Returns `text` with every run of characters other than letters, digits and `.` replaced by one `separator`, none at
+/// its ends: a readable label. Different texts can have the same one; [`slug`](super::Combination::slug) is the exact
+/// name of a combination.
 ///
 /// ```
 /// assert_eq!(phalanx_sweep::slugify("TCP (cubic): 10 ms", '_'), "TCP_cubic_10_ms");
@@ -21,7 +21,7 @@ pub fn slugify(text: &str, separator: char) -> String {
     words.collect::<Vec<_>>().join(separator.encode_utf8(&mut [0; 4]))
 }
 
-/// The exact name of a combination. Different combinations have different names:
+/// Returns the exact name of a combination. Different combinations have different names:
 ///
 /// 1. factors in the order of their names, `name=value`, joined by `,`
 /// 2. letters (of any script), digits, `_`, `.`, `-` and `+` stand for themselves; other characters are `%` and two
@@ -54,7 +54,8 @@ fn encode_value(value: &Value, slug: &mut String) {
     }
 }
 
-/// Wider than what numbers look like here, so that no detail of their formatting matters.
+/// Reports whether a text could be taken for a number or a boolean; wider than how numbers are shown here, so that no
+/// detail of their formatting matters.
 fn reads_as_something_else(text: &str) -> bool {
     matches!(text, "true" | "false") || text.parse::<f64>().is_ok()
 }
@@ -85,8 +86,8 @@ fn shortened(mut slug: String) -> String {
     slug
 }
 
-/// FNV-1a with 128 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>). It need not resist anybody, only stay the same
-/// for ever, which the standard library's hashes do not promise.
+/// Computes FNV-1a with 128 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>). It need not resist an attacker, only stay the
+/// same for ever, which the standard library's hashes do not promise.
 fn fnv1a(bytes: &[u8]) -> u128 {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;

@@ -43,7 +43,7 @@ pub enum ValueError {
 }
 
 impl Float {
-    /// The number.
+    /// Returns the number.
     pub fn get(self) -> f64 {
         self.0
     }
@@ -76,17 +76,17 @@ impl Hash for Float {
 }
 
 impl Value {
-    /// The text, when it is one.
+    /// Returns the text, when it is one.
     pub fn as_text(&self) -> Option<&str> {
         if let Value::Text(text) = self { Some(text) } else { None }
     }
 
-    /// The whole number, when it is one.
+    /// Returns the whole number, when it is one.
     pub fn as_integer(&self) -> Option<i64> {
         if let Value::Integer(integer) = self { Some(*integer) } else { None }
     }
 
-    /// The number, when it is one; a whole number beyond 2⁵³ is rounded.
+    /// Returns the number, when it is one; a whole number beyond 2⁵³ is rounded.
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Value::Integer(integer) => Some(*integer as f64),
@@ -95,7 +95,7 @@ impl Value {
         }
     }
 
-    /// The boolean, when it is one.
+    /// Returns the boolean, when it is one.
     pub fn as_boolean(&self) -> Option<bool> {
         if let Value::Boolean(boolean) = self { Some(*boolean) } else { None }
     }
@@ -156,7 +156,7 @@ impl PartialOrd for Value {
     }
 }
 
-/// Never equal, by construction. Rounding an integer can only make it equal to 2⁶³, which is larger than all of them:
+/// Compares a whole number with a float; they are never equal, by construction. Rounding an integer can only make it equal to 2⁶³, which is larger than all of them:
 /// a float with a fraction is below 2⁵³, where nothing is rounded.
 fn integer_to_float(integer: i64, float: Float) -> Ordering {
     (integer as f64).total_cmp(&float.0).then(Ordering::Less)

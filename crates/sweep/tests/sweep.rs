@@ -23,7 +23,8 @@ fn stats(directory: &Path) -> String {
     Queue::open(directory).unwrap().named("s").stats().unwrap().to_string()
 }
 
-/// The helper in `crates/action/examples`. Cargo builds it before it runs all tests of a package, but not for one test.
+/// Returns the helper in `crates/action/examples`. Cargo builds it before it runs all tests of a package, but not for
+/// one test.
 fn worker() -> &'static Path {
     static WORKER: OnceLock<PathBuf> = OnceLock::new();
     WORKER.get_or_init(|| {
@@ -45,7 +46,7 @@ fn start_worker(directory: &Path, count: i32) -> Process {
     Process::new(arguments.map(std::ffi::OsString::from).to_vec()).start()
 }
 
-/// The numbers after `word` in what a worker said.
+/// Returns the numbers after `word` in what a worker said.
 fn said(worker: &Process, word: &str) -> Vec<i32> {
     let said = String::from_utf8(worker.stdout()).unwrap();
     // The last line of a killed worker may be torn.
@@ -107,7 +108,7 @@ fn w2_four_processes_drain_a_thousand_and_the_death_of_one_loses_and_repeats_not
     assert!((999..=1000).contains(&confirmed.len()), "{}", confirmed.len());
 }
 
-/// How often each combination is said to be in each state, by the bytes of the journal.
+/// Returns how often each combination is said to be in each state, by the bytes of the journal.
 fn lines_by_state(directory: &Path) -> BTreeMap<String, BTreeMap<String, usize>> {
     let mut lines: BTreeMap<_, BTreeMap<_, usize>> = BTreeMap::new();
     for line in fs::read_to_string(journal(directory)).unwrap().lines() {
