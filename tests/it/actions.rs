@@ -9,6 +9,7 @@ use phalanx_action::local::Local;
 use phalanx_action::remote::{Remote, RemoteSerial};
 use phalanx_action::substitute::Lists;
 use phalanx_process::event::{Kill, Stream};
+use phalanx_process::result::ResultKind;
 use phalanx_process::serial::Serial;
 use phalanx_process::spec::Stdin;
 use phalanx_process::ssh::ConnectionParams;
@@ -132,6 +133,26 @@ fn what_was_wrong_here_with_a_transfer_is_told() {
     assert_eq!(all.fault(0), None);
     let fault = all.fault(1).expect("it went wrong here");
     assert!(fault.contains("there is no directory") && fault.contains("file/node1"), "{fault}");
+    let failed = all.check().expect_err("it failed");
+    assert_eq!(failed.to_string(), format!("1 of 2 failed:\n  node1: not transferred: {fault}"));
+}
+
+/// What a program that returns the error from `main` shows: the host, why, what to do, and the last words.
+#[test]
+fn a_failed_action_says_why_every_host_failed() {
+    let Some(fleet) = shared_fleet() else { return };
+    let command = "case {{{host}}} in node3) echo disk is full >&2; exit 3;; esac";
+    let hosts = ["node1", "unresolved1", "node3"];
+    let action = Remote::new(command, hosts).params(params(fleet)).build().expect("it can be").run();
+    let failed = action.check().expect_err("two hosts failed");
+    let [unresolved, full] = failed.failures() else { panic!("two failures: {failed}") };
+    assert_eq!((unresolved.host().as_deref(), unresolved.kind()), (Some("unresolved1"), ResultKind::Unreachable));
+    assert!(unresolved.sentence().starts_with("not reached: ssh: Could not resolve hostname"), "{unresolved}");
+    assert!(unresolved.advice().is_some_and(|advice| advice.starts_with("check the name")), "{unresolved}");
+    assert_eq!((full.host().as_deref(), full.kind()), (Some("node3"), ResultKind::Exit));
+    assert_eq!(full.to_string(), "node3: exited with exit code 3: disk is full");
+    assert_eq!(failed.to_string(), format!("2 of 3 failed:\n  {unresolved}\n  {full}"));
+    assert_eq!(format!("{failed:?}"), failed.to_string());
 }
 
 /// Item 121.

@@ -63,6 +63,15 @@ fn steps_run_in_order_on_their_hosts_with_their_variables() {
     assert_eq!((lines(&ran).join(" "), ran.stderr()), ("here {{x}} m1 x 8 0 m1 n9 x 8 1 m1".into(), String::new()));
 }
 
+#[test]
+fn an_exit_code_of_zero_that_is_not_a_fine_one_is_a_failure() {
+    let ran = played("[[step]]\nname = 'grep'\nlocal = 'true'\nexit_codes = [1]\n", &["--json"]);
+    assert_eq!(ran.status(), Some(1), "{}", ran.stderr());
+    let events = ran.events();
+    let ended = events.iter().find(|event| event["event"] == "ended").expect("it has ended");
+    assert_eq!((&ended["ok"], &ended["result"], &ended["exit_code"]), (&false.into(), &"exit".into(), &0.into()));
+}
+
 /// G3: what a failure leads to is what the plan says, and what did not run is said.
 #[test]
 fn a_failure_stops_goes_on_or_is_ignored() {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use phalanx_process::result::ResultKind;
 use phalanx_tests::{require_program, skip, wait_until};
 use serde_json::Value;
 
@@ -168,4 +169,13 @@ fn a_run_goes_on_when_the_disk_is_full_and_fails_for_it() {
         return skip("this machine does not let root mount a small disk");
     }
     assert_goes_on(&ran, &copy, "No space left on device");
+}
+
+/// The words are a part of the schema: none is missing from its description.
+#[test]
+fn every_word_for_a_result_is_documented() {
+    let document = include_str!("../../docs/json.md");
+    for kind in ResultKind::ALL {
+        assert!(document.contains(&format!("| `{kind}` |")), "docs/json.md does not have `{kind}`");
+    }
 }

@@ -31,7 +31,8 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::event::Kill;
 use phalanx_process::handler::Context;
 use phalanx_process::id::HandlerId;
-use phalanx_process::process::ProcessesFailed;
+use phalanx_process::process::{Failure, ProcessesFailed};
+use phalanx_process::result::{Delivery, HostResult};
 use phalanx_process::stats::Stats;
 
 pub use self::composite::{AfterFailure, Parallel, Sequential};
@@ -307,13 +308,13 @@ impl Action {
     /// Whether nothing is wrong with any of its processes, so far as is known.
     #[must_use]
     pub fn ok(&self) -> bool {
-        self.processes().iter().all(Process::ok)
+        (0..self.processes().len()).all(|index| self.failure(index).is_none())
     }
 
     /// Whether it has ended and all its processes are ok. One that was called off before its start is not.
     #[must_use]
     pub fn finished_ok(&self) -> bool {
-        self.ended() && self.processes().iter().all(Process::finished_ok)
+        self.ended() && self.processes().iter().all(Process::finished_ok) && self.ok()
     }
 
     /// Its figures as they are now.
@@ -329,17 +330,46 @@ impl Action {
     /// When there is no such process.
     #[must_use]
     pub fn fault(&self, index: usize) -> Option<String> {
-        let finished = self.processes()[index].finished().filter(|_| self.ended())?;
-        self.work().fault(index, &finished)
+        match self.delivery(index, &self.processes()[index])? {
+            Delivery::Failed(reason) | Delivery::GivenUp(reason) => Some(reason),
+            Delivery::Confirmed | Delivery::Unconfirmed => None,
+        }
     }
 
-    /// A failed action as an error.
+    fn delivery(&self, index: usize, process: &Process) -> Option<Delivery> {
+        let finished = process.finished().filter(|_| self.ended())?;
+        self.work().delivery(index, &finished)
+    }
+
+    /// Returns what became of the process at `index` and of the files it transferred, if any; `None` if it has not ended.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    #[must_use]
+    pub fn result(&self, index: usize) -> Option<HostResult> {
+        let process = &self.processes()[index];
+        process.result_of(self.delivery(index, process))
+    }
+
+    /// Returns why the process at `index` failed, if it did. A transfer whose process is ok may have failed all the same.
+    fn failure(&self, index: usize) -> Option<Failure> {
+        let process = &self.processes()[index];
+        let delivery = self.delivery(index, process);
+        if process.ok() && (delivery.is_none() || process.killed()) {
+            return None;
+        }
+        let result = process.result_of(delivery)?;
+        (!result.is_ok()).then(|| process.failure(result))
+    }
+
+    /// Returns a failed action as an error.
     ///
     /// # Errors
-    /// When some process has ended and is not ok.
+    /// When some process has ended and is not ok, or its files were not transferred.
     pub fn check(self) -> Result<Self, ProcessesFailed> {
-        let failed: Vec<_> = self.processes().iter().filter(|process| !process.ok()).cloned().collect();
-        if failed.is_empty() { Ok(self) } else { Err(ProcessesFailed { processes: failed }) }
+        let total = self.processes().len();
+        let failures: Vec<_> = (0..total).filter_map(|index| self.failure(index)).collect();
+        if failures.is_empty() { Ok(self) } else { Err(ProcessesFailed::new(failures, total)) }
     }
 }
 

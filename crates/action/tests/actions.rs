@@ -56,8 +56,8 @@ fn a_failed_process_is_data_until_it_is_checked() {
     let stats = action.stats();
     assert_eq!((stats.processes, stats.ok, stats.non_zero_exit_codes), (3, 2, 1));
     let failed = action.check().unwrap_err();
-    assert_eq!(failed.processes.len(), 1);
-    assert_eq!(failed.processes[0].host().as_deref(), Some("n2"));
+    assert_eq!((failed.failures().len(), failed.total()), (1, 3));
+    assert_eq!(failed.failures()[0].host().as_deref(), Some("n2"));
 }
 
 #[test]

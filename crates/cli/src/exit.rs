@@ -14,6 +14,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use phalanx_process::result::{HostResult, ResultKind};
 
 /// All processes are ok.
 pub(crate) const OK: u8 = 0;
@@ -32,6 +33,22 @@ pub(crate) const BROKEN_PIPE: i32 = 13;
 /// The status of a run that was stopped by this signal, or of a process that died of it.
 pub(crate) fn of_signal(number: i32) -> u8 {
     u8::try_from(128 + number).unwrap_or(UNREACHABLE)
+}
+
+/// Returns what the result of a host counts under `-S`.
+pub(crate) fn of_result(result: &HostResult) -> u8 {
+    match result {
+        HostResult::Exited(code) => u8::try_from(*code).unwrap_or(UNREACHABLE),
+        HostResult::Signaled(Some(number)) => of_signal(*number),
+        _ => match result.kind() {
+            ResultKind::Ok => OK,
+            ResultKind::NotTransferred
+            | ResultKind::ExpectFailed
+            | ResultKind::StdinNotRead
+            | ResultKind::HandlerFailed => FAILED,
+            _ => UNREACHABLE,
+        },
+    }
 }
 
 /// What clap has to say: help and version are answers, all else is wrong usage, said in one sentence.

@@ -11,7 +11,6 @@ mod again;
 mod local;
 mod plan;
 mod tally;
-mod verdict;
 
 use std::collections::HashMap;
 use std::io;
@@ -29,12 +28,12 @@ use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{HandlerId, ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::HostResult;
 use phalanx_process::stats::Calendar;
 use phalanx_process::{Signal, Spec};
 
 pub(crate) use self::plan::{Plan, Recipe};
 pub(crate) use self::tally::Tally;
-pub(crate) use self::verdict::Verdict;
 use crate::args::RunArgs;
 use crate::exit;
 use crate::show::{Show, ShowError, Wanted};
@@ -236,7 +235,7 @@ impl<'a> Run<'a> {
 
     fn ended(&mut self, id: ProcessId, finished: Arc<Finished>) {
         let host = self.host(id);
-        let verdict = self.plan.verdict(host, &finished);
+        let verdict = self.plan.result(host, &finished);
         // The crew has heard of the end before, and has decided.
         let retry = self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         match retry {
@@ -250,16 +249,12 @@ impl<'a> Run<'a> {
     }
 
     /// No attempt will follow.
-    fn conclude_host(&mut self, host: usize, verdict: Verdict, finished: &Finished) {
-        let verdict = match self.show.close(host) {
-            Ok(()) => verdict,
-            // A process that went wrong by itself keeps its own fault.
-            Err(lost) if verdict.is_ok() => Verdict::OutputLost(lost),
-            Err(lost) => {
-                log::error!("{}: {lost}", self.plan.hosts[host]);
-                verdict
-            }
-        };
+    fn conclude_host(&mut self, host: usize, verdict: HostResult, finished: &Finished) {
+        let lost = self.show.close(host).err();
+        if let Some(lost) = lost.as_ref().filter(|_| !verdict.is_ok()) {
+            log::error!("{}: {lost}", self.plan.hosts[host]);
+        }
+        let verdict = verdict.unless_output_lost(lost);
         self.tally.ended(host, verdict, finished, &self.calendar);
         let tally = &self.tally;
         let shown = self.show.ended(host, tally, &finished.outcome);

@@ -25,6 +25,7 @@ use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_process::result::HostResult;
 use phalanx_record::date::Zone;
 use phalanx_record::report::{Layout, Report};
 
@@ -38,7 +39,7 @@ use self::screen::Screen;
 use self::status::StatusLine;
 use crate::args::RunArgs;
 use crate::exit;
-use crate::run::{Plan, Tally, Verdict};
+use crate::run::{Plan, Tally};
 use crate::work::WorkArgs;
 
 /// Nothing can be shown any more.
@@ -251,7 +252,7 @@ impl<'a> Show<'a> {
     }
 
     /// An attempt has failed, and there will be another. What was said stays, but for what is gathered.
-    pub(crate) fn retry(&mut self, host: usize, verdict: &Verdict, retry: Retry) -> Result<(), ShowError> {
+    pub(crate) fn retry(&mut self, host: usize, verdict: &HostResult, retry: Retry) -> Result<(), ShowError> {
         let name = &self.plan.hosts[host];
         if let Some(gather) = &mut self.gather {
             gather.forget(host);
@@ -294,7 +295,7 @@ impl<'a> Show<'a> {
         }
         let live = matches!(self.style, Style::Labels(_)) && self.gather.is_none() && !self.quiet;
         // Who was stopped with all the others is told of with all the others.
-        let stopped = matches!(verdict, Verdict::Interrupted | Verdict::NotStarted);
+        let stopped = matches!(verdict, HostResult::Interrupted | HostResult::NotStarted);
         if outcome.leaked && !outcome.killed && !self.quiet && !matches!(self.style, Style::Json(_)) {
             self.message(&format!(
                 "{name}: it left something running that kept its output open; what that says later is lost"
@@ -370,7 +371,7 @@ impl<'a> Show<'a> {
     }
 
     fn tell_the_stopped(&mut self, tally: &Tally) -> Result<(), ShowError> {
-        for verdict in [Verdict::Interrupted, Verdict::NotStarted] {
+        for verdict in [HostResult::Interrupted, HostResult::NotStarted] {
             let those: Vec<_> =
                 tally.verdicts().filter(|(_, other)| **other == verdict).map(|(host, _)| host).collect();
             if !those.is_empty() {

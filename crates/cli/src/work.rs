@@ -122,6 +122,8 @@ pub(crate) fn policy(timeout: Option<Duration>, configuration: &Configuration) -
         listened: true,
         // The ends are shown in a way of our own.
         nolog: Faults::ALL,
+        // A process that has done what it should need not read to the end.
+        ignore: Faults { write_error: true, ..Faults::default() },
         ..Policy::default()
     })
 }

@@ -28,5 +28,5 @@ pub mod player;
 mod read;
 
 pub use self::model::Plan;
-pub use self::player::{Fault, Happening, Player};
+pub use self::player::{Happening, Player};
 pub use self::read::{Overrides, ReadError, keys};

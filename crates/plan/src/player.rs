@@ -33,7 +33,6 @@ use phalanx_process::id::ProcessId;
 
 use self::chained::Chained;
 pub use self::happening::{Happening, Manner};
-pub use self::member::Fault;
 pub use self::outline::{Line, outline};
 use self::processes::Running;
 use self::sweeping::Sweeping;

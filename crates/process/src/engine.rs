@@ -39,6 +39,7 @@ use crate::hosted::ABANDON_AFTER;
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::Blame;
 use crate::output::Captured;
+use crate::result::{Evidence, ResultKind, Route};
 use crate::slot::Slot;
 use crate::spec::{Launch, Spec, Stdin};
 use crate::spin::{SPIN, Spin, look_again};
@@ -510,12 +511,20 @@ pub(crate) fn enter(
 fn log_end(event: &Event, launch: Option<&Launch>) {
     let Event::Ended { id, finished } = event else { return };
     let Some(launch) = launch else { return };
-    let outcome = &finished.outcome;
-    if finished.worth_a_warning {
-        log::warn!("{id} ({}) {outcome}", launch.name());
-    } else {
-        log::debug!("{id} ({}) {outcome}", launch.name());
+    let (name, outcome) = (launch.name(), &finished.outcome);
+    if !finished.worth_a_warning {
+        return log::debug!("{id} ({name}) {outcome}");
     }
+    // Only an ssh that Phalanx describes has diagnostics.
+    let route = if launch.diagnostics.is_some() { Route::Ssh } else { Route::Direct };
+    let result = Evidence::new(finished, route).judge();
+    let reason = match result.kind() {
+        // How long it took, or whether it dumped core, is only in the outcome.
+        ResultKind::Timeout | ResultKind::Signal | ResultKind::Interrupted => outcome.to_string(),
+        _ => result.sentence(),
+    };
+    let last_words = result.last_words(finished).map(|words| format!(": {words}")).unwrap_or_default();
+    log::warn!("{id} ({name}) {reason}{last_words}");
 }
 
 impl AsFd for Engine {

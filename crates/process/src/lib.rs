@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Modules in reading order: [`id`] names, [`spec`] describes, [`event`] lists what crosses the border of the
-//! [`table`], [`output`] keeps what was said, [`outcome`] says how it ended. [`engine`] drives, [`handler`]s hear,
+//! [`table`], [`output`] keeps what was said, [`outcome`] says how it ended, [`result`] what became
+//! of its host. [`engine`] drives, [`handler`]s hear,
 //! [`subscription`]s iterate; [`conductor`] and [`drive`] give it a thread; [`process`] is the handle. [`host`] names
 //! hosts, [`ssh`] makes a process of a command on one, [`forward`] makes a port of one behind it, and [`serial`] a
 //! process of a serial line; processes that somebody else runs are [`hosted`]. [`expect`] and [`lines`] find things in what a process says; [`mod@watch`] and
@@ -32,6 +33,7 @@ pub mod hosted;
 pub mod listeners;
 pub mod port;
 pub mod process;
+pub mod result;
 pub mod serial;
 mod slot;
 pub mod spec;

@@ -7,10 +7,10 @@
 mod describe;
 mod expecting;
 mod facts;
+mod failure;
 mod scope;
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use expecting::{IntoExpect, Matches, expect_all};
 pub use facts::{COMPACT_OUTPUT_THRESHOLD, set_compact_output_threshold};
+pub use failure::{Failure, ProcessesFailed};
 pub use scope::Scoped;
 
 use crate::conductor::Conductor;
@@ -130,22 +131,6 @@ impl Run {
         Self { id: ProcessId::new(), slot: Arc::default(), watch: Arc::default() }
     }
 }
-
-/// Processes that are not ok, with all that is known of them.
-#[derive(Debug, Clone)]
-pub struct ProcessesFailed {
-    /// Which.
-    pub processes: Vec<Process>,
-}
-
-impl fmt::Display for ProcessesFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed process(es):", self.processes.len())?;
-        self.processes.iter().try_for_each(|process| write!(f, "\n{process:?}"))
-    }
-}
-
-impl std::error::Error for ProcessesFailed {}
 
 /// A process has not taken what was written to it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -434,14 +419,6 @@ impl Process {
 
     fn tell_reset(&self, id: ProcessId, handlers: Vec<HandlerId>) {
         handlers.into_iter().for_each(|handler| self.inner.conductor.notify(handler, Notice::Reset { id }));
-    }
-
-    /// A failed process as an error.
-    ///
-    /// # Errors
-    /// When it has ended and is not ok.
-    pub fn check(self) -> Result<Self, ProcessesFailed> {
-        if self.ok() { Ok(self) } else { Err(ProcessesFailed { processes: vec![self] }) }
     }
 }
 

@@ -542,7 +542,7 @@ fn it_can_be_named_counted_and_shown() {
     assert!(long.dump_within(0).contains(&"x".repeat(20_000)));
     assert!(!process.expect_failed() && process.pid().is_some());
     let failed = process.check().unwrap_err();
-    assert_eq!(failed.processes.len(), 1);
+    assert_eq!((failed.failures().len(), failed.total()), (1, 1));
     assert!(failed.to_string().contains("exit code 3"));
     let idle = Process::new("true");
     assert_eq!(format!("{idle:?}"), r#"Process("true", not started)"#);
@@ -615,4 +615,17 @@ fn nothing_that_waits_reads_the_wall_clock() {
         let text = std::fs::read_to_string(source.join(file)).unwrap();
         assert!(!text.contains("SystemTime") && !text.contains("jiff"), "{file} reads the wall clock");
     }
+}
+
+#[test]
+fn a_failed_process_is_an_error_that_says_why() {
+    let check =
+        |process: Process| process.named("it").nolog(Faults::ALL).run().check().expect_err("it failed").to_string();
+    assert_eq!(check(Process::shell("echo disk is full >&2; exit 3")), "it: exited with exit code 3: disk is full");
+    assert_eq!(check(Process::shell("kill -9 $$")), "it: killed by SIGKILL");
+    assert_eq!(check(Process::new("sleep 60").timeout(0.05)), "it: command timeout: ended after its time");
+    let missing = check(Process::new("/nowhere/program"));
+    assert!(missing.starts_with("it: cannot start `/nowhere/program`: "), "{missing}");
+    let unread = Process::new("true").stdin(Stdin::Data(vec![b'x'; 1 << 20].into()));
+    assert_eq!(check(unread), "it: did not read what was written to its stdin");
 }

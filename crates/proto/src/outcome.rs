@@ -145,8 +145,7 @@ pub struct Finished {
     pub stderr: Captured,
     /// What the program reported apart from its streams, see `Launch::diagnostics`.
     pub diagnostics: Captured,
-    /// The faults that its policy forgives, for those that are found after the end.
-    /// The faults that did not count.
+    /// The faults that its policy forgives, also those that are found after the end.
     pub ignore: Faults,
 }
 

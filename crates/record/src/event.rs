@@ -10,7 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use phalanx_process::event::Stream;
-use serde::Serialize;
+use phalanx_process::outcome::Outcome;
+use phalanx_process::result::{HostResult, ResultKind};
+use serde::{Serialize, Serializer};
 
 /// The version of the schema.
 pub const VERSION: u32 = 1;
@@ -86,8 +88,9 @@ pub enum Event<'a> {
     Retry {
         /// The host.
         node: &'a str,
-        /// What became of this attempt, in a word.
-        result: &'a str,
+        /// What became of this attempt.
+        #[serde(serialize_with = "write_word")]
+        result: ResultKind,
         /// A sentence for people.
         message: String,
         /// How often it has been tried so far.
@@ -103,8 +106,9 @@ pub enum Event<'a> {
         node: &'a str,
         /// Whether all is well.
         ok: bool,
-        /// What became of it, in a word.
-        result: &'a str,
+        /// What became of it.
+        #[serde(serialize_with = "write_word")]
+        result: ResultKind,
         /// The exit code, if it exited.
         exit_code: Option<i32>,
         /// The signal that ended it, by name.
@@ -128,7 +132,7 @@ pub enum Event<'a> {
         failed: usize,
         /// The exit status of the run.
         exit_status: u8,
-        /// The hosts by what became of them.
+        /// The hosts by what became of them, in a word.
         results: BTreeMap<&'a str, Hosts>,
     },
 }
@@ -162,6 +166,10 @@ struct Object<'a> {
     event: &'a Event<'a>,
 }
 
+fn write_word<S: Serializer>(kind: &ResultKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.word())
+}
+
 impl<'a> Event<'a> {
     /// What `node` said on `stream`.
     #[must_use]
@@ -175,6 +183,22 @@ impl<'a> Event<'a> {
             Err(_) => Data::Base64(STANDARD.encode(bytes)),
         };
         Self::Output { node, stream, data }
+    }
+
+    /// Returns the event that the process of `node` has ended, or will not be started if `outcome` is none.
+    #[must_use]
+    pub fn ended(node: &'a str, result: &HostResult, outcome: Option<&Outcome>) -> Self {
+        Self::Ended {
+            node,
+            ok: result.is_ok(),
+            result: result.kind(),
+            exit_code: result.exit_code(),
+            signal: result.signal().map(|signal| signal.to_string()),
+            forced_kill: outcome.is_some_and(|outcome| outcome.forced_kill),
+            leaked: outcome.is_some_and(|outcome| outcome.leaked),
+            duration: outcome.and_then(Outcome::duration).map(|duration| duration.as_secs_f64()),
+            message: result.sentence(),
+        }
     }
 
     /// Appends the event to `to` as one line.

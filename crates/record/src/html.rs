@@ -21,12 +21,13 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use phalanx_process::event::Stream;
+use phalanx_process::result::ResultClass;
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::junit::readable;
-use super::model::{Class, Process, Record, Said, Step};
+use super::model::{Process, Record, Said, Step};
 use super::text::to_text;
 use crate::date::Zone;
 use crate::report::Layout;
@@ -147,11 +148,11 @@ fn milliseconds(seconds: f64) -> i64 {
 
 fn class(process: &Process) -> &'static str {
     match process.class() {
-        Class::Ok => "ok",
-        Class::Failed => "failed",
-        Class::Broken => "broken",
-        Class::Stopped => "stopped",
-        Class::Unfinished => "unfinished",
+        Some(ResultClass::Ok) => "ok",
+        Some(ResultClass::Failed) => "failed",
+        Some(ResultClass::Infrastructure) => "broken",
+        Some(ResultClass::Stopped) => "stopped",
+        None => "unfinished",
     }
 }
 

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 
 use phalanx_process::duration::Fraction;
 use phalanx_process::event::Stream;
+use phalanx_process::result::{ResultClass, ResultKind};
 
-use super::model::{Class, Process, Record, Step, date as date_of};
+use super::model::{Process, Record, Step, date as date_of};
 use crate::date::{self, Zone};
 
 /// The records as a JUnit XML document.
@@ -62,10 +63,10 @@ impl Figures {
 /// The element that says what is wrong with a case.
 fn tag(process: &Process) -> Option<&'static str> {
     match process.class() {
-        Class::Ok => None,
-        Class::Failed => Some("failure"),
-        Class::Stopped if process.result() == "not-started" => Some("skipped"),
-        Class::Broken | Class::Stopped | Class::Unfinished => Some("error"),
+        Some(ResultClass::Ok) => None,
+        Some(ResultClass::Failed) => Some("failure"),
+        Some(ResultClass::Stopped) if process.kind() == Some(ResultKind::NotStarted) => Some("skipped"),
+        Some(ResultClass::Infrastructure | ResultClass::Stopped) | None => Some("error"),
     }
 }
 

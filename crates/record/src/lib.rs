@@ -27,7 +27,7 @@ mod totals;
 pub use self::html::to_html;
 pub use self::json::to_json;
 pub use self::junit::to_junit;
-pub use self::model::{Class, End, Piece, Process, Record, Said, Step};
+pub use self::model::{End, Piece, Process, Record, Said, Step};
 pub use self::read::{LONGEST_LINE, NotARecord, ReadError, Skipped, read};
 pub use self::text::to_text;
 pub use self::totals::Totals;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use phalanx_process::event::Stream;
+use phalanx_process::result::{ResultClass, ResultKind};
 
 use super::read::Skipped;
 
@@ -86,7 +87,7 @@ pub struct End {
     pub time: f64,
     /// Whether all was well.
     pub ok: bool,
-    /// What became of it, in a word of `docs/json.md`.
+    /// What became of it, in a word of `docs/json.md`, or of a later version of that.
     pub result: String,
     /// The exit code, if it exited.
     pub exit_code: Option<i32>,
@@ -100,19 +101,12 @@ pub struct End {
     pub message: String,
 }
 
-/// What became of a process, as far as a reader's eye should tell at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// It did what it should.
-    Ok,
-    /// The command failed.
-    Failed,
-    /// Something around the command failed: the connection, the start, the writing of its output.
-    Broken,
-    /// The run was stopped.
-    Stopped,
-    /// The record does not tell.
-    Unfinished,
+impl End {
+    /// Returns what kind of result it is, unless its word is not known here.
+    #[must_use]
+    pub fn kind(&self) -> Option<ResultKind> {
+        self.result.parse().ok()
+    }
 }
 
 /// What stands for the result of a process whose end is not in the record.
@@ -142,16 +136,22 @@ impl Process {
         }
     }
 
-    /// What became of it, at a glance.
+    /// Returns what kind of result it has; `None` if the record does not tell its end, or has a word for it that is not
+    /// known here.
     #[must_use]
-    pub fn class(&self) -> Class {
-        match self.result() {
-            _ if self.is_ok() => Class::Ok,
-            UNFINISHED => Class::Unfinished,
-            "unreachable" | "lost" | "not-startable" | "output-lost" => Class::Broken,
-            "interrupted" | "not-started" => Class::Stopped,
-            _ => Class::Failed,
-        }
+    pub fn kind(&self) -> Option<ResultKind> {
+        self.end.as_ref()?.kind()
+    }
+
+    /// Returns what became of it, at a glance; `None` if the record does not tell its end.
+    #[must_use]
+    pub fn class(&self) -> Option<ResultClass> {
+        let end = self.end.as_ref()?;
+        Some(match end.kind() {
+            _ if end.ok => ResultClass::Ok,
+            None | Some(ResultKind::Ok) => ResultClass::Failed,
+            Some(kind) => kind.class(),
+        })
     }
 
     /// When it began, as well as can be told.

@@ -367,7 +367,7 @@ fn trim(step: &mut Step, bound: usize) {
 mod tests {
     use super::*;
     use crate::event::Event;
-    use crate::model::Class;
+    use phalanx_process::result::{ResultClass, ResultKind};
     use std::time::{Duration, UNIX_EPOCH};
 
     fn lines(events: &[Event<'_>]) -> Vec<u8> {
@@ -390,7 +390,7 @@ mod tests {
         Event::Ended {
             node,
             ok: code == 0,
-            result: if code == 0 { "ok" } else { "exit" },
+            result: if code == 0 { ResultKind::Ok } else { ResultKind::Exit },
             exit_code: Some(code),
             signal: None,
             forced_kill: false,
@@ -426,7 +426,7 @@ mod tests {
         let [step] = &record.steps[..] else { panic!("one step: {record:?}") };
         assert_eq!((step.name(), step.worker.as_deref(), step.exit_status), ("uptime", Some("ssh"), Some(1)));
         let [n1, n2] = &step.processes[..] else { panic!("two processes: {step:?}") };
-        assert_eq!((n1.class(), n2.class()), (Class::Ok, Class::Failed));
+        assert_eq!((n1.class(), n2.class()), (Some(ResultClass::Ok), Some(ResultClass::Failed)));
         assert_eq!(
             (n1.said.of(Stream::Stdout), n1.said.of(Stream::Stderr)),
             (b"one\ntwo\n".to_vec(), b"\xff\0".to_vec())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use phalanx_nodeset::fold_names;
+use phalanx_process::result::ResultKind;
 use phalanx_process::stats::Stats;
 
 use super::model::{Process, Step, date};
@@ -64,7 +65,8 @@ fn stats_of(process: &Process) -> Stats {
     let Some(end) = &process.end else {
         return Stats::of_unfinished("", process.begin().map(date));
     };
-    let error = end.result == "not-startable";
+    let kind = end.kind();
+    let error = kind == Some(ResultKind::NotStartable);
     let started = error || process.begin().is_some();
     let count = usize::from;
     Stats {
@@ -74,9 +76,9 @@ fn stats_of(process: &Process) -> Stats {
         started: count(started),
         ended: count(started),
         errors: count(error),
-        timeouts: count(end.result == "timeout"),
+        timeouts: count(kind == Some(ResultKind::Timeout)),
         forced_kills: count(end.forced_kill),
-        non_zero_exit_codes: count(started && end.result != "output-lost" && end.exit_code != Some(0)),
+        non_zero_exit_codes: count(started && kind != Some(ResultKind::OutputLost) && end.exit_code != Some(0)),
         ok: count(end.ok || !started),
         finished_ok: count(end.ok && started),
         ..Stats::default()

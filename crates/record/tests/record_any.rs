@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use phalanx_process::event::Stream;
+use phalanx_process::result::ResultKind;
 use phalanx_record::date::Zone;
 use phalanx_record::event::Event;
 use phalanx_record::report::Layout;
@@ -15,7 +16,7 @@ fn whole() -> Vec<u8> {
     let ended = |node| Event::Ended {
         node,
         ok: false,
-        result: "signal",
+        result: ResultKind::Signal,
         exit_code: None,
         signal: Some("SIGKILL".to_owned()),
         forced_kill: true,

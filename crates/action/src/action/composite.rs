@@ -7,6 +7,7 @@ use phalanx_process::Process;
 use phalanx_process::conductor::Conductor;
 use phalanx_process::event::Kill;
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::Delivery;
 use phalanx_process::stats::Stats;
 
 use super::{Action, Over, Work};
@@ -176,11 +177,11 @@ impl Parts {
         stats
     }
 
-    /// The action to which the process at `index` belongs, and its place there.
-    fn fault(&self, mut index: usize, finished: &Finished) -> Option<String> {
+    /// Asks the action to which the process at `index` belongs.
+    fn delivery(&self, mut index: usize, finished: &Finished) -> Option<Delivery> {
         for action in &self.actions {
             if index < action.processes().len() {
-                return action.work().fault(index, finished);
+                return action.work().delivery(index, finished);
             }
             index -= action.processes().len();
         }
@@ -229,8 +230,8 @@ impl Work for SideBySide {
         self.parts.stats(name)
     }
 
-    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
-        self.parts.fault(index, finished)
+    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
+        self.parts.delivery(index, finished)
     }
 }
 
@@ -282,7 +283,7 @@ impl Work for OneByOne {
         self.parts.stats(name)
     }
 
-    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
-        self.parts.fault(index, finished)
+    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
+        self.parts.delivery(index, finished)
     }
 }

@@ -8,6 +8,7 @@ use phalanx_process::event::Kill;
 use phalanx_process::handler::Context;
 use phalanx_process::id::{HandlerId, ProcessId};
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::Delivery;
 use phalanx_process::spec::{Output, Stdin};
 use phalanx_process::{Process, Spec};
 
@@ -21,8 +22,8 @@ pub trait Preparation: Send + Sync {
     fn prepare(&self, index: usize) -> Spec;
     /// Waits until what was made for the processes is gone, now that all have ended.
     fn settle(&self);
-    /// What was wrong with the process at `index` that it does not know itself, now that all is settled.
-    fn fault(&self, index: usize, finished: &Finished) -> Option<String>;
+    /// Returns what is known of the files of the process at `index`, if it transfers some, now that all is settled.
+    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery>;
 }
 
 /// Processes, and when they start.
@@ -103,8 +104,8 @@ impl Work for Row {
         *self.state() = State::default();
     }
 
-    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
-        self.preparation.as_ref()?.fault(index, finished)
+    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
+        self.preparation.as_ref()?.delivery(index, finished)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use phalanx_process::Process;
 use phalanx_process::event::Kill;
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::Delivery;
 use phalanx_process::stats::Stats;
 
 /// Work that can be begun, ended and begun again: processes within a rollout, actions side by side or one after the
@@ -38,9 +39,9 @@ pub trait Work: Send + Sync {
         Stats { parts: Vec::new(), ..Stats::sum(name, parts) }
     }
 
-    /// What was wrong with the process at `index`, which has ended so, that it does not know itself. Asked when all is
-    /// over.
-    fn fault(&self, _index: usize, _finished: &Finished) -> Option<String> {
+    /// Returns what is known of the files of the process at `index`, which has ended so, if it transfers some. Asked when
+    /// all is over.
+    fn delivery(&self, _index: usize, _finished: &Finished) -> Option<Delivery> {
         None
     }
 }

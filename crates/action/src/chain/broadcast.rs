@@ -16,6 +16,7 @@ use phalanx_process::id::{ProcessId, TimerId};
 use phalanx_process::lines::Lines;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
+use phalanx_process::result::Delivery;
 use phalanx_process::spec::{Policy, Stdin};
 use phalanx_process::ssh::ConnectionParams;
 
@@ -186,6 +187,18 @@ impl Broadcast {
     #[must_use]
     pub fn fault(&self, index: usize, _finished: &Finished) -> Option<String> {
         lock(&self.inner.faults)[index].clone()
+    }
+
+    /// Returns what the chain knows of the host at `index`, whose process has ended so.
+    #[must_use]
+    pub fn delivery(&self, index: usize, finished: &Finished) -> Delivery {
+        // A host whose part went wrong is marked with a missed expectation, also one whose process ended with 0.
+        match (self.fault(index, finished), finished.outcome.expect_failed) {
+            (Some(reason), true) => Delivery::GivenUp(reason),
+            (Some(reason), false) => Delivery::Failed(reason),
+            (None, true) => Delivery::Unconfirmed,
+            (None, false) => Delivery::Confirmed,
+        }
     }
 
     /// How much has arrived so far: bytes of the stream, at all hosts together; a file counts when it is in place.

@@ -7,6 +7,7 @@ use phalanx_process::event::Kill;
 use phalanx_process::handler::Context;
 use phalanx_process::id::HandlerId;
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::Delivery;
 use phalanx_process::spec::Launch;
 use phalanx_process::{Process, Spec};
 
@@ -83,7 +84,7 @@ impl Work for Chain {
         *self.state() = State::default();
     }
 
-    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
-        self.broadcast.fault(index, finished)
+    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
+        Some(self.broadcast.delivery(index, finished))
     }
 }

@@ -20,6 +20,7 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
+use phalanx_process::result::Delivery;
 use phalanx_process::spec::{Command, Launch, Output, Stdin};
 use phalanx_process::{Process, Spec};
 
@@ -209,6 +210,13 @@ impl Transfers {
         }
     }
 
+    /// Returns what is known of the files of the transfer at `index`, whose process has ended so. Waits as
+    /// [`Transfers::fault`] does, and is not to be called by a handler either.
+    #[must_use]
+    pub fn delivery(&self, index: usize, finished: &Finished) -> Delivery {
+        Delivery::of_fault(self.fault(index, finished), finished)
+    }
+
     /// How much has been transferred so far.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -283,8 +291,8 @@ impl Preparation for Transfers {
         }
     }
 
-    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
-        Self::fault(self, index, finished)
+    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
+        Some(Self::delivery(self, index, finished))
     }
 }
 

@@ -6,6 +6,7 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::hosted::{Backend, Hosted};
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::Delivery;
 use phalanx_process::spec::{Command, Launch, Policy};
 use phalanx_process::{Process, Spec};
 
@@ -148,7 +149,7 @@ impl<F: Fn(usize, &Finished) -> Option<String> + Send + Sync> Preparation for Tr
     /// The end of a process is told when all is in its place.
     fn settle(&self) {}
 
-    fn fault(&self, index: usize, finished: &Finished) -> Option<String> {
-        (self.fault)(index, finished)
+    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
+        Some(Delivery::of_fault((self.fault)(index, finished), finished))
     }
 }

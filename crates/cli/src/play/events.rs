@@ -10,11 +10,10 @@ use phalanx_nodeset::fold_names;
 use phalanx_plan::course::Turn;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_process::result::{HostResult, ResultKind};
 use phalanx_record::event::{Event, Hosts};
 
 use super::act::Act;
-use crate::run::Verdict;
-use crate::show::events::end;
 use crate::show::partial::Partial;
 
 /// Makes events; the beginnings of lines wait here for their ends.
@@ -59,12 +58,12 @@ impl Events {
         &mut self,
         turn: Turn,
         (key, node): (usize, &str),
-        verdict: &Verdict,
+        verdict: &HostResult,
         outcome: Option<&Outcome>,
         to: &mut Vec<u8>,
     ) {
         self.last_words(turn, (key, node), to);
-        write(turn, &end(node, verdict, outcome), to);
+        write(turn, &Event::ended(node, verdict, outcome), to);
     }
 
     /// An attempt has failed, and there will be another.
@@ -72,12 +71,12 @@ impl Events {
         &mut self,
         turn: Turn,
         (key, node): (usize, &str),
-        verdict: &Verdict,
+        verdict: &HostResult,
         retry: Retry,
         to: &mut Vec<u8>,
     ) {
         self.last_words(turn, (key, node), to);
-        let (result, message) = (verdict.word(), verdict.sentence());
+        let (result, message) = (verdict.kind(), verdict.sentence());
         let Retry { failed: attempt, attempts, pause } = retry;
         write(turn, &Event::Retry { node, result, message, attempt, attempts, pause: pause.as_secs_f64() }, to);
     }
@@ -95,7 +94,7 @@ impl Events {
     pub(super) fn over(turn: Turn, act: &Act, ok: bool, to: &mut Vec<u8>) {
         let mut results: BTreeMap<&'static str, Vec<&String>> = BTreeMap::new();
         for (member, verdict) in act.members.iter().zip(&act.verdicts) {
-            let word = verdict.as_ref().map_or("not-started", Verdict::word);
+            let word = verdict.as_ref().map_or(ResultKind::NotStarted, HostResult::kind).word();
             results.entry(word).or_default().push(member);
         }
         let hosts = |members: Vec<&String>| Hosts { count: members.len(), nodes: fold_names(members) };

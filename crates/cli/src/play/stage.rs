@@ -7,18 +7,18 @@ use std::time::Instant;
 use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_plan::course::{Cause, Part, Turn, Verdict as Course};
-use phalanx_plan::model::{Kind, OnFailure, Step, Work};
+use phalanx_plan::model::{OnFailure, Step};
 use phalanx_plan::{Happening, Player};
 use phalanx_process::Signal;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_process::result::HostResult;
 use phalanx_process::stats::Calendar;
 
 use super::Wanted;
 use super::act::Act;
 use super::events::Events;
 use crate::exit;
-use crate::run::Verdict;
 use crate::show::labels::Labels;
 use crate::show::record::{RecordError, RecordFile};
 use crate::show::screen::Screen;
@@ -113,13 +113,12 @@ impl Stage {
             Happening::Output { turn, member, stream, bytes, shown } => {
                 self.output(turn, member, stream, &bytes, shown)
             }
-            Happening::Ended { turn, member, finished, ok, fault, asked, retry } => {
+            Happening::Ended { turn, member, finished, result: verdict, retry } => {
                 let act = self.acts.get_mut(&turn).expect("it has begun");
-                let verdict = act.judge(&finished, ok, fault, asked);
                 act.ended(member, verdict.clone(), &finished, &self.calendar);
                 let counts = player.step(turn).is_none_or(|step| step.on_failure != OnFailure::Ignore);
                 if counts && retry.is_none() {
-                    self.max_status = self.max_status.max(verdict.status());
+                    self.max_status = self.max_status.max(exit::of_result(&verdict));
                 }
                 match retry {
                     Some(retry) => self.retry(turn, member, &verdict, retry),
@@ -130,7 +129,7 @@ impl Stage {
                 let act = self.acts.get_mut(&turn).expect("it has begun");
                 act.not_started(member);
                 self.event(turn, member, |events, key, act, to| {
-                    events.ended(turn, (key, &act.members[member]), &Verdict::NotStarted, None, to);
+                    events.ended(turn, (key, &act.members[member]), &HostResult::NotStarted, None, to);
                 })
             }
             Happening::Ready { turn } => self.say(self.verbose, turn, "is ready"),
@@ -154,7 +153,6 @@ impl Stage {
             members,
             command,
             remote,
-            chain: player.step(turn).is_some_and(is_chain),
             background: around(player, turn).any(|turn| player.step(turn).is_some_and(|step| step.background)),
             first,
             last: BTreeMap::new(),
@@ -212,7 +210,7 @@ impl Stage {
     }
 
     /// An attempt has failed, and there will be another.
-    fn retry(&mut self, turn: Turn, member: usize, verdict: &Verdict, retry: Retry) -> Result<(), ShowError> {
+    fn retry(&mut self, turn: Turn, member: usize, verdict: &HostResult, retry: Retry) -> Result<(), ShowError> {
         self.event(turn, member, |events, key, act, to| {
             events.retry(turn, (key, &act.members[member]), verdict, retry, to);
         })?;
@@ -228,7 +226,7 @@ impl Stage {
         &mut self,
         turn: Turn,
         member: usize,
-        verdict: &Verdict,
+        verdict: &HostResult,
         outcome: &Outcome,
         counts: bool,
     ) -> Result<(), ShowError> {
@@ -237,7 +235,7 @@ impl Stage {
         })?;
         self.last_line(turn, member)?;
         // Who was stopped with all the others is told of with all the others.
-        let told = !verdict.is_ok() && *verdict != Verdict::Interrupted && counts && !self.quiet;
+        let told = !verdict.is_ok() && *verdict != HostResult::Interrupted && counts && !self.quiet;
         let text = format!("{}: {}", self.acts[&turn].members[member], verdict.sentence());
         self.say(told || self.verbose, turn, &text)
     }
@@ -380,8 +378,4 @@ pub(super) fn is_block(player: &Player, turn: Turn) -> bool {
         Part::Plan | Part::Pass(_) => true,
         Part::Step(_) => player.step(turn).is_some_and(Step::is_block),
     }
-}
-
-fn is_chain(step: &Step) -> bool {
-    matches!(&step.work, Work::Processes(processes) if matches!(processes.kind, Kind::Chain { .. }))
 }

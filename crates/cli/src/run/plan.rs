@@ -12,11 +12,12 @@ use phalanx_config::configuration::Configuration;
 use phalanx_process::Spec;
 use phalanx_process::host::{Host, InvalidHost};
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::{Evidence, HostResult, Route};
 use phalanx_process::spec::{Environment, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
 use super::again::{self, AgainError};
-use super::{Verdict, local};
+use super::local;
 use crate::args::{RunArgs, Worker};
 use crate::connect::ConnectError;
 use crate::hosts::HostsError;
@@ -174,13 +175,14 @@ impl Plan {
     }
 
     /// What became of a host whose process has ended so.
-    pub(crate) fn verdict(&self, host: usize, finished: &Finished) -> Verdict {
-        let verdict = Verdict::of(finished, self.ssh);
-        match &self.recipe.way {
-            Way::Files(transfers) => verdict.of_transfer(transfers.fault(host, finished)),
-            Way::Chain(broadcast) => verdict.of_chain(broadcast.fault(host, finished), finished),
-            Way::Ssh(_) | Way::Exec { .. } => verdict,
-        }
+    pub(crate) fn result(&self, host: usize, finished: &Finished) -> HostResult {
+        let delivery = match &self.recipe.way {
+            Way::Files(transfers) => Some(transfers.delivery(host, finished)),
+            Way::Chain(broadcast) => Some(broadcast.delivery(host, finished)),
+            Way::Ssh(_) | Way::Exec { .. } => None,
+        };
+        let route = if self.ssh { Route::Ssh } else { Route::Direct };
+        Evidence::new(finished, route).delivery(delivery).judge()
     }
 
     /// How the process of a host is made; to be given to whoever starts them.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::HostResult;
 use phalanx_process::stats::{Calendar, Stats};
 
-use super::Verdict;
+use crate::exit;
 
 /// The state of every host of a run.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ enum State {
     Waiting,
     Running,
     /// Until it is tried again.
-    Pausing(Verdict, Arc<Finished>),
-    Ended(Verdict),
+    Pausing(HostResult, Arc<Finished>),
+    Ended(HostResult),
 }
 
 impl Tally {
@@ -38,7 +39,7 @@ impl Tally {
     }
 
     /// A process may end without having started.
-    pub(crate) fn ended(&mut self, host: usize, verdict: Verdict, finished: &Finished, calendar: &Calendar) {
+    pub(crate) fn ended(&mut self, host: usize, verdict: HostResult, finished: &Finished, calendar: &Calendar) {
         self.running -= usize::from(matches!(self.hosts[host], State::Running));
         let start = finished.outcome.started_at.map(|at| calendar.date(at));
         let end = Some(calendar.date(finished.outcome.ended_at));
@@ -47,13 +48,13 @@ impl Tally {
     }
 
     /// An attempt has failed, and there will be another, unless the run is stopped before.
-    pub(crate) fn pauses(&mut self, host: usize, verdict: Verdict, finished: Arc<Finished>) {
+    pub(crate) fn pauses(&mut self, host: usize, verdict: HostResult, finished: Arc<Finished>) {
         self.running -= usize::from(matches!(self.hosts[host], State::Running));
         self.hosts[host] = State::Pausing(verdict, finished);
     }
 
     /// Those for whom there will be no other attempt after all.
-    pub(crate) fn take_pausing(&mut self) -> Vec<(usize, Verdict, Arc<Finished>)> {
+    pub(crate) fn take_pausing(&mut self) -> Vec<(usize, HostResult, Arc<Finished>)> {
         let mut pausing = Vec::new();
         for (host, state) in self.hosts.iter_mut().enumerate() {
             if let State::Pausing(..) = state
@@ -65,7 +66,7 @@ impl Tally {
         pausing
     }
 
-    fn end(&mut self, host: usize, verdict: Verdict) {
+    fn end(&mut self, host: usize, verdict: HostResult) {
         self.ended += 1;
         self.failed += usize::from(!verdict.is_ok());
         self.hosts[host] = State::Ended(verdict);
@@ -77,7 +78,7 @@ impl Tally {
         for host in rest {
             // To execo what never started is ok; to somebody who asked for it to be run it is not.
             self.stats.absorb(&Stats { ok: 0, ..Stats::of_unfinished("", None) });
-            self.end(host, Verdict::NotStarted);
+            self.end(host, HostResult::NotStarted);
         }
     }
 
@@ -103,7 +104,7 @@ impl Tally {
     }
 
     /// What became of a host, once it has ended.
-    pub(crate) fn verdict(&self, host: usize) -> Option<&Verdict> {
+    pub(crate) fn verdict(&self, host: usize) -> Option<&HostResult> {
         match &self.hosts[host] {
             State::Ended(verdict) => Some(verdict),
             State::Waiting | State::Running | State::Pausing(..) => None,
@@ -111,13 +112,13 @@ impl Tally {
     }
 
     /// All verdicts, in the order of the hosts.
-    pub(crate) fn verdicts(&self) -> impl Iterator<Item = (usize, &Verdict)> {
+    pub(crate) fn verdicts(&self) -> impl Iterator<Item = (usize, &HostResult)> {
         (0..self.hosts.len()).filter_map(|host| Some((host, self.verdict(host)?)))
     }
 
     /// The largest remote status.
     pub(crate) fn max_status(&self) -> u8 {
-        self.verdicts().map(|(_, verdict)| verdict.status()).max().unwrap_or_default()
+        self.verdicts().map(|(_, verdict)| exit::of_result(verdict)).max().unwrap_or_default()
     }
 
     /// The figures for the report.

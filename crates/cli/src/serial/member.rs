@@ -7,8 +7,7 @@ use phalanx_process::expect::{Expect, IDLE_TIMEOUT, Matcher};
 use phalanx_process::id::ProcessId;
 use phalanx_process::lines::{FedLines, Lines};
 use phalanx_process::outcome::Finished;
-
-use crate::run::Verdict;
+use phalanx_process::result::{Evidence, ResultKind, Route};
 
 /// A line that was opened, or is about to be.
 pub(super) struct Member {
@@ -88,11 +87,8 @@ impl Member {
         let Some(host) = &self.host else {
             return Some(if said.is_empty() { finished.outcome.to_string() } else { said });
         };
-        let verdict = Verdict::of(finished, true);
-        let reason = match &verdict {
-            Verdict::Exit(_) if !said.is_empty() => said,
-            _ => verdict.sentence(),
-        };
+        let result = Evidence::new(finished, Route::Ssh).judge();
+        let reason = if result.kind() == ResultKind::Exit && !said.is_empty() { said } else { result.sentence() };
         Some(format!("{host}: {reason}"))
     }
 }

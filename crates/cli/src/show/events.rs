@@ -10,10 +10,11 @@ use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_process::result::HostResult;
 use phalanx_record::event::{Event, Hosts};
 
 use super::partial::Partial;
-use crate::run::{Plan, Tally, Verdict};
+use crate::run::{Plan, Tally};
 
 /// Makes events; the beginnings of lines wait here for their ends.
 #[derive(Debug, Default)]
@@ -52,18 +53,18 @@ impl Events {
         &mut self,
         host: usize,
         node: &str,
-        verdict: &Verdict,
+        verdict: &HostResult,
         outcome: Option<&Outcome>,
         to: &mut Vec<u8>,
     ) {
         self.last_words(host, node, to);
-        write(&end(node, verdict, outcome), to);
+        write(&Event::ended(node, verdict, outcome), to);
     }
 
     /// An attempt has failed, and there will be another.
-    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &Verdict, retry: Retry, to: &mut Vec<u8>) {
+    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &HostResult, retry: Retry, to: &mut Vec<u8>) {
         self.last_words(host, node, to);
-        let (result, message) = (verdict.word(), verdict.sentence());
+        let (result, message) = (verdict.kind(), verdict.sentence());
         let Retry { failed: attempt, attempts, pause } = retry;
         write(&Event::Retry { node, result, message, attempt, attempts, pause: pause.as_secs_f64() }, to);
     }
@@ -81,10 +82,10 @@ impl Events {
         // Who was never started has no end of its own in the stream yet.
         let mut results: BTreeMap<&'static str, Vec<usize>> = BTreeMap::new();
         for (host, verdict) in tally.verdicts() {
-            if *verdict == Verdict::NotStarted {
+            if *verdict == HostResult::NotStarted {
                 self.ended(host, &plan.hosts[host], verdict, None, to);
             }
-            results.entry(verdict.word()).or_default().push(host);
+            results.entry(verdict.kind().word()).or_default().push(host);
         }
         let results = results.into_iter().map(|(word, hosts)| {
             let nodes = fold_names(hosts.iter().map(|host| &plan.hosts[*host]));
@@ -92,25 +93,6 @@ impl Events {
         });
         let (total, failed) = (tally.total(), tally.failed());
         write(&Event::Summary { total, ok: total - failed, failed, exit_status, results: results.collect() }, to);
-    }
-}
-
-/// The end of a process.
-pub(crate) fn end<'a>(node: &'a str, verdict: &Verdict, outcome: Option<&Outcome>) -> Event<'a> {
-    let signal = match verdict {
-        Verdict::Signal(Some(number)) => phalanx_process::Signal::from_number(*number).map(|signal| signal.to_string()),
-        _ => None,
-    };
-    Event::Ended {
-        node,
-        ok: verdict.is_ok(),
-        result: verdict.word(),
-        exit_code: verdict.exit_code(),
-        signal,
-        forced_kill: outcome.is_some_and(|outcome| outcome.forced_kill),
-        leaked: outcome.is_some_and(|outcome| outcome.leaked),
-        duration: outcome.and_then(Outcome::duration).map(|duration| duration.as_secs_f64()),
-        message: verdict.sentence(),
     }
 }
 

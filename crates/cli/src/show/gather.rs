@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use phalanx_process::event::Stream;
+use phalanx_process::result::HostResult;
 
 use super::screen::Screen;
 use super::{ShowError, folded};
-use crate::run::{Plan, Tally, Verdict};
+use crate::exit;
+use crate::run::{Plan, Tally};
 
 const RULE: &str = "---------------";
 
@@ -40,14 +42,14 @@ impl Gather {
     }
 
     /// A host will say no more.
-    pub(crate) fn end(&mut self, host: usize, verdict: &Verdict) {
+    pub(crate) fn end(&mut self, host: usize, verdict: &HostResult) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let Some(mut text) = self.growing.remove(&(host, stream)) else { continue };
             if !text.ends_with(b"\n") {
                 text.push(b'\n');
             }
             let text = self.intern(text);
-            self.groups.entry(Group { stream, status: verdict.status(), text }).or_default().push(host);
+            self.groups.entry(Group { stream, status: exit::of_result(verdict), text }).or_default().push(host);
         }
     }
 
@@ -85,12 +87,12 @@ impl Gather {
 
 /// One line for all hosts with the same fate.
 fn show_verdicts(plan: &Plan, tally: &Tally, screen: &mut Screen) -> Result<(), ShowError> {
-    let mut fates: HashMap<&Verdict, Vec<usize>> = HashMap::new();
+    let mut fates: HashMap<&HostResult, Vec<usize>> = HashMap::new();
     for (host, verdict) in tally.verdicts().filter(|(_, verdict)| !verdict.is_ok()) {
         fates.entry(verdict).or_default().push(host);
     }
     let mut fates: Vec<_> = fates.into_iter().collect();
-    fates.sort_by_key(|(verdict, hosts)| (verdict.status(), hosts[0]));
+    fates.sort_by_key(|(verdict, hosts)| (exit::of_result(verdict), hosts[0]));
     for (verdict, hosts) in fates {
         screen.message(&format!("{}: {}", folded(plan, hosts.into_iter(), true), verdict.sentence()))?;
     }

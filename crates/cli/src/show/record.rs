@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use phalanx_action::rollout::Retry;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
+use phalanx_process::result::HostResult;
 
 use super::events::Events;
-use crate::run::{Plan, Tally, Verdict};
+use crate::run::{Plan, Tally};
 
 /// Enough for a write to be worth its system call.
 const ENOUGH: usize = 64 * 1024;
@@ -117,11 +118,11 @@ impl Record {
         self.file.append(|lines| self.events.output(host, node, stream, bytes, lines));
     }
 
-    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &Verdict, retry: Retry) {
+    pub(crate) fn retry(&mut self, host: usize, node: &str, verdict: &HostResult, retry: Retry) {
         self.file.append(|lines| self.events.retry(host, node, verdict, retry, lines));
     }
 
-    pub(crate) fn ended(&mut self, host: usize, node: &str, verdict: &Verdict, outcome: &Outcome) {
+    pub(crate) fn ended(&mut self, host: usize, node: &str, verdict: &HostResult, outcome: &Outcome) {
         self.file.append(|lines| self.events.ended(host, node, verdict, Some(outcome), lines));
     }
 

@@ -11,9 +11,8 @@ use phalanx_process::event::{Kill, Stream};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
-use phalanx_process::ssh::{RemoteEnd, remote_end};
+use phalanx_process::result::{Evidence, Route};
 
-use super::member::Fault;
 use super::{Happening, Player, UnderWay};
 use crate::course::Turn;
 
@@ -58,14 +57,12 @@ impl Player {
     }
 
     pub(super) fn chain_ended(&mut self, turn: Turn, member: usize, finished: Arc<Finished>) {
-        let asked = self.course.is_ending(turn);
+        let asked = self.ended_because(turn);
         let Some(UnderWay::Chain(chained)) = self.under_way.get_mut(&turn) else { return };
-        let fault = chained.broadcast.fault(member, &finished);
-        let reported = matches!(remote_end(&finished), RemoteEnd::AsReported);
-        let ok = !asked && fault.is_none() && finished.ok && !finished.outcome.killed && reported;
-        chained.hosts[member] = Some(ok);
-        let fault = fault.map(Fault::Files).filter(|_| !asked);
-        self.happenings.push_back(Happening::Ended { turn, member, finished, ok, fault, asked, retry: None });
+        let delivery = chained.broadcast.delivery(member, &finished);
+        let result = Evidence::new(&finished, Route::Ssh).ended(asked).delivery(Some(delivery)).judge();
+        chained.hosts[member] = Some(result.is_ok());
+        self.happenings.push_back(Happening::Ended { turn, member, finished, result, retry: None });
     }
 
     /// Nobody more is started, and who runs is ended.

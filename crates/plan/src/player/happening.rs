@@ -9,10 +9,10 @@ use phalanx_process::Signal;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
+use phalanx_process::result::HostResult;
 use phalanx_process::spec::{Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
-use super::member::Fault;
 use crate::course::{Turn, Verdict};
 
 /// What happens while a plan is played.
@@ -61,12 +61,8 @@ pub enum Happening {
         member: usize,
         /// How.
         finished: Arc<Finished>,
-        /// Whether all is well with that.
-        ok: bool,
-        /// What was wrong with it, apart from its process.
-        fault: Option<Fault>,
-        /// It was ended because its part was over: since its block is, or the plan was stopped.
-        asked: bool,
+        /// What became of it.
+        result: HostResult,
         /// If it is tried again, how.
         retry: Option<Retry>,
     },
@@ -128,6 +124,8 @@ impl Default for Manner {
             capture_stdout: Capture::None,
             capture_stderr: Capture::Last(4096),
             nolog: Faults::ALL,
+            // A process that has done what it should need not read to the end.
+            ignore: Faults { write_error: true, ..Faults::default() },
             ..Policy::default()
         };
         Self { params: ConnectionParams::default(), policy, fanout: DEFAULT_FANOUT, chain: ChainParams::default() }

@@ -11,22 +11,11 @@ use phalanx_process::event::Stream;
 use phalanx_process::expect::{Dialogue, Expect, IDLE_TIMEOUT, Matcher, Pattern, Script, ScriptOutcome};
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::{Delivery, EndedBecause, Evidence, HostResult, Route};
 use phalanx_process::spec::NON_BLOCKING;
-use phalanx_process::ssh::{RemoteEnd, remote_end};
 
 use super::recipe::Recipe;
 use crate::model::{Processes, Send, Turn};
-
-/// What was wrong with a process, apart from how it ended; in words that follow its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// It did not say what was expected of it.
-    Unmet(String),
-    /// What it said could not be written into its file.
-    OutputLost(String),
-    /// Its files did not get where they should.
-    Files(String),
-}
 
 /// One process of a step.
 #[derive(Default)]
@@ -47,8 +36,10 @@ pub(super) struct Member {
     pub(super) end_at: Option<Instant>,
     /// When it is killed, if it has not ended by then.
     pub(super) kill_at: Option<Instant>,
-    /// The first thing that went wrong with it, apart from its process.
-    fault: Option<Fault>,
+    /// The first thing that was expected of it and did not come, in a sentence that follows its name.
+    missed: Option<String>,
+    /// The first error of writing its output into a file.
+    output_lost: Option<String>,
     watch: Option<Watch>,
     talk: Option<Talk>,
     sinks: [Option<Sink>; 2],
@@ -137,7 +128,7 @@ impl Member {
             && let Err(error) = sink.file.write_all(bytes)
         {
             let lost = format!("cannot write `{}`: {error}", sink.path.display());
-            self.fault.get_or_insert(Fault::OutputLost(lost));
+            self.output_lost.get_or_insert(lost);
         }
         if let Some(watch) = self.watch.as_mut().filter(|_| !self.ready) {
             let matcher = &mut watch.streams[stream as usize];
@@ -188,7 +179,7 @@ impl Member {
                 let Watch { limit, expected, .. } = watch;
                 let seconds = limit.as_secs_f64();
                 let late = format!("was not ready within {seconds} s: it did not say {expected}");
-                self.fault.get_or_insert(Fault::Unmet(late));
+                self.missed.get_or_insert(late);
                 watch.until = None;
                 wishes.kill = true;
             }
@@ -211,7 +202,7 @@ impl Member {
             talk.until = now.checked_add(talk.limit);
         }
         talk.quiet_at = talk.dialogue.is_pending().then(|| now + IDLE_TIMEOUT);
-        if self.ready || self.fault.is_some() {
+        if self.ready || self.missed.is_some() {
             return;
         }
         match talk.dialogue.outcome() {
@@ -220,21 +211,41 @@ impl Member {
                 (self.ready, wishes.ready, wishes.done) = (true, true, true);
             }
             Some(outcome) => {
-                self.fault = Some(Fault::Unmet(complaint(outcome)));
+                self.missed = Some(complaint(outcome));
                 wishes.kill = true;
             }
         }
     }
 
-    /// What was wrong with it, apart from its process, now that it has ended.
-    pub(super) fn ended(&mut self, step: &Processes, transfers: Option<String>) -> Option<Fault> {
+    /// Takes note that its process has ended, and judges the attempt. `asked` says whether it was to end, and why.
+    pub(super) fn ended(
+        &mut self,
+        step: &Processes,
+        recipe: &Recipe,
+        finished: &Finished,
+        (asked, delivery): (EndedBecause, Option<Delivery>),
+    ) -> HostResult {
         self.id = None;
         self.sinks = [None, None];
+        self.miss_what_did_not_come(step);
+        let line_is_done = recipe.is_line() && step.dialogue.is_some() && self.ready && self.missed.is_none();
+        Evidence::new(finished, if recipe.is_remote() { Route::Ssh } else { Route::Direct })
+            .accepting(&step.exit_codes)
+            // A serial line has no end of its own: it is ended when its dialogue is over.
+            .ended(if line_is_done { EndedBecause::PartOver } else { asked })
+            .expectation_missed(self.missed.take())
+            .delivery(delivery)
+            .output_lost(self.output_lost.take())
+            .judge()
+    }
+
+    /// Enters as missed what was expected until now and cannot come any more.
+    fn miss_what_did_not_come(&mut self, step: &Processes) {
         if let Some(talk) = self.talk.as_mut().filter(|talk| talk.dialogue.outcome().is_none()) {
             talk.dialogue.end_of_file();
             match talk.dialogue.outcome() {
                 Some(ScriptOutcome::Succeeded(_)) => self.ready = true,
-                Some(outcome) if !self.ending => drop(self.fault.get_or_insert(Fault::Unmet(complaint(outcome)))),
+                Some(outcome) if !self.ending => drop(self.missed.get_or_insert(complaint(outcome))),
                 _ => {}
             }
         }
@@ -243,31 +254,8 @@ impl Member {
             && let Some(ready) = &step.ready
         {
             let expected = pattern_text(&ready.pattern);
-            let early = format!("ended before it was ready: it did not say {expected}");
-            self.fault.get_or_insert(Fault::Unmet(early));
+            self.missed.get_or_insert(format!("ended before it was ready: it did not say {expected}"));
         }
-        transfers.map(Fault::Files).or_else(|| self.fault.clone())
-    }
-
-    /// Whether all is well with a process that has ended so, by itself. The first that applies decides:
-    ///
-    /// 1. something apart from its process was wrong: no
-    /// 2. it could not be started, or its time was over: no
-    /// 3. a serial line whose dialogue is over: yes, it was ended for that
-    /// 4. the connection to its host failed or broke: no
-    /// 5. its exit code is one of those that are fine: yes
-    pub(super) fn is_ok(&self, step: &Processes, recipe: &Recipe, finished: &Finished, fault: Option<&Fault>) -> bool {
-        let outcome = &finished.outcome;
-        if fault.is_some() || outcome.error.is_some() || outcome.timed_out {
-            return false;
-        }
-        if recipe.is_line() && step.dialogue.is_some() && self.ready {
-            return true;
-        }
-        if recipe.is_remote() && !matches!(remote_end(finished), RemoteEnd::AsReported) {
-            return false;
-        }
-        outcome.exit_code().is_some_and(|code| step.exit_codes.contains(&code))
     }
 }
 

@@ -9,6 +9,7 @@ use phalanx_process::event::{Grace, Kill, Request, Stream};
 use phalanx_process::expect::IDLE_TIMEOUT;
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
+use phalanx_process::result::EndedBecause;
 
 use super::member::{Member, Wishes};
 use super::recipe::{Ending, Recipe};
@@ -236,6 +237,18 @@ impl Player {
         }
     }
 
+    /// Returns why the processes of a step end now, as far as the course of the plan knows.
+    pub(super) fn ended_because(&self, turn: Turn) -> EndedBecause {
+        let mut around = std::iter::successors(Some(turn), |turn| self.course.parent(*turn));
+        let in_background = around.any(|turn| self.step(turn).is_some_and(|step| step.background));
+        match (self.course.is_ending(turn), in_background) {
+            (false, _) => EndedBecause::ByItself,
+            // What is in the background is ended with its block.
+            (true, true) => EndedBecause::PartOver,
+            (true, false) => EndedBecause::RunStopped,
+        }
+    }
+
     pub(super) fn ended(&mut self, id: ProcessId, finished: Arc<Finished>, now: Instant) {
         let Some((turn, member)) = self.processes.remove(&id) else { return };
         if self.is_chain(turn) {
@@ -243,15 +256,13 @@ impl Player {
         }
         let plan = Arc::clone(&self.plan);
         let step = Self::description(&plan, self.course.part(turn));
-        let asked = self.course.is_ending(turn);
+        let asked = self.ended_because(turn);
         let Some(running) = self.running_mut(turn) else { return };
         let Running { recipe, members, schedule, .. } = running;
-        let transfers = recipe.transfers().and_then(|transfers| transfers.fault(member, &finished));
-        let one = &mut members[member];
-        let fault = one.ended(step, transfers).filter(|_| !asked);
-        let ok = !asked && one.is_ok(step, recipe, &finished, fault.as_ref());
-        let retry = schedule.ended(member, ok, now);
-        self.happenings.push_back(Happening::Ended { turn, member, finished, ok, fault, asked, retry });
+        let delivery = recipe.transfers().map(|transfers| transfers.delivery(member, &finished));
+        let result = members[member].ended(step, recipe, &finished, (asked, delivery));
+        let retry = schedule.ended(member, result.is_ok(), now);
+        self.happenings.push_back(Happening::Ended { turn, member, finished, result, retry });
         self.pump(turn);
     }
 }
