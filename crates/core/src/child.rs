@@ -1,7 +1,7 @@
 //! Signals and reaps exactly the child that was meant.
 //!
-//! Process ids are reused (32,768 of them by default), so nothing is ever sent to an id that may have become
-//! somebody else's: a process is signalled through its pidfd, or by its id while it is *unreaped*, and a process
+//! Process ids are reused (32,768 of them by default), so nothing is ever sent to an id that may have been
+//! reused: a process is signalled through its pidfd, or by its id while it is *unreaped*, and a process
 //! group only while its leader is unreaped. For that reason looking at the exit ([`Child::peek`]) and reaping
 //! ([`Child::reap`]) are two calls: between them the id, and with it the group, still belongs to us.
 
@@ -15,7 +15,7 @@ use crate::signal::Signal;
 
 /// A started child that has not been reaped yet.
 ///
-/// Dropping it leaves the process alone: whoever starts children reaps them.
+/// Dropping it leaves the process alone: the code that starts children reaps them.
 #[derive(Debug)]
 pub struct Child {
     pid: i32,
@@ -27,23 +27,23 @@ impl Child {
         Self { pid, pidfd }
     }
 
-    /// Its process id, which is also its process group unless it was started in ours.
+    /// Returns its process id, which is also its process group unless it was started in ours.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid.unsigned_abs()
     }
 
-    /// A descriptor that becomes readable when the process has ended; `None` when it was started to be watched by
-    /// SIGCHLD.
+    /// Returns a descriptor that becomes readable when the process has ended; `None` when it was started to be watched
+    /// by SIGCHLD.
     #[must_use]
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// How it ended, if it did, without reaping it.
+    /// Returns how it ended, if it did, without reaping it.
     ///
     /// # Errors
-    /// What `waitid(2)` says, except that a child reaped by somebody else is [`ExitStatus::Lost`].
+    /// What `waitid(2)` says, except that a child reaped by other code is [`ExitStatus::Lost`].
     pub fn peek(&self) -> io::Result<Option<ExitStatus>> {
         self.wait(libc::WNOHANG | libc::WNOWAIT)
     }
@@ -116,7 +116,7 @@ fn forgive_ended(result: libc::c_long) -> io::Result<()> {
     }
 }
 
-/// `waitid(2)`, with the status decoded.
+/// Returns `waitid(2)`, with the status decoded.
 ///
 /// nix decodes into its `Signal` enum and so fails for a child that died of a real-time signal.
 #[expect(unsafe_code, reason = "the reason is above")]

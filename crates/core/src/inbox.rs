@@ -18,7 +18,7 @@ struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    /// The queue, also when a sender panicked while it held it: a `Vec` is whole after any push.
+    /// Locks the queue, even if a sender panicked while it held the lock: a `Vec` is whole after any push.
     fn messages(&self) -> MutexGuard<'_, Vec<T>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,23 +43,23 @@ impl<T> Clone for Sender<T> {
 }
 
 impl<T> Inbox<T> {
-    /// An empty inbox whose wake-ups are reported by `reactor` under `key`.
+    /// Makes an empty inbox whose wake-ups are reported by `reactor` under `token`.
     ///
     /// # Errors
     /// When the system has no descriptor left for the waker.
-    pub fn new(reactor: &Reactor, key: u64) -> io::Result<Self> {
-        let waker = reactor.waker(key)?;
+    pub fn new(reactor: &Reactor, token: u64) -> io::Result<Self> {
+        let waker = reactor.waker(token)?;
         let shared = Shared { messages: Mutex::default(), woken: AtomicBool::new(false), waker };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// A sender for another thread.
+    /// Returns a sender for another thread.
     #[must_use]
     pub fn sender(&self) -> Sender<T> {
         Sender { shared: Arc::clone(&self.shared) }
     }
 
-    /// Everything sent so far, oldest first.
+    /// Takes everything sent so far, oldest first.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         self.shared.woken.store(false, Ordering::SeqCst);
@@ -68,9 +68,9 @@ impl<T> Inbox<T> {
 }
 
 impl<T> Sender<T> {
-    /// Leaves `message` in the inbox and makes sure that the receiver wakes up for it.
+    /// Puts `message` into the inbox and makes sure that the receiver wakes up for it.
     ///
-    /// A receiver that is gone takes no messages; they are dropped with the last sender.
+    /// Messages to a receiver that is gone are dropped with the last sender.
     pub fn send(&self, message: T) {
         self.shared.messages().push(message);
         if !self.shared.woken.swap(true, Ordering::SeqCst)
@@ -93,9 +93,9 @@ mod tests {
         for n in 0..100 {
             inbox.sender().send(n);
         }
-        assert_eq!(reactor.wait(None).unwrap().map(|ready| ready.key).collect::<Vec<_>>(), [9]);
+        assert_eq!(reactor.poll(None).unwrap().map(|ready| ready.token).collect::<Vec<_>>(), [9]);
         assert_eq!(inbox.take(), (0..100).collect::<Vec<_>>());
-        assert_eq!(reactor.wait(Some(Duration::ZERO)).unwrap().count(), 0);
+        assert_eq!(reactor.poll(Some(Duration::ZERO)).unwrap().count(), 0);
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
                 scope.spawn(move || (0..1000).for_each(|n| sender.send(n)));
             }
             while got < 4000 {
-                let _ = reactor.wait(Some(Duration::from_secs(10))).unwrap().count();
+                let _ = reactor.poll(Some(Duration::from_secs(10))).unwrap().count();
                 got += inbox.take().len();
             }
         });

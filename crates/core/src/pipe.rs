@@ -1,7 +1,7 @@
-//! The ends of a child: pipes made for it, read and written without ever blocking us.
+//! Pipes to children, read and written without blocking.
 //!
 //! Only *our* end is made non-blocking. The flag lives on the open file description, so setting it on the child's
-//! end, or on an inherited terminal, would change the file under somebody else's feet.
+//! end, or on an inherited terminal, would change it for other programs.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -12,9 +12,9 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 /// The two ends of a pipe, both closed on exec.
 #[derive(Debug)]
 pub struct Pipe {
-    /// Where bytes come out.
+    /// The end that is read.
     pub reader: OwnedFd,
-    /// Where bytes go in.
+    /// The end that is written.
     pub writer: OwnedFd,
 }
 
@@ -56,14 +56,14 @@ pub const NO_CONTROLLING_TERMINAL: i32 = libc::O_NOCTTY;
 /// A flag for opening files: does not wait for the other end of a named pipe.
 pub const NON_BLOCKING: i32 = libc::O_NONBLOCK;
 
-/// What one read brought.
+/// The result of one read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// So many bytes, at the start of the buffer; never zero.
+    /// This many bytes, at the start of the buffer; never zero.
     Bytes(usize),
-    /// Nothing now.
+    /// Nothing to read now.
     WouldBlock,
-    /// Nothing any more.
+    /// The end of the stream.
     EndOfFile,
 }
 
@@ -88,7 +88,7 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<ReadOutcome> {
 /// Writes once; `None` when there is no room now.
 ///
 /// # Errors
-/// `EPIPE` when nobody will read it any more, and what else `write(2)` says. A SIGPIPE is not raised for Rust
+/// `EPIPE` when no reader is left, and what else `write(2)` says. A SIGPIPE is not raised for Rust
 /// programs, which ignore it from the start; other callers must do likewise.
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<Option<usize>> {
     loop {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_nothing_now_from_nothing_any_more() {
+    fn an_empty_pipe_is_told_from_a_closed_one() {
         let pipe = Pipe::new().unwrap();
         set_nonblocking(&pipe.reader).unwrap();
         let mut buffer = [0; 8];

@@ -35,14 +35,14 @@ pub const QUIT: u8 = 0x1c;
 /// The size of a terminal, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowSize {
-    /// Lines.
+    /// The number of lines.
     pub rows: u16,
-    /// Characters of a line.
+    /// The number of characters on a line.
     pub columns: u16,
 }
 
 impl Default for WindowSize {
-    /// 24 lines of 80 characters.
+    /// Returns 24 lines of 80 characters.
     fn default() -> Self {
         Self { rows: 24, columns: 80 }
     }
@@ -54,19 +54,19 @@ impl WindowSize {
     }
 }
 
-/// How a pty is set up before a child sees it.
+/// How a pty is set up before a child opens it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The size.
+pub struct TerminalSettings {
+    /// The size that programs on it see.
     pub size: WindowSize,
-    /// Who edits lines.
+    /// Whether the terminal edits lines.
     pub mode: Mode,
     /// Whether what is written to the master comes back from it.
     pub echo: bool,
 }
 
-impl Default for Settings {
-    /// What a terminal emulator gives a shell: cooked, with echo.
+impl Default for TerminalSettings {
+    /// Returns what a terminal emulator gives a shell: cooked, with echo.
     fn default() -> Self {
         Self { size: WindowSize::default(), mode: Mode::Cooked, echo: true }
     }
@@ -86,7 +86,7 @@ impl Pty {
     /// # Errors
     ///
     /// When there are no ptys or no descriptors left.
-    pub fn open(settings: &Settings) -> Result<Self, DeviceError> {
+    pub fn open(settings: &TerminalSettings) -> Result<Self, DeviceError> {
         let pty =
             Self::open_pair().map_err(|error| DeviceError::new("open a pty by", Path::new("/dev/ptmx"), error))?;
         // On Linux the master's attributes are the slave's (tty_ioctl(4)), so the slave need not be opened for this.
@@ -108,7 +108,7 @@ impl Pty {
         Ok(Self { master, slave })
     }
 
-    /// The path of the slave, for the child to open.
+    /// Returns the path of the slave, for the child to open.
     #[must_use]
     pub fn slave(&self) -> &Path {
         &self.slave
@@ -124,7 +124,7 @@ impl Pty {
             .map_err(|error| DeviceError::new("set the window size of", &self.slave, error))
     }
 
-    /// The size that programs on the terminal see.
+    /// Returns the size that programs on the terminal see.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Pty {
         Ok(WindowSize { rows: size.ws_row, columns: size.ws_col })
     }
 
-    /// Says whether what is written to the master comes back from it. A program on the terminal can change that too, as
+    /// Sets whether what is written to the master comes back from it. A program on the terminal can change that too, as
     /// those that ask for a password do.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl Pty {
             .map_err(|error| DeviceError::new("set the echo of", &self.slave, error))
     }
 
-    /// Gives up the path and keeps the descriptor of the master.
+    /// Converts it into the descriptor of the master; the path is lost.
     #[must_use]
     pub fn into_master(self) -> OwnedFd {
         self.master.into()
@@ -178,8 +178,8 @@ pub fn read(master: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// The character that ends the input of the program on the terminal, if the terminal is cooked at the moment: it may
-/// have been chosen, or the mode changed, by that program. A raw terminal has no end of input.
+/// Returns the character that ends the input of the program on the terminal, if the terminal is cooked at the moment:
+/// it may have been chosen, or the mode changed, by that program. A raw terminal has no end of input.
 ///
 /// # Errors
 ///
@@ -250,18 +250,19 @@ mod tests {
 
     #[test]
     fn a_master_is_closed_on_exec_and_never_blocks() {
-        let pty = Pty::open(&Settings::default()).expect("a pty");
+        let pty = Pty::open(&TerminalSettings::default()).expect("a pty");
         let flags = fcntl(&pty, FcntlArg::F_GETFD).expect("open");
         assert!(FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC));
         assert_eq!(
-            read(&pty, &mut [0]).expect_err("nobody is there yet, and that is not the end").kind(),
+            read(&pty, &mut [0]).expect_err("no child has opened it yet, and that is not the end").kind(),
             io::ErrorKind::WouldBlock
         );
     }
 
     #[test]
     fn a_raw_pty_passes_every_byte_both_ways() {
-        let pty = Pty::open(&Settings { mode: Mode::Raw, echo: false, ..Settings::default() }).expect("a pty");
+        let pty = Pty::open(&TerminalSettings { mode: Mode::Raw, echo: false, ..TerminalSettings::default() })
+            .expect("a pty");
         let mut slave = slave(&pty);
         let all: Vec<u8> = (0..=255).collect();
         write(&pty, &all);
@@ -274,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_cooked_pty_edits_lines_echoes_and_translates_newlines() {
-        let pty = Pty::open(&Settings::default()).expect("a pty");
+        let pty = Pty::open(&TerminalSettings::default()).expect("a pty");
         let mut slave = slave(&pty);
         write(&pty, b"lx\x7fs\n");
         let mut line = [0; 3];
@@ -286,7 +287,7 @@ mod tests {
 
     #[test]
     fn echo_can_be_switched_off_at_any_time() {
-        let pty = Pty::open(&Settings::default()).expect("a pty");
+        let pty = Pty::open(&TerminalSettings::default()).expect("a pty");
         let mut slave = slave(&pty);
         pty.set_echo(false).expect("an attribute");
         write(&pty, b"secret\n");
@@ -297,7 +298,7 @@ mod tests {
     #[test]
     fn programs_on_the_terminal_see_its_size() {
         let size = WindowSize { rows: 50, columns: 132 };
-        let pty = Pty::open(&Settings { size, ..Settings::default() }).expect("a pty");
+        let pty = Pty::open(&TerminalSettings { size, ..TerminalSettings::default() }).expect("a pty");
         let slave = slave(&pty);
         let seen = ioctl::window_size(&slave).expect("a terminal");
         assert_eq!((seen.ws_row, seen.ws_col), (50, 132));
@@ -309,7 +310,8 @@ mod tests {
 
     #[test]
     fn the_end_of_the_slave_is_an_end_and_comes_after_its_last_bytes() {
-        let pty = Pty::open(&Settings { mode: Mode::Raw, echo: false, ..Settings::default() }).expect("a pty");
+        let pty = Pty::open(&TerminalSettings { mode: Mode::Raw, echo: false, ..TerminalSettings::default() })
+            .expect("a pty");
         let mut slave = slave(&pty);
         slave.write_all(b"bye").expect("the pty takes it");
         drop(slave);
@@ -319,7 +321,7 @@ mod tests {
 
     #[test]
     fn an_end_character_ends_the_input_of_a_cooked_terminal() {
-        let pty = Pty::open(&Settings { echo: false, ..Settings::default() }).expect("a pty");
+        let pty = Pty::open(&TerminalSettings { echo: false, ..TerminalSettings::default() }).expect("a pty");
         let mut slave = slave(&pty);
         write(&pty, &[b'a', b'\n', END_OF_FILE]);
         let mut all = String::new();

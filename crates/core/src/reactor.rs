@@ -1,8 +1,8 @@
-//! Waits for readiness and says which key, chosen by the caller, is ready for what.
+//! Waits for readiness, and reports which token, chosen by the caller, is ready for what.
 //!
-//! Built on mio, so readiness is *edge triggered*: who is told "readable" must read until the descriptor would block,
-//! or remember that it did not. The reactor knows no processes, only keys and descriptors. A key may be reported
-//! after its descriptor was closed; callers use keys that are never reused and ignore those they no longer know.
+//! Built on mio, so readiness is *edge triggered*: a caller that is told "readable" must read until the descriptor would
+//! block, or remember that it did not. The reactor knows no processes, only tokens and descriptors. A token may be
+//! reported after its descriptor was closed; callers use tokens that are never reused and ignore unknown ones.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -18,7 +18,7 @@ pub enum Interest {
     Readable,
     /// There is room to write, or the other end is gone.
     Writable,
-    /// Both.
+    /// Reading and writing.
     Both,
 }
 
@@ -34,9 +34,9 @@ impl From<Interest> for mio::Interest {
 
 /// One descriptor that became ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Readiness {
-    /// The key the descriptor was registered under.
-    pub key: u64,
+pub struct Ready {
+    /// The token under which the descriptor was registered.
+    pub token: u64,
     /// Reading will not block: there are bytes, or an end, or an error to be read.
     pub readable: bool,
     /// Writing will not block: there is room, or an error to be had.
@@ -45,10 +45,10 @@ pub struct Readiness {
     pub closed: bool,
 }
 
-/// How many readiness events one wait can return; the rest comes with the next.
+/// The number of events that one poll can return; the rest comes with the next.
 const EVENTS_PER_WAIT: usize = 1024;
 
-/// One epoll (or kqueue) instance.
+/// An epoll (or kqueue) instance.
 #[derive(Debug)]
 pub struct Reactor {
     poll: Poll,
@@ -64,23 +64,23 @@ impl Reactor {
         Ok(Self { poll: Poll::new()?, events: Events::with_capacity(EVENTS_PER_WAIT) })
     }
 
-    /// Watches `fd` under `key`. Closing the descriptor ends the watch.
+    /// Watches `fd` under `token`. Closing the descriptor ends the watch.
     ///
     /// # Errors
     /// What `epoll_ctl` says: a regular file is refused with `EPERM`, a full table with `ENOSPC`.
-    pub fn register(&self, fd: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
+    pub fn register(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         let raw = fd.as_fd().as_raw_fd();
-        let token = Token(usize::try_from(key).expect("keys are machine words"));
+        let token = Token(usize::try_from(token).expect("tokens are machine words"));
         self.poll.registry().register(&mut SourceFd(&raw), token, interest.into())
     }
 
-    /// Watches `fd`, which is registered, for something else from now on. What it is ready for by then is reported again.
+    /// Changes what `fd`, which is registered, is watched for. What it is ready for by then is reported again.
     ///
     /// # Errors
     /// When it was not watched.
-    pub fn reregister(&self, fd: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
+    pub fn reregister(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         let raw = fd.as_fd().as_raw_fd();
-        let token = Token(usize::try_from(key).expect("keys are machine words"));
+        let token = Token(usize::try_from(token).expect("tokens are machine words"));
         self.poll.registry().reregister(&mut SourceFd(&raw), token, interest.into())
     }
 
@@ -93,32 +93,32 @@ impl Reactor {
         self.poll.registry().deregister(&mut SourceFd(&raw))
     }
 
-    /// Something with which another thread can end [`Reactor::wait`] early, reported under `key`.
+    /// Makes a waker with which another thread can end [`Reactor::poll`] early, reported under `token`.
     ///
     /// # Errors
     /// When the system has no descriptor left for it. One per reactor.
-    pub(crate) fn waker(&self, key: u64) -> io::Result<mio::Waker> {
-        mio::Waker::new(self.poll.registry(), Token(usize::try_from(key).expect("keys are machine words")))
+    pub(crate) fn waker(&self, token: u64) -> io::Result<mio::Waker> {
+        mio::Waker::new(self.poll.registry(), Token(usize::try_from(token).expect("tokens are machine words")))
     }
 
-    /// Waits until something is ready or `timeout` has passed (`None`: for ever) and returns what is.
+    /// Waits until a descriptor is ready or `timeout` has passed (`None`: for ever), and returns those that are.
     ///
     /// A signal may end the wait early with nothing to report, never with something left to report.
     ///
     /// # Errors
     /// What `epoll_wait` says, `EINTR` excepted.
-    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<impl Iterator<Item = Readiness> + '_> {
+    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<impl Iterator<Item = Ready> + '_> {
         let mut timeout = timeout;
         loop {
             match self.poll.poll(&mut self.events, timeout) {
                 // Time may have passed, above all when we were stopped and continued: what became ready meanwhile must
-                // be reported before anybody looks at the clock.
+                // be reported before any caller looks at the clock.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => timeout = Some(Duration::ZERO),
                 other => break other?,
             }
         }
-        Ok(self.events.iter().map(|event| Readiness {
-            key: event.token().0 as u64,
+        Ok(self.events.iter().map(|event| Ready {
+            token: event.token().0 as u64,
             readable: event.is_readable() || event.is_read_closed() || event.is_error(),
             writable: event.is_writable() || event.is_write_closed() || event.is_error(),
             closed: event.is_read_closed() || event.is_error(),
@@ -127,7 +127,7 @@ impl Reactor {
 }
 
 impl AsFd for Reactor {
-    /// The epoll descriptor itself: readable when something is ready, so that a reactor nests in another loop.
+    /// Returns the epoll descriptor itself: readable when something is ready, so that a reactor nests in another loop.
     fn as_fd(&self) -> BorrowedFd<'_> {
         use std::os::fd::AsRawFd as _;
         let raw = self.poll.as_raw_fd();
@@ -142,15 +142,15 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn reports_the_callers_key() {
+    fn reports_the_callers_token() {
         let mut reactor = Reactor::new().unwrap();
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         reactor.register(&theirs, 77, Interest::Readable).unwrap();
-        assert_eq!(reactor.wait(Some(Duration::ZERO)).unwrap().count(), 0);
+        assert_eq!(reactor.poll(Some(Duration::ZERO)).unwrap().count(), 0);
         ours.write_all(b"x").unwrap();
-        let ready: Vec<_> = reactor.wait(None).unwrap().collect();
+        let ready: Vec<_> = reactor.poll(None).unwrap().collect();
         assert_eq!(ready.len(), 1);
-        assert_eq!((ready[0].key, ready[0].readable), (77, true));
+        assert_eq!((ready[0].token, ready[0].readable), (77, true));
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         inner.register(&theirs, 2, Interest::Readable).unwrap();
         ours.write_all(b"x").unwrap();
-        assert_eq!(outer.wait(None).unwrap().next().unwrap().key, 1);
+        assert_eq!(outer.poll(None).unwrap().next().unwrap().token, 1);
     }
 
     #[test]

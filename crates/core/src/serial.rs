@@ -43,7 +43,7 @@ pub enum Parity {
     Odd,
 }
 
-/// How long the line rests after a character.
+/// How long the line pauses after a character.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StopBits {
     /// For one bit.
@@ -53,7 +53,7 @@ pub enum StopBits {
     Two,
 }
 
-/// How an end that cannot keep up says so.
+/// How an end that cannot keep up slows the other one down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlowControl {
     /// Not at all.
@@ -67,24 +67,24 @@ pub enum FlowControl {
 
 /// How to set up a line. The default is what nearly all consoles use: 115200 8N1, no flow control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Bits per second, both ways. Any number; which ones a device can do is its own affair, see [`Serial::open`].
+pub struct LineSettings {
+    /// Bits per second, both ways. Any number; [`Serial::open`] fails for one that the device cannot do.
     pub speed: u32,
-    /// Bits per character.
+    /// The number of bits in a character.
     pub data_bits: DataBits,
-    /// The bit after them.
+    /// The check bit after them.
     pub parity: Parity,
-    /// The rest after that.
+    /// The pause after that.
     pub stop_bits: StopBits,
-    /// How to slow down the other end.
+    /// How the other end is slowed down.
     pub flow_control: FlowControl,
     /// Whether to keep others from opening the device (TIOCEXCL; root may still) and to refuse it if another Phalanx,
     /// or any other program that locks it with flock(2), has it.
     pub exclusive: bool,
 }
 
-impl Settings {
-    /// The default at a given speed.
+impl LineSettings {
+    /// Returns the default settings at this speed.
     #[must_use]
     pub fn at(speed: u32) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
+impl Default for LineSettings {
     fn default() -> Self {
         Self::at(115_200)
     }
@@ -107,12 +107,12 @@ impl Default for Settings {
 /// An open serial line.
 #[derive(Debug)]
 pub struct Serial {
-    file: Line,
+    file: DeviceFile,
     device: PathBuf,
 }
 
 #[derive(Debug)]
-enum Line {
+enum DeviceFile {
     Shared(File),
     Locked(Flock<File>),
 }
@@ -124,7 +124,7 @@ impl Serial {
     ///
     /// When there is no such device, it may not be opened, it is no terminal, another program has it, or it did not
     /// take all of the settings: a line at the wrong speed would deliver garbage and say nothing.
-    pub fn open(device: impl AsRef<Path>, settings: &Settings) -> Result<Self, DeviceError> {
+    pub fn open(device: impl AsRef<Path>, settings: &LineSettings) -> Result<Self, DeviceError> {
         let device = device.as_ref();
         let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::options()
@@ -133,24 +133,24 @@ impl Serial {
             .custom_flags(flags.bits())
             .open(device)
             .map_err(|error| DeviceError::new("open the serial device", device, error))?;
-        let file = if settings.exclusive { reserve(file, device)? } else { Line::Shared(file) };
+        let file = if settings.exclusive { reserve(file, device)? } else { DeviceFile::Shared(file) };
         let serial = Self { file, device: device.to_owned() };
         serial.set(settings)?;
         Ok(serial)
     }
 
-    /// The path by which the device was opened.
+    /// Returns the path by which the device was opened.
     #[must_use]
     pub fn device(&self) -> &Path {
         &self.device
     }
 
-    /// Sets up the line again: all but [`Settings::exclusive`], which is decided when it is opened.
+    /// Sets up the line again: all but [`LineSettings::exclusive`], which is decided when it is opened.
     ///
     /// # Errors
     ///
     /// When the device did not take all of the settings.
-    pub fn set(&self, settings: &Settings) -> Result<(), DeviceError> {
+    pub fn set(&self, settings: &LineSettings) -> Result<(), DeviceError> {
         let standard = standard_speed(settings.speed);
         let taken = terminal::change(self, |attributes| {
             apply(attributes, settings);
@@ -168,8 +168,8 @@ impl Serial {
         self.verify(settings)
     }
 
-    /// tcsetattr(3) succeeds if any of the changes could be made, so only a look at the result shows whether all were.
-    fn verify(&self, settings: &Settings) -> Result<(), DeviceError> {
+    /// Checks that the device has taken all settings: tcsetattr(3) succeeds if it could make any of the changes.
+    fn verify(&self, settings: &LineSettings) -> Result<(), DeviceError> {
         let refused = |error: io::Error| DeviceError::new("set up the serial device", &self.device, error);
         let actual = termios::tcgetattr(self).map_err(|error| refused(error.into()))?;
         let refusals = refusals(&actual, settings);
@@ -190,7 +190,7 @@ impl Serial {
         DeviceError::new(format!("set the speed to {speed} on the serial device"), &self.device, error)
     }
 
-    /// The speed of the line, in bits per second.
+    /// Returns the speed of the line, in bits per second.
     ///
     /// # Errors
     ///
@@ -237,7 +237,7 @@ impl Serial {
             .map_err(|error| DeviceError::new("send a break on the serial device", &self.device, error))
     }
 
-    /// Forgets what has arrived and was not read, and what was written and not sent.
+    /// Discards what has arrived and was not read, and what was written and not sent.
     ///
     /// # Errors
     ///
@@ -258,22 +258,22 @@ impl Serial {
 impl AsFd for Serial {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.file {
-            Line::Shared(file) => file.as_fd(),
-            Line::Locked(lock) => lock.as_fd(),
+            DeviceFile::Shared(file) => file.as_fd(),
+            DeviceFile::Locked(lock) => lock.as_fd(),
         }
     }
 }
 
 /// Keeps others out. Two means, since neither is enough: root walks past TIOCEXCL, and few programs ask for the lock.
-fn reserve(file: File, device: &Path) -> Result<Line, DeviceError> {
+fn reserve(file: File, device: &Path) -> Result<DeviceFile, DeviceError> {
     let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, error)| DeviceError::new("reserve the serial device", device, error))?;
     speed::exclude(&*lock).map_err(|error| DeviceError::new("reserve the serial device", device, error))?;
-    Ok(Line::Locked(lock))
+    Ok(DeviceFile::Locked(lock))
 }
 
-/// Everything but the speed.
-fn apply(attributes: &mut Termios, settings: &Settings) {
+/// Sets everything but the speed.
+fn apply(attributes: &mut Termios, settings: &LineSettings) {
     terminal::make_raw(attributes);
     let size = match settings.data_bits {
         DataBits::Five => ControlFlags::CS5,
@@ -293,8 +293,8 @@ fn apply(attributes: &mut Termios, settings: &Settings) {
     input.set(InputFlags::IXON | InputFlags::IXOFF, settings.flow_control == FlowControl::Software);
 }
 
-/// Which of the settings a device did not take, in words.
-fn refusals(actual: &Termios, settings: &Settings) -> Vec<String> {
+/// Returns the settings that a device did not take, in words.
+fn refusals(actual: &Termios, settings: &LineSettings) -> Vec<String> {
     let mut wanted = actual.clone();
     apply(&mut wanted, settings);
     let control = actual.control_flags ^ wanted.control_flags;
@@ -310,7 +310,7 @@ fn refusals(actual: &Termios, settings: &Settings) -> Vec<String> {
     table.into_iter().filter(|(refused, _)| *refused).map(|(_, name)| name.to_lowercase()).collect()
 }
 
-/// The speeds that termios(3) has names for.
+/// Returns termios's name for a speed, if it has one.
 fn standard_speed(speed: u32) -> Option<BaudRate> {
     Some(match speed {
         50 => BaudRate::B50,
@@ -351,7 +351,7 @@ fn standard_speed(speed: u32) -> Option<BaudRate> {
     })
 }
 
-/// Speeds that have no name, and the one other request that nix has no function for.
+/// Speeds that have no name, and the one other request that nix lacks.
 mod speed {
     #![expect(unsafe_code, reason = "ioctl(2) has no types")]
 
@@ -426,9 +426,10 @@ mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::termios::{LocalFlags, OutputFlags, SpecialCharacterIndices, tcgetattr};
 
-    /// A line whose other end is the master of a pty. A pty has attributes like a line, and no bits to send.
-    fn line(settings: &Settings) -> (Pty, Serial) {
-        let pty = Pty::open(&pty::Settings { mode: Mode::Cooked, ..pty::Settings::default() }).expect("a pty");
+    /// Returns a line whose other end is the master of a pty. A pty has attributes like a line, and no bits to send.
+    fn line(settings: &LineSettings) -> (Pty, Serial) {
+        let pty = Pty::open(&pty::TerminalSettings { mode: Mode::Cooked, ..pty::TerminalSettings::default() })
+            .expect("a pty");
         let serial = Serial::open(pty.slave(), settings).expect("a terminal");
         (pty, serial)
     }
@@ -439,7 +440,7 @@ mod tests {
 
     #[test]
     fn every_byte_passes_as_it_is_both_ways() {
-        let (far, serial) = line(&Settings::default());
+        let (far, serial) = line(&LineSettings::default());
         let all: Vec<u8> = (0..=255).collect();
         let mut there = [0; 300];
         assert_eq!(serial.write(&all).expect("room"), 256);
@@ -454,13 +455,13 @@ mod tests {
 
     #[test]
     fn a_silent_line_would_block_and_is_not_at_its_end() {
-        let (_far, serial) = line(&Settings::default());
+        let (_far, serial) = line(&LineSettings::default());
         assert_eq!(serial.read(&mut [0; 10]).expect_err("nothing has arrived").kind(), ErrorKind::WouldBlock);
     }
 
     #[test]
     fn the_line_is_raw_ignores_modem_wires_and_blocks_for_one_byte() {
-        let (_far, serial) = line(&Settings::default());
+        let (_far, serial) = line(&LineSettings::default());
         let attributes = tcgetattr(&serial).expect("a terminal");
         let cooked = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG | LocalFlags::IEXTEN;
         assert!(!attributes.local_flags.intersects(cooked) && !attributes.output_flags.contains(OutputFlags::OPOST));
@@ -471,19 +472,19 @@ mod tests {
 
     #[test]
     fn any_speed_can_be_set_and_changed() {
-        let (_far, serial) = line(&Settings::at(9_600));
+        let (_far, serial) = line(&LineSettings::at(9_600));
         assert_eq!(serial.speed().expect("a terminal"), 9_600);
         for speed in [300, 115_200, 250_000, 1_500_000, 74_880, 4_000_000, 12_345] {
-            serial.set(&Settings::at(speed)).expect("a pty takes any speed");
+            serial.set(&LineSettings::at(speed)).expect("a pty takes any speed");
             assert_eq!(serial.speed().expect("a terminal"), speed);
         }
     }
 
     #[test]
     fn all_settings_become_attributes() {
-        let (far, _serial) = line(&Settings::default());
+        let (far, _serial) = line(&LineSettings::default());
         let blank = tcgetattr(&far).expect("a terminal");
-        let flags = |settings: Settings| {
+        let flags = |settings: LineSettings| {
             let mut attributes = blank.clone();
             apply(&mut attributes, &settings);
             let control = ControlFlags::CSIZE
@@ -496,35 +497,38 @@ mod tests {
                 attributes.input_flags & (InputFlags::IXON | InputFlags::IXOFF | InputFlags::IXANY),
             )
         };
-        let base = Settings::default();
+        let base = LineSettings::default();
         assert_eq!(flags(base), (ControlFlags::CS8, InputFlags::empty()));
         for (data_bits, size) in [
             (DataBits::Five, ControlFlags::CS5),
             (DataBits::Six, ControlFlags::CS6),
             (DataBits::Seven, ControlFlags::CS7),
         ] {
-            assert_eq!(flags(Settings { data_bits, ..base }).0, size);
+            assert_eq!(flags(LineSettings { data_bits, ..base }).0, size);
         }
-        assert_eq!(flags(Settings { parity: Parity::Even, ..base }).0, ControlFlags::CS8 | ControlFlags::PARENB);
+        assert_eq!(flags(LineSettings { parity: Parity::Even, ..base }).0, ControlFlags::CS8 | ControlFlags::PARENB);
         assert_eq!(
-            flags(Settings { parity: Parity::Odd, ..base }).0,
+            flags(LineSettings { parity: Parity::Odd, ..base }).0,
             ControlFlags::CS8 | ControlFlags::PARENB | ControlFlags::PARODD
         );
-        assert_eq!(flags(Settings { stop_bits: StopBits::Two, ..base }).0, ControlFlags::CS8 | ControlFlags::CSTOPB);
         assert_eq!(
-            flags(Settings { flow_control: FlowControl::Hardware, ..base }).0,
+            flags(LineSettings { stop_bits: StopBits::Two, ..base }).0,
+            ControlFlags::CS8 | ControlFlags::CSTOPB
+        );
+        assert_eq!(
+            flags(LineSettings { flow_control: FlowControl::Hardware, ..base }).0,
             ControlFlags::CS8 | ControlFlags::CRTSCTS
         );
         assert_eq!(
-            flags(Settings { flow_control: FlowControl::Software, ..base }).1,
+            flags(LineSettings { flow_control: FlowControl::Software, ..base }).1,
             InputFlags::IXON | InputFlags::IXOFF
         );
     }
 
     #[test]
     fn a_device_that_does_not_take_a_setting_is_refused_by_its_name() {
-        let (far, serial) = line(&Settings::default());
-        let odd = Settings { data_bits: DataBits::Seven, parity: Parity::Even, ..Settings::default() };
+        let (far, serial) = line(&LineSettings::default());
+        let odd = LineSettings { data_bits: DataBits::Seven, parity: Parity::Even, ..LineSettings::default() };
         let error = serial.set(&odd).expect_err("a pty has eight bits").to_string();
         let device = far.slave().display();
         assert_eq!(
@@ -535,23 +539,23 @@ mod tests {
 
     #[test]
     fn an_exclusive_line_is_refused_to_the_next_one_until_it_is_closed() {
-        let (far, serial) = line(&Settings::default());
-        let error = Serial::open(far.slave(), &Settings::default()).expect_err("reserved").to_string();
+        let (far, serial) = line(&LineSettings::default());
+        let error = Serial::open(far.slave(), &LineSettings::default()).expect_err("reserved").to_string();
         assert!(error.contains("another program is using it"), "{error}");
         drop(serial);
-        Serial::open(far.slave(), &Settings::default()).expect("free again");
+        Serial::open(far.slave(), &LineSettings::default()).expect("free again");
     }
 
     #[test]
     fn a_shared_line_can_be_opened_twice() {
-        let shared = Settings { exclusive: false, ..Settings::default() };
+        let shared = LineSettings { exclusive: false, ..LineSettings::default() };
         let (far, _serial) = line(&shared);
         Serial::open(far.slave(), &shared).expect("shared");
     }
 
     #[test]
     fn a_line_that_has_vanished_says_so() {
-        let (far, serial) = line(&Settings::default());
+        let (far, serial) = line(&LineSettings::default());
         let device = serial.device().display().to_string();
         drop(far);
         wait(&serial);
@@ -563,12 +567,12 @@ mod tests {
 
     #[test]
     fn what_is_no_line_is_an_error_that_names_it() {
-        let error = Serial::open("/dev/ttyNONE", &Settings::default()).expect_err("missing").to_string();
+        let error = Serial::open("/dev/ttyNONE", &LineSettings::default()).expect_err("missing").to_string();
         assert!(
             error.starts_with("cannot open the serial device /dev/ttyNONE: ") && error.ends_with("(is it plugged in?)"),
             "{error}"
         );
-        let error = Serial::open("/dev/null", &Settings { exclusive: false, ..Settings::default() })
+        let error = Serial::open("/dev/null", &LineSettings { exclusive: false, ..LineSettings::default() })
             .expect_err("no terminal")
             .to_string();
         assert!(error.contains("/dev/null") && error.contains("not a terminal"), "{error}");
@@ -576,7 +580,7 @@ mod tests {
 
     #[test]
     fn what_was_not_read_can_be_discarded() {
-        let (far, serial) = line(&Settings::default());
+        let (far, serial) = line(&LineSettings::default());
         assert_eq!(nix::unistd::write(&far, b"stale"), Ok(5));
         wait(&serial);
         serial.discard().expect("a terminal");

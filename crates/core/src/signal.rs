@@ -1,4 +1,4 @@
-//! Names signals, sends them, and turns those sent to us into readiness.
+//! Turns signals sent to this program into readiness, and ends it by one.
 //!
 //! Nothing is ever blocked for our sake: a blocked signal would be inherited by every child. signal-hook's handlers
 //! only write a byte into a socket, and exec resets handlers anyway.
@@ -12,7 +12,7 @@ pub use phalanx_proto::signal::Signal;
 
 use crate::reactor::{Interest, Reactor};
 
-/// Ends this process the way `signal` would have, so that whoever waits for us sees the true cause.
+/// Ends this process the way `signal` would have, so that the process that waits for this one sees the true cause.
 pub fn die_of(signal: Signal) -> ! {
     let _ = signal_hook::low_level::emulate_default_handler(signal.number());
     std::process::exit(128 + signal.number());
@@ -21,7 +21,7 @@ pub fn die_of(signal: Signal) -> ! {
 /// Signals sent to this program, as readiness of a [`Reactor`].
 ///
 /// Dropping it stops the watch, but signal-hook's handler stays and does nothing: the old disposition may have been
-/// changed by somebody else in the meantime.
+/// changed by other code in the meantime.
 #[derive(Debug)]
 pub struct SignalWatch {
     watched: Vec<Watched>,
@@ -35,16 +35,16 @@ struct Watched {
 }
 
 impl SignalWatch {
-    /// Watches `signals`, reported by `reactor` under `key`.
+    /// Watches `signals`, reported by `reactor` under `token`.
     ///
     /// # Errors
     /// For KILL, STOP and the signals of faults, and when descriptors have run out.
-    pub fn new(reactor: &Reactor, key: u64, signals: &[Signal]) -> io::Result<Self> {
-        let watched = signals.iter().map(|&signal| Watched::new(reactor, key, signal)).collect::<io::Result<_>>()?;
+    pub fn new(reactor: &Reactor, token: u64, signals: &[Signal]) -> io::Result<Self> {
+        let watched = signals.iter().map(|&signal| Watched::new(reactor, token, signal)).collect::<io::Result<_>>()?;
         Ok(Self { watched })
     }
 
-    /// The signals that came since the last call, each as often as it could be told apart.
+    /// Takes the signals received since the last call, each as often as it could be told apart.
     #[must_use]
     pub fn take(&mut self) -> Vec<Signal> {
         let mut came = Vec::new();
@@ -59,10 +59,10 @@ impl SignalWatch {
 }
 
 impl Watched {
-    fn new(reactor: &Reactor, key: u64, signal: Signal) -> io::Result<Self> {
+    fn new(reactor: &Reactor, token: u64, signal: Signal) -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
-        reactor.register(&reader, key, Interest::Readable)?;
+        reactor.register(&reader, token, Interest::Readable)?;
         let id = signal_hook::low_level::pipe::register(signal.number(), writer)?;
         Ok(Self { signal, reader, id })
     }
@@ -83,7 +83,7 @@ mod tests {
         let mut reactor = Reactor::new().unwrap();
         let mut watch = SignalWatch::new(&reactor, 5, &[Signal::USR1, Signal::USR2]).unwrap();
         signal_hook::low_level::raise(libc::SIGUSR2).unwrap();
-        assert_eq!(reactor.wait(None).unwrap().next().unwrap().key, 5);
+        assert_eq!(reactor.poll(None).unwrap().next().unwrap().token, 5);
         assert_eq!(watch.take(), [Signal::USR2]);
         assert_eq!(watch.take(), []);
     }

@@ -1,21 +1,22 @@
-//! Turns a program, an environment and three ends into a child with its own group, and nothing inherited by accident.
+//! Starts a child from a program, an environment and three standard streams: in a group of its own, with nothing
+//! inherited by accident.
 //!
 //! # Why not `posix_spawn`, and why not fork
 //! Forking copies page tables: 11 ms at 256 MiB resident, 40 ms at 1 GiB, against 60 µs here at any size. And
 //! `posix_spawn` lacks four things we need *in the child before it runs*: dying with us (`PR_SET_PDEATHSIG`), the old
-//! descriptor limit, a line in the [guardian](crate::guardian)'s registry, and a pidfd made in the same step. Doing
+//! descriptor limit, an entry in the [watchdog](crate::watchdog)'s registry, and a pidfd made in the same step. Doing
 //! them afterwards from the parent leaves a gap in which a SIGKILL of ours leaks a child. So this is what glibc's
 //! `posix_spawn` does itself, with those four added: `clone(CLONE_VM | CLONE_VFORK)` onto a small stack of its own.
 //! The parent sleeps until the child has executed the program or given up, so the two never run at once in the shared
-//! memory, and the child reports a failure by simply writing it down.
+//! memory, and the child reports a failure by storing it there.
 //!
 //! # What the child does, in order
 //! 1. every handled signal back to its default, SIGPIPE too (Rust ignores it, programs do not expect that)
 //! 2. own process group, or own session
 //! 3. SIGKILL when the parent's thread ends, unless it has already: then exit at once
 //! 4. the descriptor limit as this program found it
-//! 5. its group into the guardian's registry
-//! 6. terminal, stdin, stdout, stderr; every other descriptor closed on exec, whoever forgot the flag
+//! 5. its group into the watchdog's registry
+//! 6. terminal, stdin, stdout, stderr; every other descriptor closed on exec, even one that was opened without the flag
 //! 7. working directory
 //! 8. no signal blocked; execute
 //!
@@ -35,21 +36,21 @@ use std::path::Path;
 use std::ptr;
 
 use crate::child::Child;
-use crate::escapees;
-use crate::limits::DescriptorLimit;
+use crate::descendants;
+use crate::rlimit::DescriptorLimit;
 
-/// Where one of the three standard ends of the child comes from.
+/// Where one of the three standard streams of the child comes from.
 #[derive(Debug, Clone, Copy)]
-pub enum End<'a> {
-    /// This descriptor of ours.
+pub enum Stdio<'a> {
+    /// This descriptor of the parent.
     Descriptor(BorrowedFd<'a>),
-    /// Ours of the same number: the child shares it.
+    /// The parent's of the same number, shared.
     Inherit,
     /// The terminal named in [`Command::terminal`].
     Terminal,
 }
 
-/// Which process group and session the child lives in.
+/// The process group and session of the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// A process group of its own: it and its children can be signalled together, and Ctrl-C reaches only us.
@@ -63,35 +64,35 @@ pub enum Group {
 /// What to start. Everything is prepared by the caller, so that a batch of children can share it.
 #[derive(Debug, Clone, Copy)]
 pub struct Command<'a> {
-    /// The file to execute, with a slash in it; see [`Programs::find`] for names.
+    /// The file to execute, with a slash in it; see [`PathCache::find`] for names.
     pub program: &'a CStr,
     /// The arguments, the program's own name first.
     pub arguments: &'a [CString],
     /// The whole environment, `NAME=value` each.
     pub environment: &'a [CString],
-    /// A variable more, which replaces another of that name: the [mark](crate::escapees) by which it and all that it
-    /// starts is known.
-    pub mark: Option<&'a CStr>,
+    /// A further variable, which replaces another of that name: the [tag](crate::descendants) by which it and its
+    /// descendants are found.
+    pub env_tag: Option<&'a CStr>,
     /// The working directory; ours when `None`.
     pub directory: Option<&'a CStr>,
     /// A terminal to open; with [`Group::Session`] it becomes the controlling one.
     pub terminal: Option<&'a CStr>,
     /// stdin, stdout and stderr.
-    pub ends: [End<'a>; 3],
-    /// Its group or session.
+    pub stdio: [Stdio<'a>; 3],
+    /// Its process group or session.
     pub group: Group,
-    /// Whether it lives on when we end. Everything but the guardian dies with the thread that started it.
-    pub outlives_us: bool,
-    /// Where to enter the group for the guardian: a descriptor and the offset of a line of
-    /// [`crate::guardian::LINE`] bytes.
+    /// Whether it lives on when this program ends. All but the watchdog die with the thread that started them.
+    pub survives_parent: bool,
+    /// Where to enter the group for the watchdog: a descriptor and the offset of a line of
+    /// [`crate::watchdog::ENTRY_LENGTH`] bytes.
     pub registration: Option<(BorrowedFd<'a>, i64)>,
 }
 
-/// The step at which starting a child failed.
+/// The stage at which starting a child failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
-pub enum Step {
-    /// Making pipes and other descriptors for it.
+pub enum SpawnStage {
+    /// Making its pipes and other descriptors.
     Descriptors = 1,
     /// Making the process.
     Process,
@@ -102,7 +103,7 @@ pub enum Step {
     /// Opening its terminal.
     Terminal,
     /// Putting stdin, stdout and stderr in place.
-    Ends,
+    Stdio,
     /// Changing to its working directory.
     Directory,
     /// Executing the program.
@@ -111,18 +112,18 @@ pub enum Step {
     Find,
 }
 
-/// A child could not be started: at which step, and what the system said.
+/// A child could not be started.
 #[derive(Debug)]
 pub struct SpawnError {
-    /// What was being done.
-    pub step: Step,
-    /// What the system said.
+    /// The stage at which it failed.
+    pub stage: SpawnStage,
+    /// The error of the system.
     pub error: io::Error,
 }
 
 impl SpawnError {
-    /// Whether the system was merely out of something (descriptors, processes, memory), so that trying again after
-    /// others have ended makes sense.
+    /// Reports whether the system was merely out of something (descriptors, processes, memory), so that trying again
+    /// after others have ended makes sense.
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         matches!(self.error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE))
@@ -131,20 +132,20 @@ impl SpawnError {
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let doing = match self.step {
-            Step::Descriptors => "cannot make its pipes",
-            Step::Process => "cannot make a process",
-            Step::Group => "cannot make its process group",
-            Step::Lifetime => "the parent ended meanwhile",
-            Step::Terminal => "cannot open its terminal",
-            Step::Ends => "cannot put its stdin, stdout and stderr in place",
-            Step::Directory => "cannot change to its working directory",
-            Step::Execute => "cannot execute it",
-            Step::Find => "no such program in PATH",
+        let doing = match self.stage {
+            SpawnStage::Descriptors => "cannot make its pipes",
+            SpawnStage::Process => "cannot make a process",
+            SpawnStage::Group => "cannot make its process group",
+            SpawnStage::Lifetime => "the parent ended meanwhile",
+            SpawnStage::Terminal => "cannot open its terminal",
+            SpawnStage::Stdio => "cannot put its stdin, stdout and stderr in place",
+            SpawnStage::Directory => "cannot change to its working directory",
+            SpawnStage::Execute => "cannot execute it",
+            SpawnStage::Find => "no such program in PATH",
         };
-        match (self.step, self.error.raw_os_error()) {
-            (Step::Find, _) => f.write_str(doing),
-            (Step::Execute, Some(libc::ENOEXEC)) => {
+        match (self.stage, self.error.raw_os_error()) {
+            (SpawnStage::Find, _) => f.write_str(doing),
+            (SpawnStage::Execute, Some(libc::ENOEXEC)) => {
                 write!(f, "{doing}: it is neither a binary of this machine nor a script with a `#!` line")
             }
             _ => write!(f, "{doing}: {}", self.error),
@@ -158,29 +159,29 @@ impl std::error::Error for SpawnError {
     }
 }
 
-/// Looks programs up in `PATH` once and remembers where they were.
+/// Looks programs up in `PATH` once and remembers their paths.
 #[derive(Debug, Default)]
-pub struct Programs {
+pub struct PathCache {
     found: HashMap<Vec<u8>, CString>,
 }
 
-impl Programs {
-    /// The file to execute for `name`, by the rules of `execvp(3)`: a name with a slash is a path already; any other
-    /// is searched in *our* `PATH`, never in the child's.
+impl PathCache {
+    /// Returns the file to execute for `name`, by the rules of `execvp(3)`: a name with a slash is a path already; any
+    /// other is searched in *our* `PATH`, never in the child's.
     ///
     /// # Errors
-    /// [`Step::Find`] when no directory of `PATH` has an executable file of that name; the error kind then tells
+    /// [`SpawnStage::Find`] when no directory of `PATH` has an executable file of that name; the error kind then tells
     /// "found but not executable" (`EACCES`) from "not found" (`ENOENT`).
     pub fn find(&mut self, name: &CStr) -> Result<&CStr, SpawnError> {
         let key = name.to_bytes();
         if !self.found.contains_key(key) {
-            let path = search(name).map_err(|error| SpawnError { step: Step::Find, error })?;
+            let path = search(name).map_err(|error| SpawnError { stage: SpawnStage::Find, error })?;
             self.found.insert(key.to_vec(), path);
         }
         Ok(&self.found[key])
     }
 
-    /// Forgets where `name` was: it may have moved since.
+    /// Forgets the path of `name`: it may have moved since.
     pub fn forget(&mut self, name: &CStr) {
         self.found.remove(name.to_bytes());
     }
@@ -214,7 +215,7 @@ fn search(name: &CStr) -> io::Result<CString> {
     Err(denied.unwrap_or_else(not_found))
 }
 
-/// Makes children, one at a time. It owns the stack they start on.
+/// Starts children, one at a time. It owns the stack they start on.
 #[derive(Debug)]
 pub struct Spawner {
     stack: Stack,
@@ -224,7 +225,7 @@ pub struct Spawner {
 }
 
 impl Spawner {
-    /// A spawner whose children get back the descriptor limit in `limit`, and a pidfd each if `pidfds`.
+    /// Makes a spawner whose children get the original descriptor limit back, and a pidfd each if `pidfds`.
     ///
     /// # Errors
     /// When the system has no memory for the stack.
@@ -236,51 +237,51 @@ impl Spawner {
     /// Starts `command` and returns when the program runs or could not be executed.
     ///
     /// # Errors
-    /// At which step it failed. Nothing is left behind then.
+    /// The stage at which it failed. Nothing is left behind then.
     pub fn spawn(&mut self, command: &Command<'_>) -> Result<Child, SpawnError> {
         self.pointers.clear();
         self.pointers.extend(command.arguments.iter().map(|argument| argument.as_ptr()));
         self.pointers.push(ptr::null());
         let environment_at = self.pointers.len();
-        let kept = |variable: &&CString| command.mark.is_none() || !escapees::is_mark(variable.as_bytes());
+        let kept = |variable: &&CString| command.env_tag.is_none() || !descendants::is_env_tag(variable.as_bytes());
         self.pointers.extend(command.environment.iter().filter(kept).map(|variable| variable.as_ptr()));
-        self.pointers.extend(command.mark.map(CStr::as_ptr));
+        self.pointers.extend(command.env_tag.map(CStr::as_ptr));
         self.pointers.push(ptr::null());
-        let mut orders = Orders {
+        let mut args = ChildArgs {
             program: command.program.as_ptr(),
             arguments: self.pointers.as_ptr(),
             environment: self.pointers[environment_at..].as_ptr(),
             directory: command.directory.map_or(ptr::null(), CStr::as_ptr),
             terminal: command.terminal.map_or(ptr::null(), CStr::as_ptr),
-            ends: command.ends.map(End::number),
+            stdio: command.stdio.map(Stdio::number),
             group: command.group,
-            parent: (!command.outlives_us).then(|| nix::unistd::getpid().as_raw()),
+            parent: (!command.survives_parent).then(|| nix::unistd::getpid().as_raw()),
             limit: self.limit.map(|limit| libc::rlimit { rlim_cur: limit.original, rlim_max: limit.hard }),
             registration: command.registration.map(|(fd, offset)| (fd.as_raw_fd(), offset)),
             failure: None,
         };
         let made = {
             let _blocked = AllSignalsBlocked::new();
-            clone_and_wait(&mut orders, &self.stack, self.pidfds)
+            clone_and_wait(&mut args, &self.stack, self.pidfds)
         };
-        let child = made.map_err(|error| SpawnError { step: Step::Process, error })?;
-        match orders.failure {
+        let child = made.map_err(|error| SpawnError { stage: SpawnStage::Process, error })?;
+        match args.failure {
             None => Ok(child),
-            Some((step, errno)) => {
-                // It has exited already; nobody will ever hear of it.
+            Some((stage, errno)) => {
+                // It has exited already, and is reported as a failed start only.
                 let _ = child.reap();
-                Err(SpawnError { step, error: io::Error::from_raw_os_error(errno) })
+                Err(SpawnError { stage, error: io::Error::from_raw_os_error(errno) })
             }
         }
     }
 }
 
-impl End<'_> {
+impl Stdio<'_> {
     fn number(self) -> RawFd {
         match self {
-            End::Descriptor(fd) => fd.as_raw_fd(),
-            End::Inherit => INHERIT,
-            End::Terminal => TERMINAL,
+            Stdio::Descriptor(fd) => fd.as_raw_fd(),
+            Stdio::Inherit => INHERIT,
+            Stdio::Terminal => TERMINAL,
         }
     }
 }
@@ -288,30 +289,30 @@ impl End<'_> {
 const INHERIT: RawFd = -1;
 const TERMINAL: RawFd = -2;
 
-/// All that the child needs, prepared by the parent, and the one thing it says back.
-struct Orders {
+/// All that the child needs, prepared by the parent, and the failure it reports back.
+struct ChildArgs {
     program: *const libc::c_char,
     arguments: *const *const libc::c_char,
     environment: *const *const libc::c_char,
     directory: *const libc::c_char,
     terminal: *const libc::c_char,
-    ends: [RawFd; 3],
+    stdio: [RawFd; 3],
     group: Group,
     parent: Option<libc::pid_t>,
     limit: Option<libc::rlimit>,
     registration: Option<(RawFd, i64)>,
-    failure: Option<(Step, i32)>,
+    failure: Option<(SpawnStage, i32)>,
 }
 
 /// Runs the child on `stack` until it has executed its program or failed.
-fn clone_and_wait(orders: &mut Orders, stack: &Stack, pidfds: bool) -> io::Result<Child> {
+fn clone_and_wait(args: &mut ChildArgs, stack: &Stack, pidfds: bool) -> io::Result<Child> {
     let mut pidfd: RawFd = -1;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | if pidfds { libc::CLONE_PIDFD } else { 0 };
     // SAFETY: the stack is ours, mapped, and used by one child at a time, since CLONE_VFORK suspends this thread until
-    // the child has left it. `orders` outlives the call and nothing else touches it meanwhile. All signals are blocked,
+    // the child has left it. `args` outlives the call and nothing else touches it meanwhile. All signals are blocked,
     // so no handler can run in the child. `child_main` keeps the rules in the module's documentation.
     let pid =
-        unsafe { libc::clone(child_main, stack.top(), flags, ptr::from_mut(orders).cast(), ptr::from_mut(&mut pidfd)) };
+        unsafe { libc::clone(child_main, stack.top(), flags, ptr::from_mut(args).cast(), ptr::from_mut(&mut pidfd)) };
     if pid == -1 {
         return Err(io::Error::last_os_error());
     }
@@ -320,52 +321,52 @@ fn clone_and_wait(orders: &mut Orders, stack: &Stack, pidfds: bool) -> io::Resul
     Ok(Child::new(pid, pidfd))
 }
 
-extern "C" fn child_main(orders: *mut libc::c_void) -> libc::c_int {
-    // SAFETY: the parent passed its `Orders` and sleeps until we are done with them.
-    let orders = unsafe { &mut *orders.cast::<Orders>() };
+extern "C" fn child_main(args: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the parent passed its `ChildArgs` and sleeps until we are done with them.
+    let args = unsafe { &mut *args.cast::<ChildArgs>() };
     // SAFETY: we are the child of `clone_and_wait`, which promises what `execute` asks for.
-    let Err(failure) = unsafe { execute(orders) };
-    orders.failure = Some(failure);
+    let Err(failure) = unsafe { execute(args) };
+    args.failure = Some(failure);
     // The C library's clone passes this to _exit, which runs no handlers.
     127
 }
 
-type Failure = (Step, i32);
+type Failure = (SpawnStage, i32);
 
-fn check(step: Step, result: libc::c_int) -> Result<libc::c_int, Failure> {
-    if result == -1 { Err((step, nix::errno::Errno::last_raw())) } else { Ok(result) }
+fn check(stage: SpawnStage, result: libc::c_int) -> Result<libc::c_int, Failure> {
+    if result == -1 { Err((stage, nix::errno::Errno::last_raw())) } else { Ok(result) }
 }
 
-/// The eight steps of the module's documentation. Returns only if one fails.
+/// Performs the eight steps of the module's documentation. Returns only if one fails.
 ///
 /// # Safety
 /// Only in a child of `clone(CLONE_VM | CLONE_VFORK)` with all signals blocked.
-unsafe fn execute(orders: &Orders) -> Result<std::convert::Infallible, Failure> {
+unsafe fn execute(args: &ChildArgs) -> Result<std::convert::Infallible, Failure> {
     reset_signal_handlers();
-    enter_group(orders.group)?;
-    if let Some(parent) = orders.parent {
+    enter_group(args.group)?;
+    if let Some(parent) = args.parent {
         die_with(parent)?;
     }
-    if let Some(limit) = &orders.limit {
+    if let Some(limit) = &args.limit {
         // SAFETY: a valid rlimit. A failure is not worth the child: it merely keeps the higher limit.
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) };
     }
-    if let Some((fd, offset)) = orders.registration {
+    if let Some((fd, offset)) = args.registration {
         register(fd, offset);
     }
-    place_ends(orders)?;
+    place_stdio(args)?;
     close_the_rest_on_exec();
-    if !orders.directory.is_null() {
+    if !args.directory.is_null() {
         // SAFETY: a C string of the parent's.
-        check(Step::Directory, unsafe { libc::chdir(orders.directory) })?;
+        check(SpawnStage::Directory, unsafe { libc::chdir(args.directory) })?;
     }
     unblock_signals();
     // SAFETY: a C string and two null-terminated arrays of C strings, all of the parent's.
-    unsafe { libc::execve(orders.program, orders.arguments, orders.environment) };
-    Err((Step::Execute, nix::errno::Errno::last_raw()))
+    unsafe { libc::execve(args.program, args.arguments, args.environment) };
+    Err((SpawnStage::Execute, nix::errno::Errno::last_raw()))
 }
 
-/// Handlers would be reset by exec, but a signal unblocked just before it would run one in our memory.
+/// Resets signal handlers. Exec would do it, but a signal unblocked just before would run one in the parent's memory.
 fn reset_signal_handlers() {
     for signal in 1..=64 {
         // SAFETY: all zeroes is a valid sigaction: the default disposition with an empty mask.
@@ -387,9 +388,9 @@ fn reset_signal_handlers() {
 fn enter_group(group: Group) -> Result<(), Failure> {
     match group {
         // SAFETY: no memory involved.
-        Group::Own => check(Step::Group, unsafe { libc::setpgid(0, 0) }).map(drop),
+        Group::Own => check(SpawnStage::Group, unsafe { libc::setpgid(0, 0) }).map(drop),
         // SAFETY: no memory involved.
-        Group::Session => check(Step::Group, unsafe { libc::setsid() }).map(drop),
+        Group::Session => check(SpawnStage::Group, unsafe { libc::setsid() }).map(drop),
         Group::Inherit => Ok(()),
     }
 }
@@ -397,14 +398,14 @@ fn enter_group(group: Group) -> Result<(), Failure> {
 /// Asks for SIGKILL when the parent's thread ends; the parent may have ended before we asked.
 fn die_with(parent: libc::pid_t) -> Result<(), Failure> {
     // SAFETY: no memory involved.
-    check(Step::Lifetime, unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    check(SpawnStage::Lifetime, unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
     // SAFETY: no memory involved.
-    if unsafe { libc::getppid() } == parent { Ok(()) } else { Err((Step::Lifetime, libc::ESRCH)) }
+    if unsafe { libc::getppid() } == parent { Ok(()) } else { Err((SpawnStage::Lifetime, libc::ESRCH)) }
 }
 
-/// Writes our process group, in decimal and blanks, over one line of the guardian's registry.
+/// Writes our process group, in decimal and blanks, over one line of the watchdog's registry.
 fn register(fd: RawFd, offset: i64) {
-    let mut line = crate::guardian::EMPTY_LINE;
+    let mut line = crate::watchdog::EMPTY_ENTRY;
     // SAFETY: no memory involved.
     let mut rest = unsafe { libc::getpid() };
     let mut digits = 0;
@@ -421,42 +422,42 @@ fn register(fd: RawFd, offset: i64) {
     unsafe { libc::pwrite(fd, line.as_ptr().cast(), line.len(), offset) };
 }
 
-fn place_ends(orders: &Orders) -> Result<(), Failure> {
-    let terminal = open_terminal(orders.terminal)?;
-    let mut sources = orders.ends.map(|end| if end == TERMINAL { terminal } else { end });
+fn place_stdio(args: &ChildArgs) -> Result<(), Failure> {
+    let terminal = open_terminal(args.terminal)?;
+    let mut sources = args.stdio.map(|end| if end == TERMINAL { terminal } else { end });
     // A source among 0 to 2 that is to become another of them would be overwritten before its turn.
     for (target, source) in (0..).zip(&mut sources) {
         if (0..=2).contains(source) && *source != target {
             // SAFETY: no memory involved.
-            *source = check(Step::Ends, unsafe { libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, 3) })?;
+            *source = check(SpawnStage::Stdio, unsafe { libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, 3) })?;
         }
     }
     for (target, source) in (0..).zip(sources) {
         match source {
             INHERIT => {}
             // SAFETY: no memory involved. dup2 onto itself would leave close-on-exec set.
-            same if same == target => drop(check(Step::Ends, unsafe { libc::fcntl(target, libc::F_SETFD, 0) })?),
+            same if same == target => drop(check(SpawnStage::Stdio, unsafe { libc::fcntl(target, libc::F_SETFD, 0) })?),
             // SAFETY: no memory involved; the new number is open across exec.
-            other => drop(check(Step::Ends, unsafe { libc::dup2(other, target) })?),
+            other => drop(check(SpawnStage::Stdio, unsafe { libc::dup2(other, target) })?),
         }
     }
     Ok(())
 }
 
-/// Descriptors that other code in this program opened without close-on-exec would reach every child.
+/// Closes what other code in this program opened without close-on-exec, which would reach every child.
 fn close_the_rest_on_exec() {
     // SAFETY: no memory involved; the child has its own table of descriptors. Kernels before 5.11 refuse, and then the
     // child keeps what was left open, as under any other program.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
-/// For the leader of a session, opening a terminal makes it the controlling one.
+/// Opens the terminal; for the leader of a session that makes it the controlling one.
 fn open_terminal(path: *const libc::c_char) -> Result<RawFd, Failure> {
     if path.is_null() {
         return Ok(INHERIT);
     }
     // SAFETY: a C string of the parent's.
-    check(Step::Terminal, unsafe { libc::open(path, libc::O_RDWR | libc::O_CLOEXEC) })
+    check(SpawnStage::Terminal, unsafe { libc::open(path, libc::O_RDWR | libc::O_CLOEXEC) })
 }
 
 fn unblock_signals() {
@@ -512,14 +513,14 @@ impl Stack {
         let stack = Self { base };
         // SAFETY: the upper part of the mapping just made.
         let usable = unsafe { base.byte_add(GUARD_SIZE) };
-        // SAFETY: as above; nobody uses it yet.
+        // SAFETY: as above; no child is on it yet.
         if unsafe { libc::mprotect(usable, STACK_SIZE, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
             return Err(io::Error::last_os_error());
         }
         Ok(stack)
     }
 
-    /// Where it begins: stacks grow downwards on every architecture Linux runs on.
+    /// Returns its highest address: stacks grow downwards on every architecture Linux runs on.
     fn top(&self) -> *mut libc::c_void {
         // SAFETY: one past the end of the mapping.
         unsafe { self.base.byte_add(GUARD_SIZE + STACK_SIZE) }

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
-/// Something that could not be done to a device.
+/// An operation on a device that failed.
 #[derive(Debug)]
 pub struct DeviceError {
-    /// What was attempted: `open`, `set the speed to 9600 on`.
+    /// The operation: `open`, `set the speed to 9600 on`.
     pub action: String,
-    /// On which device.
+    /// The path of the device.
     pub device: PathBuf,
-    /// Why it failed.
+    /// The error of the system.
     pub source: io::Error,
 }
 
@@ -24,14 +24,14 @@ impl DeviceError {
         Self { action: action.into(), device: device.to_owned(), source: source.into() }
     }
 
-    /// Whether descriptors or memory have run out, which others may give back.
+    /// Reports whether descriptors or memory have run out, so that trying again later makes sense.
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         let errno = self.source.raw_os_error().map(Errno::from_raw);
         matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
     }
 
-    /// What the user might do about it.
+    /// Returns advice to the user, where there is some.
     fn advice(&self) -> Option<&'static str> {
         Some(match Errno::from_raw(self.source.raw_os_error()?) {
             Errno::EACCES => "is the user in the group that owns the device, often dialout?",
@@ -57,18 +57,18 @@ impl std::fmt::Display for DeviceError {
     }
 }
 
-/// Who edits a line before the program reads it.
+/// Whether the terminal edits lines before the program reads them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// The terminal, line by line: control characters are signals and editing, `\n` is sent as `\r\n`. What a shell
     /// starts with.
     #[default]
     Cooked,
-    /// Nobody: every byte passes as it is, both ways.
+    /// No editing: every byte passes as it is, both ways.
     Raw,
 }
 
-/// Attributes that a program can be given without a change to anything else.
+/// Sets mode and echo, and changes nothing else.
 pub(crate) fn set_mode(attributes: &mut Termios, mode: Mode, echo: bool) {
     if mode == Mode::Raw {
         make_raw(attributes);
@@ -77,7 +77,7 @@ pub(crate) fn set_mode(attributes: &mut Termios, mode: Mode, echo: bool) {
     attributes.local_flags.set(LocalFlags::ECHO, echo);
 }
 
-/// Every byte passes as it is. A read blocks until there is one: with VMIN 0 a non-blocking read would return 0 bytes,
+/// Makes every byte pass as it is. A read blocks until there is one: with VMIN 0 a non-blocking read would return 0 bytes,
 /// which looks like the end (termios(3)).
 pub(crate) fn make_raw(attributes: &mut Termios) {
     cfmakeraw(attributes);

@@ -6,9 +6,9 @@ use std::io::Read as _;
 use std::os::fd::AsFd as _;
 
 use phalanx_core::child::{Child, ExitStatus};
-use phalanx_core::guardian::Guardian;
 use phalanx_core::pipe::Pipe;
-use phalanx_core::spawn::{Command, End, Group, Programs, SpawnError, Spawner, Step};
+use phalanx_core::spawn::{Command, Group, PathCache, SpawnError, SpawnStage, Spawner, Stdio};
+use phalanx_core::watchdog::Watchdog;
 use phalanx_core::{Interest, Reactor, Signal};
 
 fn strings(words: &[&str]) -> Vec<CString> {
@@ -28,17 +28,17 @@ fn start_in(
 ) -> Result<(Child, Pipe), SpawnError> {
     let pipe = Pipe::new().unwrap();
     let null = std::fs::File::open("/dev/null").unwrap();
-    let out = End::Descriptor(pipe.writer.as_fd());
+    let out = Stdio::Descriptor(pipe.writer.as_fd());
     let child = spawner.spawn(&Command {
         program,
         arguments: &strings(words),
         environment: &strings(&["GREETING=hello", "PATH=/bin:/usr/bin"]),
-        mark: None,
+        env_tag: None,
         directory,
         terminal: None,
-        ends: [End::Descriptor(null.as_fd()), out, out],
+        stdio: [Stdio::Descriptor(null.as_fd()), out, out],
         group,
-        outlives_us: false,
+        survives_parent: false,
         registration: None,
     })?;
     Ok((child, pipe))
@@ -80,17 +80,17 @@ fn tells_a_signal_from_an_exit_code() {
 fn a_missing_program_is_an_error_of_the_execute_step_and_leaves_no_zombie() {
     let mut spawner = Spawner::new(None, true).unwrap();
     let failure = start(&mut spawner, c"/no/such/program", &["x"]).unwrap_err();
-    assert_eq!((failure.step, failure.error.raw_os_error()), (Step::Execute, Some(2)));
+    assert_eq!((failure.stage, failure.error.raw_os_error()), (SpawnStage::Execute, Some(2)));
     assert!(!failure.is_shortage());
     let failure = start(&mut spawner, c"/etc/passwd", &["x"]).unwrap_err();
-    assert_eq!((failure.step, failure.error.kind()), (Step::Execute, std::io::ErrorKind::PermissionDenied));
+    assert_eq!((failure.stage, failure.error.kind()), (SpawnStage::Execute, std::io::ErrorKind::PermissionDenied));
 }
 
 #[test]
 fn a_missing_directory_is_named_as_such() {
     let mut spawner = Spawner::new(None, true).unwrap();
     let failure = start_in(&mut spawner, c"/bin/true", &["true"], Some(c"/no/such"), Group::Own).unwrap_err();
-    assert_eq!(failure.step, Step::Directory);
+    assert_eq!(failure.stage, SpawnStage::Directory);
     let (child, pipe) = start_in(&mut spawner, c"/bin/pwd", &["pwd"], Some(c"/usr"), Group::Own).unwrap();
     assert_eq!(output(pipe), "/usr\n");
     child.reap().unwrap();
@@ -135,7 +135,7 @@ fn nothing_else_is_inherited() {
 
 #[test]
 fn the_descriptor_limit_of_the_child_is_the_original_one() {
-    let limit = phalanx_core::limits::DescriptorLimit { original: 100, hard: 200, current: 200 };
+    let limit = phalanx_core::rlimit::DescriptorLimit { original: 100, hard: 200, current: 200 };
     let mut spawner = Spawner::new(Some(limit), true).unwrap();
     let (child, pipe) = start(&mut spawner, c"/bin/sh", &["sh", "-c", "ulimit -Sn; ulimit -Hn"]).unwrap();
     assert_eq!(output(pipe), "100\n200\n");
@@ -152,7 +152,7 @@ fn the_end_is_readiness_and_the_group_can_be_killed() {
     nix::unistd::read(&pipe.reader, &mut up).unwrap();
     assert_eq!(child.peek().unwrap(), None);
     child.signal_group(Signal::TERM).unwrap();
-    assert_eq!(reactor.wait(None).unwrap().next().unwrap().key, 42);
+    assert_eq!(reactor.poll(None).unwrap().next().unwrap().token, 42);
     assert!(matches!(child.peek().unwrap(), Some(ExitStatus::Signaled { signal: Signal::TERM, .. })));
     // The pipe ends only when the background sleep is gone too.
     assert_eq!(output(pipe), "");
@@ -161,12 +161,12 @@ fn the_end_is_readiness_and_the_group_can_be_killed() {
 
 #[test]
 fn programs_are_found_in_path_and_denied_ones_are_told_apart() {
-    let mut programs = Programs::default();
+    let mut programs = PathCache::default();
     assert!(programs.find(c"sh").unwrap().to_bytes().ends_with(b"/sh"));
     assert_eq!(programs.find(c"./x/y").unwrap(), c"./x/y");
     for name in [c"no-such-program-anywhere", c""] {
         let failure = programs.find(name).unwrap_err();
-        assert_eq!((failure.step, failure.error.kind()), (Step::Find, std::io::ErrorKind::NotFound));
+        assert_eq!((failure.stage, failure.error.kind()), (SpawnStage::Find, std::io::ErrorKind::NotFound));
     }
 }
 
@@ -187,12 +187,16 @@ fn swapped_ends_do_not_overwrite_each_other() {
             program: c"/bin/sh",
             arguments: &strings(&["sh", "-c", &script]),
             environment: &strings(&["PATH=/bin:/usr/bin"]),
-            mark: None,
+            env_tag: None,
             directory: None,
             terminal: None,
-            ends: [End::Descriptor(null.as_fd()), End::Descriptor(stderr.as_fd()), End::Descriptor(stdout.as_fd())],
+            stdio: [
+                Stdio::Descriptor(null.as_fd()),
+                Stdio::Descriptor(stderr.as_fd()),
+                Stdio::Descriptor(stdout.as_fd()),
+            ],
             group: Group::Own,
-            outlives_us: false,
+            survives_parent: false,
             registration: None,
         })
         .unwrap();
@@ -202,60 +206,60 @@ fn swapped_ends_do_not_overwrite_each_other() {
 #[test]
 fn a_registered_group_stands_in_the_registry_until_released() {
     let mut spawner = Spawner::new(None, true).unwrap();
-    let mut guardian = Guardian::start(&mut spawner).unwrap();
-    let line = guardian.reserve().unwrap();
+    let mut watchdog = Watchdog::start(&mut spawner).unwrap();
+    let line = watchdog.reserve().unwrap();
     let null = std::fs::File::open("/dev/null").unwrap();
-    let end = End::Descriptor(null.as_fd());
+    let end = Stdio::Descriptor(null.as_fd());
     let child = spawner
         .spawn(&Command {
             program: c"/bin/true",
             arguments: &strings(&["true"]),
             environment: &[],
-            mark: None,
+            env_tag: None,
             directory: None,
             terminal: None,
-            ends: [end, end, end],
+            stdio: [end, end, end],
             group: Group::Own,
-            outlives_us: false,
-            registration: Some((guardian.registry(), line.offset())),
+            survives_parent: false,
+            registration: Some((watchdog.registry(), line.offset())),
         })
         .unwrap();
-    let entry = |guardian: &Guardian| {
-        let mut bytes = [0; phalanx_core::guardian::LINE];
-        nix::sys::uio::pread(guardian.registry(), &mut bytes, 0).unwrap();
+    let entry = |watchdog: &Watchdog| {
+        let mut bytes = [0; phalanx_core::watchdog::ENTRY_LENGTH];
+        nix::sys::uio::pread(watchdog.registry(), &mut bytes, 0).unwrap();
         String::from_utf8(bytes.to_vec()).unwrap().trim().to_owned()
     };
-    assert_eq!(entry(&guardian), child.pid().to_string());
-    guardian.release(line);
-    assert_eq!(entry(&guardian), "");
+    assert_eq!(entry(&watchdog), child.pid().to_string());
+    watchdog.release(line);
+    assert_eq!(entry(&watchdog), "");
     child.reap().unwrap();
 }
 
 #[test]
-fn the_guardian_kills_what_is_registered_when_we_are_gone() {
+fn the_watchdog_kills_what_is_registered_when_we_are_gone() {
     let mut spawner = Spawner::new(None, true).unwrap();
-    let mut guardian = Guardian::start(&mut spawner).unwrap();
-    let line = guardian.reserve().unwrap();
+    let mut watchdog = Watchdog::start(&mut spawner).unwrap();
+    let line = watchdog.reserve().unwrap();
     let pipe = Pipe::new().unwrap();
-    let out = End::Descriptor(pipe.writer.as_fd());
+    let out = Stdio::Descriptor(pipe.writer.as_fd());
     let null = std::fs::File::open("/dev/null").unwrap();
     let child = spawner
         .spawn(&Command {
             program: c"/bin/sh",
             arguments: &strings(&["sh", "-c", "sleep 1000 & echo up; wait"]),
             environment: &strings(&["PATH=/bin:/usr/bin"]),
-            mark: None,
+            env_tag: None,
             directory: None,
             terminal: None,
-            ends: [End::Descriptor(null.as_fd()), out, out],
+            stdio: [Stdio::Descriptor(null.as_fd()), out, out],
             group: Group::Own,
-            outlives_us: false,
-            registration: Some((guardian.registry(), line.offset())),
+            survives_parent: false,
+            registration: Some((watchdog.registry(), line.offset())),
         })
         .unwrap();
     let mut up = [0; 3];
     nix::unistd::read(&pipe.reader, &mut up).unwrap();
-    guardian.abandon();
+    watchdog.simulate_crash();
     assert_eq!(output(pipe), "", "the pipe ends when child and grandchild are gone");
     assert!(matches!(child.reap().unwrap(), ExitStatus::Signaled { signal: Signal::KILL, .. }));
 }

@@ -28,10 +28,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use phalanx_core::hugepages::prefer_large_pages;
 use phalanx_core::inbox::{Inbox, Sender};
-use phalanx_core::memory::prefer_large_pages;
 use phalanx_core::signal::SignalWatch;
-use phalanx_core::{Reactor, Readiness, Signal};
+use phalanx_core::{Reactor, Ready, Signal};
 
 use crate::event::{Effect, Event, Input, Notice, Request, Stream};
 use crate::handler::Handler;
@@ -132,7 +132,7 @@ pub(crate) struct Engine {
     devices: Devices,
     hosting: Hosting,
     hub: Hub,
-    ready: Vec<Readiness>,
+    ready: Vec<Ready>,
     spin: Spin,
     pending_signals: Vec<Signal>,
     /// Somebody nudged us since the last turn.
@@ -398,7 +398,7 @@ impl Engine {
         let now = Instant::now();
         self.spin.waited(now.saturating_duration_since(before));
         for ready in std::mem::take(&mut self.ready) {
-            match ready.key {
+            match ready.token {
                 INBOX_KEY => self.read_inbox(),
                 SIGNALS_KEY => self.pending_signals.extend(self.signals.iter_mut().flat_map(SignalWatch::take)),
                 _ => self.handle_readiness(ready, now),
@@ -425,7 +425,7 @@ impl Engine {
         }
         if self.spin.pays() && timeout.is_none_or(|timeout| timeout > SPIN) {
             let Self { reactor, ready, .. } = self;
-            let look = || match reactor.wait(Some(Duration::ZERO)) {
+            let look = || match reactor.poll(Some(Duration::ZERO)) {
                 Err(error) => Some(Err(error)),
                 Ok(now) => {
                     ready.extend(now);
@@ -436,17 +436,17 @@ impl Engine {
                 return found;
             }
         }
-        self.ready.extend(self.reactor.wait(timeout)?);
+        self.ready.extend(self.reactor.poll(timeout)?);
         Ok(())
     }
 
-    fn handle_readiness(&mut self, ready: Readiness, now: Instant) {
+    fn handle_readiness(&mut self, ready: Ready, now: Instant) {
         let mut hands = Hands { reactor: &self.reactor, table: &mut self.table, now };
-        if ready.key == SIGCHLD_KEY {
+        if ready.token == SIGCHLD_KEY {
             self.children.handle_sigchld(&mut hands);
         } else if self.devices.handle_readiness(ready) {
             // It was one of them.
-        } else if ready.key >= FIRST_PROCESS_KEY {
+        } else if ready.token >= FIRST_PROCESS_KEY {
             self.children.handle_readiness(ready, &mut hands);
         }
     }

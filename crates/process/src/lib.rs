@@ -44,7 +44,7 @@ pub mod subscription;
 pub mod timer;
 pub mod watch;
 
-pub use phalanx_core::console;
+pub use phalanx_core::tty;
 pub use phalanx_proto::{
     ExitStatus, Signal, duration, event, expect, id, lines, outcome, output, policy, rollout, table,
 };

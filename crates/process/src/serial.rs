@@ -8,7 +8,7 @@ mod far;
 
 use std::path::PathBuf;
 
-pub use phalanx_core::serial::{DataBits, FlowControl, Parity, Settings, StopBits};
+pub use phalanx_core::serial::{DataBits, FlowControl, LineSettings as Settings, Parity, StopBits};
 
 pub use self::far::SerialSsh;
 use crate::conductor::Conductor;

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use phalanx_core::pty::{Mode, Settings as Terminal, WindowSize};
+pub use phalanx_core::pty::{Mode, TerminalSettings as Terminal, WindowSize};
 pub use phalanx_proto::policy::{Faults, Leftovers, Policy};
 
 use crate::hosted::Hosted;
@@ -67,7 +67,7 @@ pub struct Device {
     /// Its path.
     pub path: PathBuf,
     /// How it is set up.
-    pub settings: phalanx_core::serial::Settings,
+    pub settings: phalanx_core::serial::LineSettings,
 }
 
 impl Command {

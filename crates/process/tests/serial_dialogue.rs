@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use phalanx_core::serial::{Serial, Settings};
+use phalanx_core::serial::{LineSettings as Settings, Serial};
 use phalanx_process::expect::{Dialogue, Expect, IDLE_TIMEOUT, Matcher, Pattern, Script};
 
 /// Two ptys and what is written to one coming out of the other, until dropped.

@@ -59,7 +59,7 @@ pub enum Reach {
     /// Its process group: itself and what it started, as far as that stayed in the group.
     Group,
     /// Its process group, and what it started and has left the group: sessions of their own, jobs of an interactive
-    /// shell, daemons. See `phalanx_core::escapees` for how they are found. What an ssh with
+    /// shell, daemons. See `phalanx_core::descendants` for how they are found. What an ssh with
     /// `diagnostics` left behind is spared: it may be a connection that others share.
     Everything,
 }

@@ -10,10 +10,10 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use phalanx_process::Signal;
-use phalanx_process::console::{RawConsole, wait_readable};
 use phalanx_process::drive::Drive;
 use phalanx_process::event::{Event, Request, Stream};
 use phalanx_process::id::ProcessId;
+use phalanx_process::tty::{RawMode, wait_readable};
 
 use super::Plan;
 use super::member::Member;
@@ -79,7 +79,7 @@ impl Bridge {
     /// To the end; the exit status.
     pub(super) fn run(mut self) -> io::Result<u8> {
         let left = {
-            let terminal = self.escape.map(|_| RawConsole::enter(io::stdin())).transpose()?;
+            let terminal = self.escape.map(|_| RawMode::enter(io::stdin())).transpose()?;
             let left = self.join();
             drop(terminal);
             left?

@@ -14,11 +14,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use phalanx_core::guardian::{Guardian, Line};
-use phalanx_core::limits::{open_descriptors, raise_descriptor_limit};
+use phalanx_core::rlimit::{open_descriptors, raise_descriptor_limit};
 use phalanx_core::signal::SignalWatch;
-use phalanx_core::spawn::{Programs, Spawner};
-use phalanx_core::{Child, Reactor, Readiness, Signal};
+use phalanx_core::spawn::{PathCache, Spawner};
+use phalanx_core::watchdog::{Registration, Watchdog};
+use phalanx_core::{Child, Reactor, Ready, Signal};
 
 use super::Hands;
 use super::ends::Ours;
@@ -39,9 +39,9 @@ const HEADROOM: usize = 32;
 /// Every running child of one engine.
 pub(super) struct Children {
     spawner: Spawner,
-    programs: Programs,
-    guardian: Option<Guardian>,
-    guardian_tried: bool,
+    programs: PathCache,
+    watchdog: Option<Watchdog>,
+    watchdog_tried: bool,
     live: HashMap<ProcessId, Live>,
     /// Streams that may have more to give, or to take, than they were allowed so far.
     ready: VecDeque<(ProcessId, Role)>,
@@ -64,7 +64,7 @@ struct Descriptors {
 /// The descriptors of one running child.
 struct Live {
     child: Child,
-    line: Option<Line>,
+    line: Option<Registration>,
     stdout: Option<Ours>,
     stderr: Option<Ours>,
     diagnostics: Option<OwnedFd>,
@@ -86,9 +86,9 @@ impl Children {
         let limit_for_us = usize::try_from(limit.current).unwrap_or(usize::MAX);
         Ok(Self {
             spawner: Spawner::new(Some(limit), sigchld.is_none())?,
-            programs: Programs::default(),
-            guardian: None,
-            guardian_tried: false,
+            programs: PathCache::default(),
+            watchdog: None,
+            watchdog_tried: false,
             live: HashMap::new(),
             ready: VecDeque::new(),
             buffer: vec![0; BUFFER].into(),
@@ -168,8 +168,8 @@ impl Children {
     }
 
     /// Takes note that a key became ready.
-    pub(super) fn handle_readiness(&mut self, ready: Readiness, hands: &mut Hands<'_>) {
-        let (id, role) = from_key(ready.key);
+    pub(super) fn handle_readiness(&mut self, ready: Ready, hands: &mut Hands<'_>) {
+        let (id, role) = from_key(ready.token);
         match role {
             Role::Exit => self.exited(id, hands),
             Role::Stdout | Role::Stderr | Role::Stdin | Role::Diagnostics => self.ready.push_back((id, role)),

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use phalanx_core::serial::Serial;
 use phalanx_core::terminal::DeviceError;
-use phalanx_core::{ExitStatus, Interest, Readiness, Signal};
+use phalanx_core::{ExitStatus, Interest, Ready, Signal};
 
 use super::Hands;
 use super::keys::{Role, from_key, key};
@@ -126,8 +126,8 @@ impl Devices {
     }
 
     /// Takes note that a key became ready; whether it was that of a line.
-    pub(super) fn handle_readiness(&mut self, ready: Readiness) -> bool {
-        let (id, _) = from_key(ready.key);
+    pub(super) fn handle_readiness(&mut self, ready: Ready) -> bool {
+        let (id, _) = from_key(ready.token);
         let ours = self.live.contains_key(&id);
         if ours {
             self.ready.push_back(id);

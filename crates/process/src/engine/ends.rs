@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use phalanx_core::pipe::{NO_CONTROLLING_TERMINAL, Pipe, set_fresh_nonblocking};
 use phalanx_core::pty::Pty;
-use phalanx_core::spawn::End;
+use phalanx_core::spawn::Stdio;
 use phalanx_core::terminal::DeviceError;
 use phalanx_core::{Interest, Reactor};
 
@@ -138,7 +138,7 @@ impl Ends {
     }
 
     /// The child's side.
-    pub(super) fn childs(&self) -> [End<'_>; 3] {
+    pub(super) fn childs(&self) -> [Stdio<'_>; 3] {
         let stdout = self.stdout.end(None);
         [self.stdin.end(None), stdout, self.stderr.end(Some(stdout))]
     }
@@ -183,14 +183,14 @@ impl OurSide {
 }
 
 impl Theirs {
-    fn end<'a>(&'a self, stdout: Option<End<'a>>) -> End<'a> {
+    fn end<'a>(&'a self, stdout: Option<Stdio<'a>>) -> Stdio<'a> {
         match self {
-            Self::Owned(fd) => End::Descriptor(fd.as_fd()),
-            Self::Shared(fd) => End::Descriptor(fd.as_fd()),
-            Self::Null => null().map_or(End::Inherit, End::Descriptor),
-            Self::Inherit => End::Inherit,
-            Self::Stdout => stdout.unwrap_or(End::Inherit),
-            Self::Terminal => End::Terminal,
+            Self::Owned(fd) => Stdio::Descriptor(fd.as_fd()),
+            Self::Shared(fd) => Stdio::Descriptor(fd.as_fd()),
+            Self::Null => null().map_or(Stdio::Inherit, Stdio::Descriptor),
+            Self::Inherit => Stdio::Inherit,
+            Self::Stdout => stdout.unwrap_or(Stdio::Inherit),
+            Self::Terminal => Stdio::Terminal,
         }
     }
 }

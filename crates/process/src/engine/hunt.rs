@@ -10,7 +10,7 @@ use std::ffi::CString;
 use std::time::{Duration, Instant};
 
 use phalanx_core::Signal;
-use phalanx_core::escapees::{self, Marks};
+use phalanx_core::descendants::{self, EnvTags};
 
 use crate::id::ProcessId;
 
@@ -22,7 +22,7 @@ const ROUNDS: usize = 20;
 /// The marks of one engine, and whom it looks for.
 #[derive(Debug, Default)]
 pub(super) struct Hunt {
-    marks: Marks,
+    marks: EnvTags,
     wanted: HashMap<u64, Wanted>,
     not_before: Option<Instant>,
 }
@@ -72,15 +72,15 @@ impl Hunt {
             if wanted.is_empty() {
                 return;
             }
-            let found = escapees::find(&self.marks, |number| wanted.contains_key(&number));
+            let found = descendants::find(&self.marks, |number| wanted.contains_key(&number));
             let mut new = false;
-            for escapee in &found {
-                let Wanted { signal, group } = wanted[&escapee.number];
+            for descendant in &found {
+                let Wanted { signal, group } = wanted[&descendant.number];
                 // The group has had its signal. It is sent SIGKILL again: a member may have been forked meanwhile.
-                if (escapee.group != group || signal == Signal::KILL) && met.insert(escapee.pid) {
-                    escapee.signal(signal);
+                if (descendant.group != group || signal == Signal::KILL) && met.insert(descendant.pid) {
+                    descendant.signal(signal);
                     if signal.asks_to_end() {
-                        escapee.signal(Signal::CONT);
+                        descendant.signal(Signal::CONT);
                     }
                     new = true;
                 }

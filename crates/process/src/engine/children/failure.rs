@@ -31,7 +31,7 @@ impl From<SpawnError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        SpawnError { step: phalanx_core::spawn::Step::Descriptors, error }.into()
+        SpawnError { stage: phalanx_core::spawn::SpawnStage::Descriptors, error }.into()
     }
 }
 

@@ -1,11 +1,11 @@
-//! Starts children: opens what they read and write, registers them with the guardian, finds their program.
+//! Starts children: opens what they read and write, registers them with the watchdog, finds their program.
 
 use std::ffi::CString;
 use std::io;
 use std::time::Duration;
 
-use phalanx_core::guardian::{Guardian, Line};
 use phalanx_core::spawn::{Group, SpawnError};
+use phalanx_core::watchdog::{Registration, Watchdog};
 use phalanx_core::{Child, Interest, Reactor, Signal};
 
 use super::super::Hands;
@@ -71,7 +71,7 @@ impl Children {
             arguments[place] = path;
         }
         ends.register(id, reactor)?;
-        let line = self.guardian_line();
+        let line = self.watchdog_entry();
         let child = self.start(id, launch, &arguments, &ends, line.as_ref());
         let child = match child {
             Ok(child) => child,
@@ -111,7 +111,7 @@ impl Children {
         launch: &Launch,
         arguments: &[CString],
         ends: &Ends,
-        line: Option<&Line>,
+        line: Option<&Registration>,
     ) -> Result<Child, SpawnError> {
         let name = arguments.first().map_or(c"", |name| name.as_c_str());
         let directory = ends.directory();
@@ -124,7 +124,7 @@ impl Children {
             }
         };
         let registration =
-            self.guardian.as_ref().zip(line).map(|(guardian, line)| (guardian.registry(), line.offset()));
+            self.watchdog.as_ref().zip(line).map(|(watchdog, line)| (watchdog.registry(), line.offset()));
         // What reports on its own doings is ssh, and what it leaves behind may be a connection that others share
         // (ControlPersist): nobody is to hunt that.
         let mark = launch.diagnostics.is_none().then(|| self.hunt.mark(id));
@@ -136,12 +136,12 @@ impl Children {
                 program,
                 arguments,
                 environment: environment.variables(),
-                mark: mark.as_deref(),
+                env_tag: mark.as_deref(),
                 directory,
                 terminal: ends.slave(),
-                ends: ends.childs(),
+                stdio: ends.childs(),
                 group,
-                outlives_us: false,
+                survives_parent: false,
                 registration,
             };
             match self.spawner.spawn(&command) {
@@ -154,23 +154,23 @@ impl Children {
         unreachable!("the second attempt returns")
     }
 
-    /// A line in the registry of the guardian, which is started with the first child.
-    fn guardian_line(&mut self) -> Option<Line> {
-        if !std::mem::replace(&mut self.guardian_tried, true) {
-            match Guardian::start(&mut self.spawner) {
-                Ok(guardian) => self.guardian = Some(guardian),
+    /// A line in the registry of the watchdog, which is started with the first child.
+    fn watchdog_entry(&mut self) -> Option<Registration> {
+        if !std::mem::replace(&mut self.watchdog_tried, true) {
+            match Watchdog::start(&mut self.spawner) {
+                Ok(watchdog) => self.watchdog = Some(watchdog),
                 Err(error) => log::warn!(
-                    "cannot start the guardian with /bin/sh, so grandchildren may outlive a SIGKILL of this program: {error}"
+                    "cannot start the watchdog with /bin/sh, so grandchildren may outlive a SIGKILL of this program: {error}"
                 ),
             }
         }
-        let reserved = self.guardian.as_mut()?.reserve();
+        let reserved = self.watchdog.as_mut()?.reserve();
         reserved.inspect_err(|error| log::warn!("cannot register a process group: {error}")).ok()
     }
 
-    pub(super) fn release_line(&mut self, line: Option<Line>) {
-        if let (Some(guardian), Some(line)) = (&mut self.guardian, line) {
-            guardian.release(line);
+    pub(super) fn release_line(&mut self, line: Option<Registration>) {
+        if let (Some(watchdog), Some(line)) = (&mut self.watchdog, line) {
+            watchdog.release(line);
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Finds what a child started and what has left its process group.
+//! Finds the descendants of a child that have left its process group.
 //!
-//! A group signal reaches whoever stayed in the group. A grandchild that made a session of its own (`setsid`, a job of
-//! an interactive shell, a daemon) is out of its reach, and when its parent has ended nothing in the kernel's tables
-//! leads from it to us. So every child carries a *mark* in its environment, which all that it starts inherits, and
-//! whoever hunts reads `/proc/PID/environ`.
+//! A group signal reaches the processes that stayed in the group. A grandchild that made a session of its own (`setsid`,
+//! a job of an interactive shell, a daemon) is out of its reach, and when its parent has ended nothing in the kernel's
+//! tables leads from it to us. So every child carries a *tag* in its environment, which all its descendants inherit, and
+//! [`find`] reads `/proc/PID/environ`.
 //!
 //! What this finds: everything that still has the environment it was started with. What it does not: programs that
-//! were started with an emptied environment (`env -i`, `sudo`), that overwrite theirs, or that belong to somebody else.
+//! were started with an emptied environment (`env -i`, `sudo`), that overwrite theirs, or that belong to another user.
 //!
-//! The roads not taken: a child subreaper (`PR_SET_CHILD_SUBREAPER`) makes *every* orphan of this program ours, also
-//! those of other libraries in it, and their pids would have to be reaped unseen; walking `/proc/PID/task/*/children`
-//! loses whoever's parent has ended, which is what daemons do; a cgroup needs a delegated subtree.
+//! The roads not taken: a child subreaper (`PR_SET_CHILD_SUBREAPER`) makes *every* orphan of this program ours, including
+//! those of other libraries in it, whose pids would then have to be reaped here; walking `/proc/PID/task/*/children`
+//! loses every process whose parent has ended, which is what daemons do; a cgroup needs a delegated subtree.
 
 use std::ffi::CString;
 use std::fs;
@@ -19,34 +19,34 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use crate::signal::Signal;
 
-/// The name of the variable.
+/// The name of the variable, with its equals sign.
 const NAME: &[u8] = b"PHALANX_PROCESS=";
 
-/// The largest environment that is looked at: half of what Linux allows for all arguments by default.
+/// The largest environment that is read: half of what Linux allows for all arguments by default.
 const LARGEST: u64 = 1 << 20;
 
-pub(crate) fn is_mark(variable: &[u8]) -> bool {
+pub(crate) fn is_env_tag(variable: &[u8]) -> bool {
     variable.starts_with(NAME)
 }
 
-/// Makes the marks of one engine. Marks of different engines differ, whatever program they live in, and one engine
-/// within a child of another keeps the other's.
+/// Makes the tags of one engine. Tags of different engines differ, in one program or in several, and an engine in a
+/// child of another keeps the outer tag.
 #[derive(Debug, Clone)]
-pub struct Marks {
+pub struct EnvTags {
     /// The variable up to the number of the process.
     prefix: Vec<u8>,
-    /// Where in it our own part begins.
+    /// The offset at which our own part begins in it.
     own: usize,
 }
 
-impl Default for Marks {
+impl Default for EnvTags {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Marks {
-    /// Marks that nobody else makes.
+impl EnvTags {
+    /// Makes tags that no other engine makes.
     #[must_use]
     pub fn new() -> Self {
         use std::hash::{BuildHasher as _, Hasher as _};
@@ -62,7 +62,7 @@ impl Marks {
         Self { prefix, own }
     }
 
-    /// The variable for the process with this number.
+    /// Returns the variable for the process with this number.
     #[must_use]
     pub fn of(&self, number: u64) -> CString {
         let mut variable = self.prefix.clone();
@@ -70,19 +70,19 @@ impl Marks {
         CString::new(variable).expect("an environment has no NUL within, and digits are none")
     }
 
-    /// The number of the process that whoever has this environment descends from, if it is one of ours.
+    /// Returns the number of our child from which a process with this environment descends, if it does.
     fn number_in(&self, environment: &[u8]) -> Option<u64> {
-        let variable = environment.split(|byte| *byte == 0).find(|variable| is_mark(variable))?;
+        let variable = environment.split(|byte| *byte == 0).find(|variable| is_env_tag(variable))?;
         let parts = variable[NAME.len()..].split(|byte| *byte == b':');
         let number = parts.filter_map(|part| part.strip_prefix(&self.prefix[self.own..])).next()?;
         std::str::from_utf8(number).ok()?.parse().ok()
     }
 }
 
-/// A process that carries a mark of ours.
+/// A process that carries one of our tags.
 #[derive(Debug)]
-pub struct Escapee {
-    /// The number in the mark.
+pub struct Descendant {
+    /// The number in the tag.
     pub number: u64,
     /// Its process id.
     pub pid: u32,
@@ -91,7 +91,7 @@ pub struct Escapee {
     pidfd: OwnedFd,
 }
 
-impl Escapee {
+impl Descendant {
     /// Sends it a signal. It may have ended meanwhile, which is no error, but it is never another process.
     #[expect(unsafe_code, reason = "no crate in use offers pidfd_send_signal")]
     pub fn signal(&self, signal: Signal) {
@@ -101,29 +101,30 @@ impl Escapee {
     }
 }
 
-/// Everybody who carries a mark of ours with a number that is wanted: one look at every process there is.
-pub fn find(marks: &Marks, wanted: impl Fn(u64) -> bool) -> Vec<Escapee> {
+/// Returns every process that carries one of our tags with a wanted number; reads every process of the machine once.
+pub fn find(tags: &EnvTags, wanted: impl Fn(u64) -> bool) -> Vec<Descendant> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut environment = Vec::new();
-    pids.filter_map(|pid| look_at(pid, marks, &wanted, &mut environment)).collect()
+    pids.filter_map(|pid| look_at(pid, tags, &wanted, &mut environment)).collect()
 }
 
-fn look_at(pid: u32, marks: &Marks, wanted: &impl Fn(u64) -> bool, environment: &mut Vec<u8>) -> Option<Escapee> {
+fn look_at(pid: u32, tags: &EnvTags, wanted: &impl Fn(u64) -> bool, environment: &mut Vec<u8>) -> Option<Descendant> {
     let mut number = || {
         read_environment(pid, environment)?;
-        marks.number_in(environment).filter(|number| wanted(*number))
+        tags.number_in(environment).filter(|number| wanted(*number))
     };
     number()?;
     let pidfd = open(pid)?;
-    // Once more: between the first look and the pidfd the pid may have become somebody else's.
+    // Once more: between the first look and the pidfd the pid may have been reused.
     let number = number()?;
     let raw = nix::unistd::Pid::from_raw(i32::try_from(pid).ok()?);
     let group = nix::unistd::getpgid(Some(raw)).ok()?.as_raw().unsigned_abs();
-    Some(Escapee { number, pid, group, pidfd })
+    Some(Descendant { number, pid, group, pidfd })
 }
 
-/// The environment as it was when the program was executed (proc(5)); `None` for those of others, and for the dead.
+/// Returns the environment as it was when the program was executed (proc(5)); `None` for processes of other
+/// users, and for dead ones.
 fn read_environment(pid: u32, environment: &mut Vec<u8>) -> Option<()> {
     environment.clear();
     let file = fs::File::open(format!("/proc/{pid}/environ")).ok()?;
@@ -145,17 +146,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_read_back_and_those_of_others_are_not() {
-        let (ours, theirs) = (Marks::new(), Marks::new());
-        let environment = |mark: &CString| [b"A=1\0", mark.as_bytes_with_nul(), b"B=2\0"].concat();
+    fn a_tag_is_read_back_and_those_of_other_engines_are_not() {
+        let (ours, theirs) = (EnvTags::new(), EnvTags::new());
+        let environment = |env_tag: &CString| [b"A=1\0", env_tag.as_bytes_with_nul(), b"B=2\0"].concat();
         assert_eq!(ours.number_in(&environment(&ours.of(17))), Some(17));
         assert_eq!(ours.number_in(&environment(&theirs.of(17))), None);
         assert_eq!(ours.number_in(b"A=1\0"), None);
     }
 
     #[test]
-    fn an_engine_within_a_child_of_another_keeps_the_others_mark() {
-        let (outer, inner) = (Marks::new(), Marks::new());
+    fn an_engine_within_a_child_of_another_keeps_the_outer_tag() {
+        let (outer, inner) = (EnvTags::new(), EnvTags::new());
         let mut both = outer.of(3).into_bytes();
         both.push(b':');
         both.extend_from_slice(&inner.of(5).as_bytes()[inner.own..]);

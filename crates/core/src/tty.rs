@@ -14,12 +14,12 @@ use crate::terminal;
 /// A terminal in raw mode: every key arrives as it is pressed, Ctrl-C included. Dropping it restores what was; only a
 /// SIGKILL can prevent that.
 #[derive(Debug)]
-pub struct RawConsole {
+pub struct RawMode {
     terminal: OwnedFd,
     before: Termios,
 }
 
-impl RawConsole {
+impl RawMode {
     /// Makes a terminal raw, both ways: who writes to it ends a line with `\r\n`.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl RawConsole {
     }
 }
 
-impl Drop for RawConsole {
+impl Drop for RawMode {
     fn drop(&mut self) {
         // A terminal that has hung up has nothing to be restored. At once, since one that the user has stopped (Ctrl-S)
         // would never finish showing what it was given.
@@ -40,7 +40,7 @@ impl Drop for RawConsole {
     }
 }
 
-/// Waits until one of the descriptors can be read without blocking, or `deadline` has passed; says which.
+/// Waits until one of the descriptors can be read without blocking, or `deadline` has passed; returns which.
 ///
 /// # Errors
 /// What poll(2) says; a signal is none.
@@ -61,7 +61,7 @@ pub fn wait_readable<const N: usize>(
     Ok(descriptors.map(|fd| fd.is_some() && ready.next().unwrap_or(false)))
 }
 
-/// Rounded up: who wakes too early must wait again.
+/// Returns the time left, rounded up: a wait that ends too early would have to be repeated.
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else { return PollTimeout::NONE };
     let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
@@ -71,7 +71,7 @@ fn timeout(deadline: Option<Instant>) -> PollTimeout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pty::{Pty, Settings};
+    use crate::pty::{Pty, TerminalSettings};
     use nix::sys::termios::LocalFlags;
     use std::fs::File;
     use std::io::Write as _;
@@ -79,20 +79,20 @@ mod tests {
 
     #[test]
     fn a_raw_console_passes_keys_and_is_restored() {
-        let pty = Pty::open(&Settings::default()).expect("a pty");
+        let pty = Pty::open(&TerminalSettings::default()).expect("a pty");
         let slave = File::options().read(true).write(true).open(pty.slave()).expect("the slave opens");
         let before = tcgetattr(&slave).expect("a terminal");
-        let console = RawConsole::enter(&slave).expect("a terminal");
+        let console = RawMode::enter(&slave).expect("a terminal");
         let raw = tcgetattr(&slave).expect("a terminal");
         assert!(!raw.local_flags.intersects(LocalFlags::ICANON | LocalFlags::ISIG | LocalFlags::ECHO));
         assert!(before.local_flags.contains(LocalFlags::ICANON));
         drop(console);
         assert_eq!(tcgetattr(&slave).expect("a terminal"), before);
-        assert!(RawConsole::enter(File::open("/dev/null").expect("it is there")).is_err());
+        assert!(RawMode::enter(File::open("/dev/null").expect("it is there")).is_err());
     }
 
     #[test]
-    fn it_is_said_which_descriptor_can_be_read() {
+    fn readable_descriptors_are_told_from_silent_ones() {
         let (mut ours, theirs) = UnixStream::pair().expect("a pair");
         let (_silent, other) = UnixStream::pair().expect("a pair");
         let look = |deadline| wait_readable([Some(other.as_fd()), None, Some(theirs.as_fd())], deadline);
