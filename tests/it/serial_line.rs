@@ -6,8 +6,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use phalanx_process::Process;
+use phalanx_process::expect::Script;
 use phalanx_process::serial::Serial;
-use phalanx_tests::{phalanx, shared_fleet, wait_until};
+use phalanx_process::spec::Faults;
+use phalanx_process::watch::Timeout;
+use phalanx_tests::{SAFETY_NET, phalanx, shared_fleet, wait_until};
 
 use crate::cable::Cable;
 use crate::phalanx::{Phalanx, kill};
@@ -36,6 +39,31 @@ fn a_script_sends_stdin_and_ends_when_the_line_has_said_what_is_looked_for() {
     let ran = Phalanx::shell(&line).output();
     assert_eq!((ran.status(), ran.stdout()), (Some(1), String::new()));
     assert!(ran.stderr().contains("(--timeout)"), "{}", ran.stderr());
+}
+
+/// Lines of a console end with CR LF, and what it says need not be text.
+#[test]
+fn what_is_looked_for_is_found_in_any_bytes_and_before_either_line_ending() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    for (said, regex) in [
+        (&b"load average: 0.01\n"[..], r"load average.*\n"),
+        (b"load average: 0.01\r\n", r"load average.*\n"),
+        (b"load average: 0.01\r\n", "load average.*1$"),
+        (b"ver\xff1 login: ", "ver.*login: "),
+        (b"ver\xff1\r login: ", "ver[^x]1.* login: "),
+    ] {
+        let machine = Serial::new(far, 9_600).process().nolog(Faults::ALL).start();
+        wait_until("the machine is there", || machine.running());
+        let talking = machine.clone();
+        let script = Script::new().respond("\n", said);
+        std::thread::spawn(move || talking.run_script(Timeout::After(SAFETY_NET), &script));
+        let line = format!("echo | $PHALANX serial {near} 9600 --until '{regex}' --timeout 60");
+        let ran = Phalanx::shell(&line).output();
+        assert_eq!(ran.status(), Some(0), "{regex} {}", ran.stderr());
+        machine.kill();
+        assert!(machine.wait().ended());
+    }
 }
 
 #[test]

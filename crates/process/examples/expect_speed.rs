@@ -34,7 +34,10 @@ fn main() -> std::io::Result<()> {
         ("regex with a literal prefix", vec![Pattern::regex(r"^login: $")]),
         ("regex without one", vec![Pattern::regex(r"[$#] $")]),
         ("regex that never leaves its states", vec![Pattern::regex(r"\w+@\w+:\S*[$#] ")]),
-        ("regex with groups and Unicode classes", vec![Pattern::regex(r"(?<user>\w+)@(?<host>[\w.-]+):(?<dir>\S+)# ")]),
+        (
+            "regex with groups and Unicode classes",
+            vec![Pattern::regex(r"(?u)(?<user>\w+)@(?<host>[\w.-]+):(?<dir>\S+)# ")],
+        ),
         ("regex across lines", vec![Pattern::regex(r"(?s)eth1.*link down")]),
         (
             "four of these",

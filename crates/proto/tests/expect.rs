@@ -276,6 +276,44 @@ fn needles_are_binary_safe() {
 }
 
 #[test]
+fn a_dot_is_any_byte_but_lf_and_a_negated_class_any_byte() {
+    for byte in 0..=255_u8 {
+        let text = [b"ver ", &[byte][..], b"1"].concat();
+        let matches = |pattern: &str| {
+            let mut stream = Matcher::default();
+            assert!(stream.feed(&text).is_none());
+            stream.poll(&regex(pattern)).is_ok()
+        };
+        assert_eq!(matches("^ver .1"), byte != b'\n', "{byte}");
+        assert!(matches("(?s)^ver .1"), "{byte}");
+        assert_eq!(matches("^ver [^x]1"), byte != b'x', "{byte}");
+        assert_eq!(matches(r"^ver \w1"), byte.is_ascii_alphanumeric() || byte == b'_', "{byte}");
+        assert_eq!(matches(r"^ver \S1"), !byte.is_ascii_whitespace() && byte != 0x0b, "{byte}");
+        assert!(matches(&format!(r"^ver \x{byte:02x}1")), "{byte}");
+    }
+}
+
+/// What a console says, with either ending, is found by the same expressions.
+#[test]
+fn lines_are_found_whatever_they_end_with() {
+    for (ending, to_the_end) in [("\n", "load average: 0.01\n"), ("\r\n", "load average: 0.01\r\n")] {
+        let text = format!("12:00 up{ending}load average: 0.01{ending}# ");
+        let found = |pattern: &str| found(stream(&text).expect(&regex(pattern)));
+        assert_eq!(found(r"load average.*\n").matched_text(), to_the_end);
+        assert_eq!(found("load average.*$").matched_text(), "load average: 0.01");
+        assert_eq!(found("^load.*1$").matched_text(), "load average: 0.01");
+    }
+}
+
+#[test]
+fn text_beyond_ascii_matches_its_bytes_and_in_a_class_needs_a_flag() {
+    let found = found(stream("naïïve: é!").expect(&regex(r"ï+ve.*?(?u:[éè])!")));
+    assert_eq!(found.matched_text(), "ïïve: é!");
+    let error = Expect::one(Pattern::regex("[éè]")).expect_err("not of bytes").to_string();
+    assert!(error.contains("Unicode not allowed here") && error.contains("write (?u)"), "{error}");
+}
+
+#[test]
 fn a_word_is_a_word_of_ascii() {
     let mut stream = stream("naïve ");
     assert_eq!(found(stream.expect(&regex(r"\bve\b"))).position(), 4..6);
@@ -285,16 +323,16 @@ fn a_word_is_a_word_of_ascii() {
 fn a_bad_pattern_is_an_error_that_shows_where() {
     let error = Expect::one(Pattern::regex("log(in")).expect_err("malformed").to_string();
     assert!(error.starts_with("cannot expect /log(in/: ") && error.contains("unclosed group"), "{error}");
-    let error = Expect::one(Pattern::regex(r"\w{5000}")).expect_err("too large").to_string();
+    let error = Expect::one(Pattern::regex(r"(?u)\w{5000}")).expect_err("too large").to_string();
     assert!(error.contains("exceeded limit"), "{error}");
 }
 
 #[test]
 fn before_reaches_back_as_far_as_the_window_and_says_what_is_missing() {
-    let text = "x".repeat(100_000) + "pattern";
+    let text = "x".repeat(100_000) + "needle";
     for size in [1, 100, 4096, 100_006] {
         let mut stream = Matcher::with_window(20);
-        let pattern = expect(["pattern".into()]);
+        let pattern = expect(["needle".into()]);
         assert!(stream.expect(&pattern).is_none());
         let found = found(text.as_bytes().chunks(size).find_map(|chunk| stream.feed(chunk)));
         assert_eq!(
@@ -332,12 +370,12 @@ fn a_match_looks_no_further_ahead_than_the_window() {
 #[test]
 fn polling_again_goes_on_where_the_last_one_stopped() {
     let mut stream = Matcher::with_window(1 << 20);
-    let pattern = regex("x.*pattern");
+    let pattern = regex("x.*needle");
     for _ in 0..10_000 {
         assert!(stream.feed(&[b'x'; 100]).is_none());
         assert!(stream.poll(&pattern).is_err());
     }
-    assert!(stream.feed(b"pattern").is_none());
+    assert!(stream.feed(b"needle").is_none());
     assert_eq!(stream.poll(&pattern).expect("found").position().end, 1_000_006);
 }
 

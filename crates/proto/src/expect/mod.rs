@@ -34,7 +34,12 @@
 //! one of a few bytes that are rare in text (`[$#] $`). See [`Matcher::with_window`] for what is remembered.
 //!
 //! There are no quit bytes and no fallback to a slower engine: the one thing these automata cannot do is Unicode word
-//! boundaries, and those are read as the boundaries of ASCII words ([`Pattern::regex`]).
+//! boundaries, and those are read as the boundaries of ASCII words.
+//!
+//! # Bytes are bytes
+//!
+//! A stream is bytes and stays bytes: nothing is decoded, and no line ending is translated before the search. So regular
+//! expressions are about bytes ([`Pattern::regex`]): `.` is any byte but LF, `[^x]` any byte but `x`.
 
 use std::time::Duration;
 
@@ -47,6 +52,7 @@ mod program;
 mod received;
 mod script;
 mod search;
+mod syntax;
 
 pub use compiled::{Expect, Extent, InvalidPattern, Precedence};
 pub use matched::{Match, MatchResult, NotFound, Reason};

@@ -36,15 +36,33 @@ impl Pattern {
         Self::Text(text.as_ref().to_vec())
     }
 
-    /// A regular expression over bytes, in the syntax of the [`regex`](https://docs.rs/regex) crate, with two flags set
-    /// that suit streams:
+    /// A regular expression over bytes, in the syntax of the [`regex`](https://docs.rs/regex) crate, with rules that suit
+    /// streams:
     ///
-    /// * `m`: `^` and `$` match at the lines within the text (as in execo);
-    /// * `R`: a line ends with `\n` or with `\r\n`, since terminals send the latter; `.` matches neither `\r` nor `\n`.
+    /// 1. `.` matches any byte but LF, CR and bytes that are not text included; `[^x]` matches any byte but `x`, LF
+    ///    included. `\w`, `\d`, `\s`, `(?i)` and classes are those of ASCII; a byte is written `\xff`.
+    /// 2. `^` and `$` match at the lines within the text (the flag `m`, as in execo).
+    /// 3. For `^` and `$`, a line ends with LF, CR LF or a lone CR (the flag `R`): `$` matches before the CR LF that
+    ///    terminals send, never between its two bytes. All else sees the bytes as they are: `\n` is LF alone, so that
+    ///    what `.*\n` matches ends with CR LF where the line does, while `.*$` leaves the CR out.
+    /// 4. Text that is not ASCII matches its UTF-8 bytes, which are one unit for `+` and its like; in a class it needs
+    ///    the flag `u`.
     ///
-    /// Flags in the pattern change that: `(?-m)`, `(?-R)`, `(?i)`, `(?s)`, `(?-u)`. Word boundaries (`\b`, `\B`, `\<`,
-    /// `\>`) are always those of ASCII: whether a byte belongs to a word is a fact about that byte, and can be carried
-    /// from one chunk to the next.
+    /// ```
+    /// use phalanx_proto::expect::{Expect, Matcher, Pattern};
+    ///
+    /// let mut console = Matcher::default();
+    /// assert!(console.feed(b"\xfe\xff load average: 0.01\r\n# ").is_none());
+    /// let found = console.expect(&Expect::one(Pattern::regex(r"load average: (.*)$"))?).expect("decided").expect("found");
+    /// assert_eq!(found.group(1), Some(&b"0.01"[..]));
+    /// let found = console.expect(&Expect::one(Pattern::regex(r".*\n"))?).expect("decided").expect("found");
+    /// assert_eq!(found.matched(), b"\r\n");
+    /// # Ok::<(), phalanx_proto::expect::InvalidPattern>(())
+    /// ```
+    ///
+    /// Flags in the pattern change that: `(?-m)`, `(?-R)` (lines end with LF), `(?i)`, `(?s)` (`.` matches LF too), `(?u)`
+    /// (characters of Unicode instead of bytes). Word boundaries (`\b`, `\B`, `\<`, `\>`) are always those of ASCII:
+    /// whether a byte belongs to a word is a fact about that byte, and can be carried from one chunk to the next.
     ///
     /// An invalid pattern is reported by [`Expect::new`](super::Expect::new).
     pub fn regex(pattern: impl Into<String>) -> Self {

@@ -183,14 +183,7 @@ impl Program {
     }
 
     fn new(pattern: &str) -> Result<Self, String> {
-        let hir = regex_syntax::ParserBuilder::new()
-            .multi_line(true)
-            .crlf(true)
-            .utf8(false)
-            .build()
-            .parse(pattern)
-            .map_err(|error| error.to_string())?;
-        let hir = with_ascii_words(hir);
+        let hir = with_ascii_words(super::syntax::parse(pattern)?);
         let prefilter = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir).filter(Prefilter::is_fast);
         let forward_nfa = nfa(&hir, thompson::Config::new())?;
         let backward_nfa = nfa(&hir, thompson::Config::new().reverse(true).which_captures(WhichCaptures::None))?;
