@@ -28,6 +28,22 @@ fn the_first_signal_says_who_is_running_and_ends_them_politely() {
 }
 
 #[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    for signal in ["HUP", "INT", "TERM"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let go = directory.path().join("go");
+        let command = format!("echo up; until [ -e {} ]; do sleep 0.05; done; echo survived", go.display());
+        let line = format!("trap '' {signal}; exec \"$PHALANX\" run -R exec -w n1 -- '{command}'");
+        let mut running = Phalanx::shell(&line).start();
+        assert_eq!(running.line().as_deref(), Some("n1: up"));
+        running.signal(signal);
+        fs::write(&go, "").expect("a file");
+        let ran = running.end();
+        assert_eq!((ran.status(), ran.stdout().as_str()), (Some(0), "n1: survived\n"), "{signal}: {}", ran.stderr());
+    }
+}
+
+#[test]
 fn the_second_signal_kills_at_once_and_json_agrees() {
     let mut running = Phalanx::exec(&["--json", "-f", "2", "-w", "n[1-3]", STUBBORN]).start();
     for _ in 0..2 {

@@ -18,6 +18,21 @@ pub fn die_of(signal: Signal) -> ! {
     std::process::exit(128 + signal.number());
 }
 
+/// The signals that a user has a program ignore by starting it so.
+const PROTECTABLE: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+
+/// Reports whether this program ignores `signal` now.
+#[expect(unsafe_code, reason = "nix can only ask for a disposition by setting one")]
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: no new action is set, and `action` is a valid place for the present one.
+    if unsafe { libc::sigaction(signal.number(), std::ptr::null(), action.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: all zeroes is a valid sigaction, and the call has filled it in.
+    unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
 /// Signals sent to this program, as readiness of a [`Reactor`].
 ///
 /// Dropping it stops the watch, but signal-hook's handler stays and does nothing: the old disposition may have been
@@ -37,10 +52,14 @@ struct Watched {
 impl SignalWatch {
     /// Watches `signals`, reported by `reactor` under `token`.
     ///
+    /// One of HUP, INT, QUIT and TERM that this program was started with ignored stays ignored: that is how `nohup` and
+    /// `trap '' INT` protect a program, and all that it starts.
+    ///
     /// # Errors
     /// For KILL, STOP and the signals of faults, and when descriptors have run out.
     pub fn new(reactor: &Reactor, token: u64, signals: &[Signal]) -> io::Result<Self> {
-        let watched = signals.iter().map(|&signal| Watched::new(reactor, token, signal)).collect::<io::Result<_>>()?;
+        let wanted = signals.iter().filter(|signal| !(PROTECTABLE.contains(signal) && is_ignored(**signal)));
+        let watched = wanted.map(|&signal| Watched::new(reactor, token, signal)).collect::<io::Result<_>>()?;
         Ok(Self { watched })
     }
 
