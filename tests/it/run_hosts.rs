@@ -29,3 +29,54 @@ fn lists_come_from_options_files_groups_and_jobs() {
     assert_eq!(hosts(exec(&[]).env("SLURM_JOB_NODELIST", "s[1-2]")), "s1 s2");
     assert_eq!(hosts(exec(&["-w", "a"]).env("SLURM_JOB_NODELIST", "s[1-2]")), "a");
 }
+
+/// A command here, its arguments, and what it must say it would do.
+const DRY_RUNS: [(&str, &[&str], &str); 5] = [
+    ("run", &["echo {{{host}}}"], "'echo node1'"),
+    ("run", &["-R", "exec", "echo {{{host}}} %h"], "'echo node1 node1'"),
+    ("put", &["/etc/passwd", "at/{{{host}}}/"], "into `at/node1/`"),
+    ("put", &["--chain", "--chain-address", "{{{host}}}-ib0", "/etc/passwd", "at/{{{host}}}/"], "into `at/node1/`"),
+    ("get", &["/at/{{{host}}}", "at/{{{host}}}/"], "`/at/node1` into `at/node1/`"),
+];
+
+#[test]
+fn the_host_in_a_command_or_path_is_its_address_in_every_verb() {
+    for (verb, arguments, said) in DRY_RUNS {
+        let options = ["-w", "root@node1:2362", "--dry-run"];
+        let ran = Phalanx::verb(verb, &options).args(arguments).output();
+        assert_eq!(ran.status(), Some(0), "{verb}: {}", ran.stderr());
+        assert!(ran.stdout().contains(said), "{verb} {arguments:?}: {}", ran.stdout());
+        assert!(ran.stdout().starts_with("root@node1:2362: "), "{verb}: {}", ran.stdout());
+    }
+    // Where the user names no place for each host, the directory keeps two users of one address apart.
+    let ran = Phalanx::verb("get", &["-w", "a@node1,b@node1", "--dry-run", "/x", "at/"]).output();
+    assert!(ran.stdout().contains("`at/a@node1`") && ran.stdout().contains("`at/b@node1`"), "{}", ran.stdout());
+    // And where both would be one, nothing is overwritten.
+    let ran = Phalanx::verb("get", &["-w", "a@node1,b@node1", "--dry-run", "/x", "at/{{{host}}}"]).output();
+    assert_eq!(ran.status(), Some(2), "{}", ran.stdout());
+}
+
+#[test]
+fn the_host_in_a_plan_is_its_address_in_every_kind_of_step() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let plan = directory.path().join("plan.toml");
+    let of = |step: &str| format!("[[step]]\n{step}\non = \"root@node1:2362\"\n");
+    let steps = [
+        "run = \"echo {{{host}}}\"\noutput = \"said-{{{host}}}\"",
+        "local = \"echo {{{host}}}\"",
+        "put = \"/etc/passwd\"\nto = \"at/{{{host}}}\"",
+        "get = \"/at/{{{host}}}\"\nto = \"at/{{{host}}}\"",
+        "chain = \"/etc/passwd\"\nto = \"at/{{{host}}}\"",
+        "serial = \"/dev/tty-{{{host}}}\"\nspeed = 9600\ntimeout = 3",
+    ];
+    fs::write(&plan, steps.map(of).concat()).expect("it is ours");
+    let ran = Phalanx::verb("play", &["--dry-run"]).args([&plan]).output();
+    assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
+    for said in ["'echo node1'", "at `at/node1`, from here", "`/at/node1` at `at/node1`", "/dev/tty-node1 9600"] {
+        assert!(ran.stdout().contains(said), "{said}: {}", ran.stdout());
+    }
+    let shown = ran.stdout();
+    let members: Vec<&str> = shown.lines().filter(|line| line.starts_with("  ")).collect();
+    assert_eq!(members.len(), steps.len(), "{}", ran.stdout());
+    assert!(members.iter().all(|line| line.starts_with("  root@node1:2362: ")), "{}", ran.stdout());
+}

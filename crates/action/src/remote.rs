@@ -132,7 +132,7 @@ impl Remote {
 
     fn process(&self, index: usize, files: &mut Files, conductor: &Conductor) -> Result<Process, RemoteError> {
         let host = &self.hosts[index];
-        let substitute = |text: &String| self.terms.lists.substitute(text, host.address(), index);
+        let substitute = |text: &String| self.terms.lists.substitute(text, host, index);
         let command = substitute(&self.command)?;
         let [stdout, stderr] =
             [&self.stdout_file, &self.stderr_file].map(|file| file.as_ref().map(substitute).transpose());
@@ -221,7 +221,7 @@ impl RemoteSerial {
     /// As for [`RemoteSerial::build`].
     pub fn build_on(self, conductor: &Conductor) -> Result<Action, SubstituteError> {
         let process = |(index, host): (usize, &Host)| {
-            let device = self.terms.lists.substitute(&self.device, host.address(), index)?;
+            let device = self.terms.lists.substitute(&self.device, host, index)?;
             let serial = SerialSsh::new(host, device, self.settings.speed).settings(self.settings);
             Ok(serial.params(self.terms.params.clone()).policy(self.terms.policy.clone()).process_on(conductor))
         };

@@ -1,7 +1,7 @@
 //! Puts a host, and values that go with it, into a command, a path or a file name. Pure text; nothing is evaluated.
 //!
 //! 1. `{{{{` stands for `{{`
-//! 2. `{{{host}}}` is the host's name
+//! 2. `{{{host}}}` is the host's address, without a user or a port, wherever it is written
 //! 3. `{{name}}` is the value at the host's index, modulo its length, of the list called `name`
 //!
 //! Anything else is left alone: `{{`, `{x}` and the templates of other tools too, so that
@@ -9,6 +9,8 @@
 //! with a letter; an unknown one is an error, since it is far more likely a typing error than a template.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use phalanx_process::host::Host;
 
 /// Named lists of values for `{{name}}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Lists {
     /// When it names a list that is not there.
     pub fn substitute_all(&self, text: &str) -> Result<String, SubstituteError> {
         let joined = self.lists.iter().map(|(name, values)| (name.clone(), vec![values.join(",")])).collect();
-        Self { lists: joined }.substitute(text, "{{{host}}}", 0)
+        Self { lists: joined }.substitute(text, &Host::new("{{{host}}}"), 0)
     }
 
     /// Returns the lists without those of these names.
@@ -87,7 +89,9 @@ impl Lists {
     ///
     /// # Errors
     /// When it names a list that is not there.
-    pub fn substitute(&self, text: &str, host: &str, index: usize) -> Result<String, SubstituteError> {
+    pub fn substitute(&self, text: &str, host: &Host, index: usize) -> Result<String, SubstituteError> {
+        // The parameter is a host and not a text, so that no caller can mean the name with its user and port.
+        let host = host.address();
         let mut result = String::with_capacity(text.len() + host.len());
         let mut rest = text;
         while let Some(at) = rest.find("{{") {
@@ -161,7 +165,8 @@ mod tests {
             ("{{{{l}}", 1, "{{l}}"),
         ];
         for (text, index, expected) in table {
-            assert_eq!(lists().substitute(text, &format!("n{index}"), index).unwrap(), expected, "{text}");
+            let host = Host::new(format!("n{index}")).with_user("root").with_port(2222);
+            assert_eq!(lists().substitute(text, &host, index).unwrap(), expected, "{text}");
         }
     }
 
@@ -169,13 +174,13 @@ mod tests {
     fn what_is_no_substitution_is_left_alone() {
         for text in ["", "{l}", "{{", "{{ l }}", "{{.Names}}", "{{l\n}}", "}}", "awk '{print}'", "{{}}", "{{{", "{{1}}"]
         {
-            assert_eq!(lists().substitute(text, "n", 0).unwrap(), text);
+            assert_eq!(lists().substitute(text, &"n".into(), 0).unwrap(), text);
         }
     }
 
     #[test]
     fn mistakes_are_named() {
-        let error = lists().substitute("echo {{lst}}", "n", 0).unwrap_err();
+        let error = lists().substitute("echo {{lst}}", &"n".into(), 0).unwrap_err();
         assert_eq!(
             error.to_string(),
             "`{{lst}}` names no list; known are l, target-list; write `{{{{` for a literal `{{`"

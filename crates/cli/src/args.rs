@@ -66,7 +66,7 @@ pub(crate) enum Worker {
 /// What `phalanx run --help` says below the options.
 const RUN_HELP: &str = "\
 Every line is shown with its host as it comes: stdout on stdout, stderr on stderr. The words after the options are \
-joined by blanks and interpreted by each host's shell, as ssh does. In them, {{{host}}} is the host. With -R exec they \
+joined by blanks and interpreted by each host's shell, as ssh does. In them, {{{host}}} is the address of the host. With -R exec they \
 are run here, once for each host name: %h is the name too, %n its rank from 0.
 
 Exit status: 0 all ok; 1 some process not ok, or not recorded; 2 wrong usage, nothing started; 3 internal error; 130, 143 stopped by \

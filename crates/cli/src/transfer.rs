@@ -27,7 +27,7 @@ use crate::work::WorkArgs;
 const PUT_HELP: &str = "\
 Into DEST if it is a directory there, if it ends with a slash, or if there are several SRC or a pattern: a directory that \
 is not there is made. Otherwise DEST is the new name of SRC, and the directory it is in must be there. ~ and patterns in \
-SRC are those of this side, ~ in DEST is that of the host. {{{host}}} is the host, in both. Modes and times are kept.
+SRC are those of this side, ~ in DEST is that of the host. {{{host}}} is the address of the host, in both. Modes and times are kept.
 
 Nothing has its final name before all of it has come. The hosts need sh and tar, and sha256sum or shasum for --verify.
 

@@ -258,11 +258,11 @@ impl ChainPut {
     }
 
     fn member(&self, index: usize, host: &Host) -> Result<Member, ChainError> {
-        let destination = substitute(&self.lists, &self.destination, &host.to_string(), index)?;
+        let destination = substitute(&self.lists, &self.destination, host, index)?;
         let into = goes_into(&self.sources, &destination);
         let address = self.params.connection(host).address;
         let address = match &self.chain.address {
-            Some(pattern) => self.lists.substitute(pattern, &address, index)?,
+            Some(pattern) => self.lists.substitute(pattern, &Host::new(&address), index)?,
             None => address,
         };
         if address.is_empty()

@@ -116,10 +116,9 @@ impl Get {
         let mut taken: HashMap<PathBuf, &Host> = HashMap::new();
         let hosts: &[Host] = if self.sources.is_empty() { &[] } else { &self.hosts };
         for (index, host) in hosts.iter().enumerate() {
-            let name = &host.to_string();
-            let sources = self.sources.iter().map(|source| substitute(lists, source, name, index));
+            let sources = self.sources.iter().map(|source| substitute(lists, source, host, index));
             let sources = sources.collect::<Result<Vec<_>, _>>()?;
-            let (destination, into) = self.destination(&sources, name, index)?;
+            let (destination, into) = self.destination(&sources, host, index)?;
             if let Some(first) = taken.insert(destination.components().collect(), host) {
                 let (first, second) = (first.to_string(), host.to_string());
                 return Err(GetError::Clash { first, second, destination });
@@ -130,12 +129,12 @@ impl Get {
     }
 
     /// Where the files of a host go, and whether that is a directory they go into.
-    fn destination(&self, sources: &[OsString], host: &str, index: usize) -> Result<(PathBuf, bool), SubstituteError> {
+    fn destination(&self, sources: &[OsString], host: &Host, index: usize) -> Result<(PathBuf, bool), SubstituteError> {
         let substituted = substitute(&self.terms.lists, &self.destination, host, index)?;
         let path = expand_home(&substituted);
         if substituted == self.destination {
-            // An address is one name, whatever is in it.
-            return Ok((path.join(host.replace('/', "_")), true));
+            // A directory is that of the host with its user and port, so that two of one address do not meet in it.
+            return Ok((path.join(host.to_string().replace('/', "_")), true));
         }
         let into = goes_into_here(sources, &substituted, &path);
         Ok((path, into))

@@ -120,10 +120,9 @@ impl Put {
         // Nothing to be put is put at once, as execo has it.
         let hosts: &[Host] = if self.sources.is_empty() { &[] } else { &self.hosts };
         for (index, host) in hosts.iter().enumerate() {
-            let name = &host.to_string();
-            let given = self.sources.iter().map(|source| substitute(lists, source, name, index));
+            let given = self.sources.iter().map(|source| substitute(lists, source, host, index));
             let given = given.collect::<Result<Vec<_>, _>>()?;
-            let destination = substitute(lists, &self.destination, name, index)?;
+            let destination = substitute(lists, &self.destination, host, index)?;
             let into = goes_into(&given, &destination);
             let found = match &last {
                 Some((before, found)) if *before == given => Arc::clone(found),

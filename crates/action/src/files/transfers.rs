@@ -448,7 +448,7 @@ pub(crate) fn token() -> String {
 }
 
 /// `text` for one host. What is not UTF-8 stays as it is.
-pub(crate) fn substitute(lists: &Lists, text: &OsStr, host: &str, index: usize) -> Result<OsString, SubstituteError> {
+pub(crate) fn substitute(lists: &Lists, text: &OsStr, host: &Host, index: usize) -> Result<OsString, SubstituteError> {
     let mut result = Vec::new();
     for chunk in text.as_bytes().utf8_chunks() {
         result.extend_from_slice(lists.substitute(chunk.valid(), host, index)?.as_bytes());

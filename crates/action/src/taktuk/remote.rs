@@ -95,7 +95,7 @@ impl TaktukRemote {
         let mut commands = Vec::with_capacity(self.hosts.len());
         let mut members = Vec::with_capacity(self.hosts.len());
         for (index, (host, (address, user))) in self.hosts.iter().zip(addresses).enumerate() {
-            let command = self.terms.lists.substitute(&self.command, host.address(), index)?;
+            let command = self.terms.lists.substitute(&self.command, host, index)?;
             members.push(Member { address, user, line: language::in_shell(&command)? });
             commands.push(command);
         }

@@ -208,10 +208,11 @@ impl Recipe {
 
     /// The command for one host.
     fn command(&self, host: &str, rank: usize) -> Result<String, SubstituteError> {
-        let command = self.lists.substitute(&self.command, host, rank)?;
+        let host = Host::from(&*host);
+        let command = self.lists.substitute(&self.command, &host, rank)?;
         Ok(match &self.way {
             Way::Ssh(_) | Way::Files(_) | Way::Chain(_) => command,
-            Way::Exec { .. } => local::substitute(&command, host, rank),
+            Way::Exec { .. } => local::substitute(&command, host.address(), rank),
         })
     }
 

@@ -137,7 +137,7 @@ impl Recipe {
 
     /// A text for one of them.
     pub(super) fn text(&self, text: &str, member: usize) -> Result<String, String> {
-        self.lists.substitute(text, &self.labels[member], member).map_err(|error| error.to_string())
+        self.lists.substitute(text, &Host::from(&*self.labels[member]), member).map_err(|error| error.to_string())
     }
 
     /// The Enter key.
@@ -242,19 +242,19 @@ pub(super) fn labels(step: &Processes, lists: &Lists) -> Result<Arc<[String]>, S
 }
 
 fn substitute(lists: &Lists, text: &str) -> Result<String, String> {
-    lists.substitute(text, "local", 0).map_err(|error| error.to_string())
+    lists.substitute(text, &Host::new("local"), 0).map_err(|error| error.to_string())
 }
 
 fn hosts(step: &Processes, lists: &Lists) -> Result<Vec<Host>, String> {
-    let user = |index: usize, name: &str| {
+    let user = |index: usize, host: &Host| {
         step.user
             .as_ref()
-            .map(|user| lists.substitute(user, name, index).map_err(|error| error.to_string()))
+            .map(|user| lists.substitute(user, host, index).map_err(|error| error.to_string()))
             .transpose()
     };
     let host = |(index, name): (usize, &String)| {
         let host: Host = name.parse().map_err(|error| format!("{error}"))?;
-        Ok(match user(index, name)? {
+        Ok(match user(index, &host)? {
             Some(user) => host.with_user(user),
             None => host,
         })
@@ -295,7 +295,7 @@ fn broadcast(
     let Kind::Chain { sources, to, address } = &step.kind else { unreachable!("it is a chain") };
     let sources = sources.iter().map(|source| substitute(lists, source)).collect::<Result<Vec<_>, _>>()?;
     // {{{host}}} in it is for the chain itself.
-    let address = address.as_ref().map(|address| lists.substitute(address, "{{{host}}}", 0)).transpose();
+    let address = address.as_ref().map(|address| lists.substitute(address, &Host::new("{{{host}}}"), 0)).transpose();
     let address = address.map_err(|error| error.to_string())?;
     let chain = ChainParams { address: address.or(manner.chain.address.clone()), ..manner.chain.clone() };
     let put = ChainPut::new(sources, to, hosts).params(manner.params.clone()).chain(chain).policy(policy);

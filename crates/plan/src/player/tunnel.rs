@@ -122,7 +122,7 @@ pub(super) fn describe(forward: &Forward, lists: &Lists) -> String {
 }
 
 fn target(forward: &Forward, lists: &Lists) -> Result<String, String> {
-    lists.substitute(&forward.target, &forward.host, 0).map_err(|error| error.to_string())
+    lists.substitute(&forward.target, &Host::from(&*forward.host), 0).map_err(|error| error.to_string())
 }
 
 fn forwarder(
@@ -138,7 +138,7 @@ fn forwarder(
     let host: Host = forward.host.parse().map_err(|error| format!("{error}"))?;
     let mut params = params.clone();
     if let Some(user) = &forward.user {
-        params.user = Some(lists.substitute(user, &forward.host, 0).map_err(|error| error.to_string())?);
+        params.user = Some(lists.substitute(user, &host, 0).map_err(|error| error.to_string())?);
     }
     params.forwarding_timeout = limit.or(params.forwarding_timeout);
     let mut forwarder = PortForwarder::new(host, name.trim_matches(['[', ']']), port).params(params);

@@ -1,5 +1,6 @@
 //! Reads the steps that are processes: commands, files, serial lines; and what goes with them.
 
+use phalanx_process::host::Host;
 use std::collections::HashMap;
 
 use phalanx_action::files::Get;
@@ -114,7 +115,7 @@ impl<'d> Reader<'d> {
             return Some(item.integer(1..=MOST_COPIES as u64)?.to_string());
         }
         let text = self.text(item, scope)?;
-        let example = scope.lists.substitute(&text, "", 0).ok()?;
+        let example = scope.lists.substitute(&text, &Host::new(""), 0).ok()?;
         if copies(&example).is_none() {
             item.complain(format!("`{example}` is no number of processes"), INSTEAD);
             return None;
@@ -236,7 +237,7 @@ impl<'d> Reader<'d> {
         let text = self.text(item, scope)?;
         let mut taken = HashMap::new();
         for (index, host) in hosts.unwrap_or_default().iter().enumerate() {
-            let path = scope.lists.substitute(&text, host, index).ok()?;
+            let path = scope.lists.substitute(&text, &Host::from(&*host), index).ok()?;
             if let Some(first) = taken.insert(path.clone(), host) {
                 item.complain(format!("`{first}` and `{host}` would both write `{path}`"), "put {{{host}}} into it");
                 return None;

@@ -1,5 +1,6 @@
 //! Reads steps: what kind of step it is, which keys belong to it, and what blocks are made of.
 
+use phalanx_process::host::Host;
 use phalanx_action::substitute::Lists;
 use phalanx_config::document::{Item, Table, list};
 
@@ -305,7 +306,7 @@ impl<'d> Reader<'d> {
             item.complain("it has a NUL byte, which no command and no file name can have", "");
             return None;
         }
-        let Err(error) = lists.substitute(text, "host", 0) else { return Some(text.to_owned()) };
+        let Err(error) = lists.substitute(text, &Host::new("host"), 0) else { return Some(text.to_owned()) };
         let name = error.name().to_owned();
         if scope.secrets.contains(&name) {
             item.complain(

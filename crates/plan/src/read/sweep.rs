@@ -1,5 +1,6 @@
 //! Reads sweeps: the factors, their levels, and the steps that run for each combination.
 
+use phalanx_process::host::Host;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -34,7 +35,7 @@ impl<'d> Reader<'d> {
                 item.complain("the directory of a sweep cannot depend on its factors", "name one for all of them");
                 return None;
             }
-            scope.lists.substitute(&text, "", 0).ok().map(PathBuf::from)
+            scope.lists.substitute(&text, &Host::new(""), 0).ok().map(PathBuf::from)
         });
         let failed = table.choice("failed", &FAILED).unwrap_or_default();
         let combinations = match factors?.combinations() {
