@@ -63,7 +63,12 @@ impl Phalanx {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         // The configuration of whoever runs the tests is no business of theirs.
-        command.env(MARK, &mark).env_remove("RUST_LOG").env("PHALANX_CONFIG", "/dev/null").stdin(Stdio::null());
+        command
+            .env(MARK, &mark)
+            .env_remove("RUST_LOG")
+            .env_remove("WCOLL")
+            .env("PHALANX_CONFIG", "/dev/null")
+            .stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command, mark }
     }

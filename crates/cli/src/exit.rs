@@ -67,9 +67,18 @@ pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
 
 /// One sentence on stderr, or several, each on its line.
 pub(crate) fn say(sentence: &impl Display) {
-    let said: String = sentence.to_string().lines().map(|line| format!("phalanx: {line}\n")).collect();
+    let said: String = sentence.to_string().lines().map(|line| format!("phalanx: {}\n", fit_to_show(line))).collect();
     // Nobody is left to tell when even this cannot be written: the exit status must do.
     let _ = io::stderr().write_all(said.as_bytes());
+}
+
+/// A line without what would control the terminal: a sentence quotes what was typed, names of files, and what is in them.
+fn fit_to_show(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    for char in line.chars() {
+        if char.is_control() && char != '\t' { shown.extend(char.escape_debug()) } else { shown.push(char) }
+    }
+    shown
 }
 
 /// One sentence on stderr, and the status for wrong usage.

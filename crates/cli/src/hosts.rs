@@ -3,15 +3,21 @@
 //! The first that applies decides:
 //!
 //! 1. any of `-w`, `-g`, `-a`, `--hostfile`: all of these together, in the order given
-//! 2. inside a Slurm or OAR job: the nodes of the job
-//! 3. otherwise: wrong usage
+//! 2. the file that the variable `WCOLL` names, as for pdsh
+//! 3. inside a Slurm or OAR job: the nodes of the job
+//! 4. otherwise: wrong usage
 //!
 //! and then `-x` is taken away.
 
 use std::collections::HashSet;
+use std::fmt::{self, Write as _};
 
-use phalanx_config::groups::{GroupResolver, HostListError, NodeList, wrong_with_name};
-use phalanx_nodeset::{NodeSet, Parser};
+use phalanx_config::groups::{GroupResolver, HostListError, NodeList};
+use phalanx_nodeset::{Error as SetError, GroupError, NodeSet, Parser};
+use phalanx_process::host::{Host, InvalidHost};
+
+/// The variable in which pdsh's users keep the name of their host file.
+const WCOLL: &str = "WCOLL";
 
 /// The options that say which hosts.
 #[derive(Debug, clap::Args)]
@@ -24,7 +30,7 @@ pub(crate) struct HostArgs {
     #[arg(short = 'x', long = "exclude", value_name = "NODES")]
     exclude: Vec<String>,
 
-    /// Hosts of a group, as -w @GROUP
+    /// Hosts of groups, separated by commas: -g web,db is -w @web,@db
     #[arg(short = 'g', long = "group", value_name = "GROUP")]
     groups: Vec<String>,
 
@@ -40,14 +46,48 @@ pub(crate) struct HostArgs {
 /// Why there are no hosts.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HostsError {
-    #[error("cannot understand the hosts in `{option} {given}`: {error}")]
-    Wrong { option: &'static str, given: String, error: Box<HostListError> },
+    #[error("cannot understand the hosts in `{option}{given}`: {error}")]
+    Wrong { option: &'static str, given: Given, error: Box<HostListError> },
+    #[error(
+        "`{option}{given}` asks for a group, but there is no source of groups: write a groups.conf, or name hosts with -w"
+    )]
+    NoGroups { option: &'static str, given: Given },
     #[error("cannot ask the job for its nodes: {0}")]
     Job(Box<HostListError>),
-    #[error("there is no host to run on: give some with -w, and leave some of them with -x")]
-    None,
-    #[error("`{0}` cannot be the name of a host: it {1}")]
-    BadName(String, &'static str),
+    #[error("no hosts are named: name some with -w, -g, -a or --hostfile")]
+    NotNamed,
+    #[error("no host is meant by `{option}{given}`")]
+    Empty { option: &'static str, given: Given },
+    #[error("no host is left: -x leaves out every host that was named ({0})")]
+    AllExcluded(usize),
+    #[error(
+        "`-x{0}` leaves out hosts, and there is none of that name to leave out: files are not chosen with -x, so nothing was copied"
+    )]
+    ExcludesNone(Given),
+    #[error(transparent)]
+    BadName(#[from] InvalidHost),
+}
+
+/// What an option was given, as it stands behind it in an error message: not longer than a line, and fit for a terminal.
+#[derive(Debug, Clone)]
+pub(crate) struct Given(String);
+
+impl fmt::Display for Given {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 80;
+        if !self.0.is_empty() {
+            out.write_char(' ')?;
+        }
+        self.0.chars().take(MOST).flat_map(char::escape_debug).try_for_each(|char| out.write_char(char))?;
+        if self.0.chars().nth(MOST).is_some() { out.write_char('…') } else { Ok(()) }
+    }
+}
+
+/// One list as it was given.
+struct Listed {
+    option: &'static str,
+    given: Given,
+    list: NodeList,
 }
 
 impl HostArgs {
@@ -61,13 +101,26 @@ impl HostArgs {
         !self.exclude.is_empty()
     }
 
-    /// The hosts, each once, in the order given.
+    /// The hosts, each once, in the order given. A name in `-x` that is none of them is warned of.
     ///
     /// # Errors
     /// When there are none, or one of the lists cannot be understood.
     pub(crate) fn hosts(&self) -> Result<Vec<String>, HostsError> {
-        let hosts = usable(self.named()?)?;
-        if hosts.is_empty() { Err(HostsError::None) } else { Ok(hosts) }
+        let (hosts, idle) = self.selected()?;
+        for given in idle {
+            log::warn!("`-x{given}` leaves out no host: there is none of that name");
+        }
+        Ok(hosts)
+    }
+
+    /// As [`HostArgs::hosts`], for what copies files: there a name in `-x` that is none of a host was likely meant for a file, which
+    /// would be copied.
+    ///
+    /// # Errors
+    /// As for [`HostArgs::hosts`], and when a name in `-x` is none of the hosts.
+    pub(crate) fn hosts_to_copy(&self) -> Result<Vec<String>, HostsError> {
+        let (hosts, idle) = self.selected()?;
+        idle.into_iter().next().map_or(Ok(hosts), |given| Err(HostsError::ExcludesNone(given)))
     }
 
     /// Those of `candidates` that are meant, in their own order: all, unless some hosts are named; less `-x`.
@@ -75,73 +128,107 @@ impl HostArgs {
     /// # Errors
     /// When one of the lists cannot be understood, or one of the names cannot be that of a host.
     pub(crate) fn among(&self, mut candidates: Vec<String>) -> Result<Vec<String>, HostsError> {
-        let nobody_named = self.nodes.is_empty() && self.groups.is_empty() && self.hostfile.is_empty() && !self.all;
-        if nobody_named {
-            let resolver = GroupResolver::standard();
-            let excluded = self.excluded(&resolver, &Parser::new().groups(&resolver))?;
-            candidates.retain(|host| excluded.is_empty() || !excluded.contains(host));
-        } else {
-            let named: HashSet<String> = self.named()?.into_iter().collect();
+        candidates.iter().try_for_each(|name| name.parse::<Host>().map(drop))?;
+        let resolver = GroupResolver::standard();
+        let parser = Parser::new().groups(&resolver);
+        if self.are_given() {
+            let named: HashSet<String> = named(&self.lists(&resolver)?, &parser)?.into_iter().collect();
             candidates.retain(|host| named.contains(host));
         }
-        usable(candidates)
+        let excluded = self.excluded(&resolver, &parser)?;
+        candidates.retain(|host| !excluded.iter().any(|(_, set)| leaves_out(set, host)));
+        Ok(candidates)
     }
 
-    /// The hosts of all lists less the excluded, each once, in the order given.
-    fn named(&self) -> Result<Vec<String>, HostsError> {
+    /// The hosts that are left, and what was given to `-x` and is the name of none of them.
+    fn selected(&self) -> Result<(Vec<String>, Vec<Given>), HostsError> {
         let resolver = GroupResolver::standard();
         let parser = Parser::new().groups(&resolver);
         let excluded = self.excluded(&resolver, &parser)?;
-        let mut hosts = Vec::new();
-        let mut seen = HashSet::new();
-        for (option, given, list) in self.lists(&resolver)? {
-            let names = list.in_input_order(&parser).map_err(|error| wrong(option, &given, error))?;
-            let wanted = names.filter(|host| excluded.is_empty() || !excluded.contains(host));
-            hosts.extend(wanted.filter(|host| seen.insert(host.clone())));
+        let lists = self.lists(&resolver)?;
+        let mut hosts = named(&lists, &parser)?;
+        let idle = excluded.iter().filter(|(given, set)| {
+            // That a group or a file has no host in common with others is nothing unusual.
+            !given.starts_with(['^', '|'])
+                && !given.contains(['@', '*', '?'])
+                && !hosts.iter().any(|host| leaves_out(set, host))
+        });
+        let idle: Vec<Given> = idle.map(|(given, _)| Given((*given).clone())).collect();
+        let before = hosts.len();
+        hosts.retain(|host| !excluded.iter().any(|(_, set)| leaves_out(set, host)));
+        match lists.into_iter().next() {
+            _ if !hosts.is_empty() => Ok((hosts, idle)),
+            Some(Listed { option, given, .. }) if before == 0 => Err(HostsError::Empty { option, given }),
+            _ => Err(HostsError::AllExcluded(before)),
         }
-        Ok(hosts)
     }
 
-    fn excluded(&self, resolver: &GroupResolver, parser: &Parser<'_>) -> Result<NodeSet, HostsError> {
-        self.exclude.iter().try_fold(NodeSet::new(), |excluded, given| {
+    /// What each `-x` was given, and the hosts it means.
+    fn excluded<'a>(
+        &'a self,
+        resolver: &GroupResolver,
+        parser: &Parser<'_>,
+    ) -> Result<Vec<(&'a String, NodeSet)>, HostsError> {
+        let set = |given: &'a String| {
             let set = NodeList::from_option(given, resolver).and_then(|list| list.set(parser));
-            Ok(excluded.union(&set.map_err(|error| wrong("-x", given, error))?))
-        })
+            Ok((given, set.map_err(|error| wrong("-x", Given(given.clone()), error))?))
+        };
+        self.exclude.iter().map(set).collect()
     }
 
     /// Every list that was given, with what it was given by.
-    fn lists(&self, resolver: &GroupResolver) -> Result<Vec<(&'static str, String, NodeList)>, HostsError> {
-        let mut lists = Vec::new();
-        for given in &self.nodes {
-            let list = NodeList::from_option(given, resolver).map_err(|error| wrong("-w", given, error))?;
-            lists.push(("-w", given.clone(), list));
+    fn lists(&self, resolver: &GroupResolver) -> Result<Vec<Listed>, HostsError> {
+        let nodes = self.nodes.iter().map(|given| ("-w", given.clone(), NodeList::from_option(given, resolver)));
+        let groups = self.groups.iter().map(|given| ("-g", given.clone(), NodeList::from_groups(given)));
+        let all = self.all.then(|| ("-a", String::new(), NodeList::from_groups("*")));
+        let files = self.hostfile.iter().map(|given| ("--hostfile", given.clone(), NodeList::from_file(given)));
+        let given = nodes.chain(groups).chain(all).chain(files);
+        let lists = given.map(|(option, given, list)| listed(option, given, list)).collect::<Result<Vec<_>, _>>()?;
+        if !lists.is_empty() {
+            return Ok(lists);
         }
-        for group in &self.groups {
-            lists.push(("-g", group.clone(), NodeList::from_text(&format!("@{group}"), "-g")));
+        if let Some(path) = std::env::var(WCOLL).ok().filter(|path| !path.is_empty()) {
+            log::info!("the hosts are those of {path}, which {WCOLL} names");
+            return Ok(vec![listed(WCOLL, path.clone(), NodeList::from_file(&path))?]);
         }
-        if self.all {
-            lists.push(("-a", String::new(), NodeList::from_text("@*", "-a")));
-        }
-        for given in &self.hostfile {
-            let list = NodeList::from_file(given).map_err(|error| wrong("--hostfile", given, error))?;
-            lists.push(("--hostfile", given.clone(), list));
-        }
-        if lists.is_empty() {
-            let job = NodeList::of_job().map_err(|error| HostsError::Job(error.into()))?.ok_or(HostsError::None)?;
-            lists.push(("the job", String::new(), job));
-        }
-        Ok(lists)
+        let list = NodeList::of_job().map_err(|error| HostsError::Job(error.into()))?.ok_or(HostsError::NotNamed)?;
+        Ok(vec![Listed { option: "the job", given: Given(String::new()), list }])
     }
 }
 
-/// The hosts, if all their names can be those of hosts.
-fn usable(hosts: Vec<String>) -> Result<Vec<String>, HostsError> {
-    match hosts.iter().find_map(|host| Some((host, wrong_with_name(host)?))) {
-        Some((host, reason)) => Err(HostsError::BadName(host.clone(), reason)),
-        None => Ok(hosts),
+fn listed(option: &'static str, given: String, list: Result<NodeList, HostListError>) -> Result<Listed, HostsError> {
+    let given = Given(given);
+    match list {
+        Ok(list) => Ok(Listed { option, given, list }),
+        Err(error) => Err(wrong(option, given, error)),
     }
 }
 
-fn wrong(option: &'static str, given: &str, error: HostListError) -> HostsError {
-    HostsError::Wrong { option, given: given.to_owned(), error: error.into() }
+/// The hosts of all lists, each once.
+fn named(lists: &[Listed], parser: &Parser<'_>) -> Result<Vec<String>, HostsError> {
+    let (mut hosts, mut seen) = (Vec::new(), HashSet::new());
+    for Listed { option, given, list } in lists {
+        let names = list.hosts(parser).map_err(|error| wrong(option, given.clone(), error))?;
+        hosts.extend(names.into_iter().filter(|host| seen.insert(host.clone())));
+    }
+    Ok(hosts)
+}
+
+/// Whether a host is in a set of what is left out, by its name or by its address: `-x node1` also leaves out `root@node1:22`.
+fn leaves_out(set: &NodeSet, host: &str) -> bool {
+    set.contains(host) || set.contains(Host::from(host).address())
+}
+
+fn wrong(option: &'static str, given: Given, error: HostListError) -> HostsError {
+    let asked = match &error {
+        HostListError::NodeSet {
+            error: SetError::Source(error) | SetError::AllNodes(error) | SetError::Group { error, .. },
+            ..
+        } => Some(error),
+        _ => None,
+    };
+    if asked.is_some_and(GroupError::is_without_sources) {
+        return HostsError::NoGroups { option, given };
+    }
+    HostsError::Wrong { option, given, error: error.into() }
 }

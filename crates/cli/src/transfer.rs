@@ -226,7 +226,7 @@ impl TransferArgs {
 
     /// The hosts, by their names and taken apart, and how to reach them.
     fn hosts(&self) -> Result<(Vec<String>, Vec<Host>, ConnectionParams), TransferError> {
-        let names = self.hosts.hosts()?;
+        let names = self.hosts.hosts_to_copy()?;
         let hosts = names.iter().map(|name| name.parse()).collect::<Result<Vec<Host>, _>>()?;
         Ok((names, hosts, self.connect.params()?))
     }

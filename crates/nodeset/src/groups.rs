@@ -89,6 +89,14 @@ pub enum GroupError {
     Configuration(String),
 }
 
+impl GroupError {
+    /// Whether groups were asked for where no source of groups is the default, most likely because none is configured.
+    #[must_use]
+    pub fn is_without_sources(&self) -> bool {
+        matches!(self, GroupError::UnknownSource(source) if source == "<default>")
+    }
+}
+
 /// Characters that a group name cannot have, because they mean something in a node set.
 #[must_use]
 pub fn illegal_in_group_name(name: &str) -> Option<char> {

@@ -73,7 +73,7 @@ impl Host {
     pub fn check(&self) -> Result<(), InvalidHost> {
         let user = if let Choice::Value(user) = &self.user { Some(user.as_str()) } else { None };
         let text = || user.map_or_else(|| self.address.clone(), |user| format!("{user}@{}", self.address));
-        check_parts(user, &self.address).map_err(|reason| InvalidHost { text: text(), reason })
+        check_parts(user, &self.address).map_err(|reason| InvalidHost { text: fit_to_show(&text()), reason })
     }
 
     /// Its name or IP address.
@@ -166,55 +166,139 @@ pub(crate) fn bracketed(address: &str) -> std::borrow::Cow<'_, str> {
 
 /// The text names no host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a host: {reason}; write [USER@]ADDRESS[:PORT], an IPv6 address before a port in brackets")]
+#[error("`{text}` is not a host: {reason}")]
 pub struct InvalidHost {
+    /// As given, fit for a terminal.
     text: String,
-    reason: &'static str,
+    reason: Reason,
+}
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Reason {
+    #[error("{0}; write [USER@]ADDRESS[:PORT], an IPv6 address before a port in brackets")]
+    Shape(&'static str),
+    #[error(
+        "it begins with a dash, which programs take for an option; a list leaves a host out with `!`, the command line with -x"
+    )]
+    Dash,
+    #[error("a part of it begins with a dash, which programs take for an option")]
+    DashInside,
+    #[error("it has a blank in it; write commas between hosts")]
+    Blank,
+    #[error("it has the character {0:?}; names have letters, digits and ._-:@%+=,[]")]
+    Character(char),
+    #[error("it is longer than {LONGEST} bytes, as no name of a host is")]
+    Long,
+    #[error("it consists of dots")]
+    Dots,
+    #[error("`{0}:` is how pdsh is told to reach a host; here -R says how, and the host is written without it")]
+    PdshModule(&'static str),
+}
+
+/// With `.out` behind it, still the name of a file; longer than any name of the domain name system.
+const LONGEST: usize = 250;
+
+/// What stands before a colon in front of a host for pdsh, beside `ssh`.
+const PDSH_MODULES: [&str; 8] = ["exec", "krb4", "mqsh", "mrsh", "qsh", "rsh", "xcpu", "xpoll"];
+
+/// A text of somebody else's, for an error message: without control characters, and not as long as it may be.
+fn fit_to_show(text: &str) -> String {
+    const MOST: usize = 80;
+    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// What follows pdsh's `ssh:`, for `ssh:root@node1` means the same here. A host called `ssh` may have a port.
+fn without_pdsh_prefix(text: &str) -> &str {
+    match text.strip_prefix("ssh:") {
+        Some(rest) if !is_number(rest) && !rest.is_empty() => rest,
+        _ => text,
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl FromStr for Host {
     type Err = InvalidHost;
 
-    /// `[USER@]ADDRESS[:PORT]`:
+    /// `[USER@]ADDRESS[:PORT]`, wherever a host is written: for every verb, in files, groups and plans.
     ///
     /// 1. the user is what stands before the last `@`, as with ssh: a user may have one in its name
     /// 2. an address in brackets is an IPv6 address, with its zone if it has one
     /// 3. an address with more than one colon is an IPv6 address without a port
     /// 4. otherwise the port stands behind the colon
+    /// 5. pdsh's `ssh:` before all that is left out
     ///
-    /// What a program could take for an option, or no system for a name, is refused.
+    /// A host's name becomes an argument of ssh, a part of shell commands and a file name: what could be an option, a piece of shell
+    /// syntax or a path is refused, as is what no system has for a name.
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        let invalid = |reason| InvalidHost { text: text.to_owned(), reason };
-        let (user, rest) = match text.rsplit_once('@') {
-            Some((user, rest)) => (Some(user), rest),
-            None => (None, text),
-        };
-        let (address, port) = split_port(rest).map_err(invalid)?;
-        check_parts(user, address).map_err(invalid)?;
-        let mut host = Self::new(address);
-        host.user = user.map_or(Choice::Unset, |user| Choice::Value(user.to_owned()));
-        if let Some(port) = port {
-            let number = port.parse().ok().filter(|number| *number > 0 && port.bytes().all(|b| b.is_ascii_digit()));
-            host.port = Choice::Value(number.ok_or_else(|| invalid("its port is not a number from 1 to 65535"))?);
-        }
-        Ok(host)
+        parse(without_pdsh_prefix(text)).map_err(|reason| InvalidHost { text: fit_to_show(text), reason })
     }
 }
 
-fn check_parts(user: Option<&str>, address: &str) -> Result<(), &'static str> {
+fn parse(text: &str) -> Result<Host, Reason> {
+    if text.starts_with('-') {
+        return Err(Reason::Dash);
+    }
+    if text.len() > LONGEST {
+        return Err(Reason::Long);
+    }
+    check_characters(text)?;
+    if let Some((before, after)) = text.split_once(':')
+        && let Some(module) = PDSH_MODULES.into_iter().find(|module| *module == before)
+        && !is_number(after)
+    {
+        return Err(Reason::PdshModule(module));
+    }
+    let (user, rest) = match text.rsplit_once('@') {
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, text),
+    };
+    let (address, port) = split_port(rest).map_err(Reason::Shape)?;
+    check_parts(user, address)?;
+    let mut host = Host::new(address);
+    host.user = user.map_or(Choice::Unset, |user| Choice::Value(user.to_owned()));
+    if let Some(port) = port {
+        let number = port.parse().ok().filter(|number| *number > 0 && is_number(port));
+        host.port = Choice::Value(number.ok_or(Reason::Shape("its port is not a number from 1 to 65535"))?);
+    }
+    Ok(host)
+}
+
+/// Checks what a host is made of, however it was put together.
+fn check_parts(user: Option<&str>, address: &str) -> Result<(), Reason> {
     for (part, reason) in [(user, "its user is empty"), (Some(address), "its address is empty")] {
         if part.is_some_and(str::is_empty) {
-            return Err(reason);
+            return Err(Reason::Shape(reason));
         }
     }
-    let mut parts = [user, Some(address)].into_iter().flatten();
-    if parts.clone().any(|part| part.starts_with('-')) {
-        return Err("a part of it begins with a dash, which programs take for an option");
+    if [user, Some(address)].into_iter().flatten().any(|part| part.starts_with('-')) {
+        return Err(Reason::DashInside);
     }
-    if parts.any(|part| part.chars().any(|char| char.is_whitespace() || char.is_control())) {
-        return Err("it has a blank or a control character");
+    if address.bytes().all(|byte| byte == b'.') {
+        return Err(Reason::Dots);
     }
-    Ok(())
+    check_characters(address)?;
+    // Users that are not written before an address may have more in their names: those of a Windows domain have a backslash.
+    match user.unwrap_or_default().chars().find(|char| char.is_whitespace() || char.is_control()) {
+        Some(wrong) => Err(Reason::Character(wrong)),
+        None => Ok(()),
+    }
+}
+
+fn check_characters(text: &str) -> Result<(), Reason> {
+    let allowed = |char: &char| char.is_alphanumeric() || "._-:@%+=,[]".contains(*char);
+    match text.chars().find(|char| !allowed(char)) {
+        None => Ok(()),
+        Some(wrong) if wrong.is_whitespace() => Err(Reason::Blank),
+        Some(wrong) => Err(Reason::Character(wrong)),
+    }
 }
 
 /// The address, without its brackets, and the port.
@@ -277,10 +361,20 @@ mod tests {
             ("-l@node1", "dash"),
             ("root@-x", "dash"),
             ("node 1", "blank"),
-            ("node1\0", "control"),
+            ("node1\0", "'\\0'"),
+            ("node1\u{1b}[31m", "'\\u{1b}'"),
+            ("node1;reboot", "';'"),
+            ("a/b", "'/'"),
+            ("$(x)", "'$'"),
+            ("..", "dots"),
+            ("-node2", "with -x"),
+            (&"n".repeat(251), "longer than 250"),
+            ("rsh:node1", "`rsh:` is how pdsh"),
+            ("exec:root@node1", "`exec:` is how pdsh"),
         ] {
             let error = text.parse::<Host>().expect_err(text).to_string();
             assert!(error.contains(said), "{error}");
+            assert!(error.len() < 600 && !error.contains(char::is_control), "{error:?}");
             assert_eq!(Host::from(text), Host::new(text), "a conversion cannot refuse it");
         }
     }
@@ -297,6 +391,16 @@ mod tests {
         }
         let option = Host::new("node1").with_user("-oProxyCommand=x");
         assert!(option.check().is_err() && Host::new("-x").check().is_err() && Host::new("").check().is_err());
+        assert!(Host::new("n1;reboot").check().is_err() && Host::new("..").check().is_err());
+        assert_eq!(Host::new("n1").with_user("LAB\\joe").check(), Ok(()));
+    }
+
+    #[test]
+    fn what_pdsh_says_before_a_host_is_understood_when_it_is_ssh() {
+        assert_eq!("ssh:root@node1".parse(), Ok(Host::new("node1").with_user("root")));
+        assert_eq!("ssh:node1".parse(), Ok(Host::new("node1")));
+        assert_eq!("ssh:22".parse(), Ok(Host::new("ssh").with_port(22)));
+        assert_eq!("rsh:22".parse(), Ok(Host::new("rsh").with_port(22)));
     }
 
     /// Items 148 to 152, 170 and 171: lists and sets of hosts are what they collect into.

@@ -208,7 +208,7 @@ impl Recipe {
 
     /// The command for one host.
     fn command(&self, host: &str, rank: usize) -> Result<String, SubstituteError> {
-        let host = Host::from(&*host);
+        let host = Host::from(host);
         let command = self.lists.substitute(&self.command, &host, rank)?;
         Ok(match &self.way {
             Way::Ssh(_) | Way::Files(_) | Way::Chain(_) => command,

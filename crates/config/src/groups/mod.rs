@@ -15,13 +15,14 @@
 
 mod config;
 mod file;
+mod host_file;
 mod hosts;
 mod ini;
 mod job;
 mod upcall;
 
 pub use config::configured_fold_axes;
-pub use hosts::{HostListError, NodeList, wrong_with_name};
+pub use hosts::{HostListError, NodeList, Place};
 pub use upcall::{DEFAULT_TIME_LIMIT, RunUpcall};
 
 use phalanx_nodeset::{GroupError, GroupSource, Groups};

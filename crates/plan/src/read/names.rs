@@ -8,9 +8,8 @@ use std::path::Path;
 
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_config::document::{Item, Key, Table, nearest};
-use phalanx_config::groups::{GroupResolver, NodeList, wrong_with_name};
+use phalanx_config::groups::{GroupResolver, NodeList};
 use phalanx_nodeset::Parser;
-use phalanx_process::host::Host;
 
 use super::{Overrides, ReadError};
 
@@ -232,14 +231,7 @@ impl<'d> HostLists<'d> {
     fn node_set(&self, word: &str) -> Result<Vec<String>, String> {
         let list = NodeList::from_option(word, self.resolver).map_err(|error| error.to_string())?;
         let parser = Parser::new().groups(self.resolver);
-        let hosts: Vec<String> = list.in_input_order(&parser).map_err(|error| error.to_string())?.collect();
-        for host in &hosts {
-            if let Some(reason) = wrong_with_name(host) {
-                return Err(format!("`{host}` cannot be the name of a host: it {reason}"));
-            }
-            host.parse::<Host>().map_err(|error| error.to_string())?;
-        }
-        Ok(hosts)
+        list.hosts(&parser).map_err(|error| error.to_string())
     }
 
     /// The hosts that `on` names.

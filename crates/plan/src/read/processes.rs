@@ -237,7 +237,7 @@ impl<'d> Reader<'d> {
         let text = self.text(item, scope)?;
         let mut taken = HashMap::new();
         for (index, host) in hosts.unwrap_or_default().iter().enumerate() {
-            let path = scope.lists.substitute(&text, &Host::from(&*host), index).ok()?;
+            let path = scope.lists.substitute(&text, &Host::from(host), index).ok()?;
             if let Some(first) = taken.insert(path.clone(), host) {
                 item.complain(format!("`{first}` and `{host}` would both write `{path}`"), "put {{{host}}} into it");
                 return None;

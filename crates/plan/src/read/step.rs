@@ -1,8 +1,8 @@
 //! Reads steps: what kind of step it is, which keys belong to it, and what blocks are made of.
 
-use phalanx_process::host::Host;
 use phalanx_action::substitute::Lists;
 use phalanx_config::document::{Item, Table, list};
+use phalanx_process::host::Host;
 
 use super::Reader;
 use super::names::Scope;
