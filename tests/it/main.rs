@@ -9,6 +9,7 @@ mod config;
 mod documents;
 mod fleet;
 mod forward;
+mod hostile_text;
 mod logging;
 mod manual;
 mod phalanx;

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use phalanx_process::result::{HostResult, ResultKind};
+use phalanx_process::visible::visible;
 
 /// All processes are ok.
 pub(crate) const OK: u8 = 0;
@@ -65,20 +66,11 @@ pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
     usage(&format!("{} (see --help)", sentence.strip_prefix("error: ").unwrap_or(&sentence)))
 }
 
-/// One sentence on stderr, or several, each on its line.
+/// Writes one sentence to stderr, or several, each on its line. Whatever they quote is made visible.
 pub(crate) fn say(sentence: &impl Display) {
-    let said: String = sentence.to_string().lines().map(|line| format!("phalanx: {}\n", fit_to_show(line))).collect();
+    let said: String = sentence.to_string().lines().map(|line| format!("phalanx: {}\n", visible(line))).collect();
     // Nobody is left to tell when even this cannot be written: the exit status must do.
     let _ = io::stderr().write_all(said.as_bytes());
-}
-
-/// A line without what would control the terminal: a sentence quotes what was typed, names of files, and what is in them.
-fn fit_to_show(line: &str) -> String {
-    let mut shown = String::with_capacity(line.len());
-    for char in line.chars() {
-        if char.is_control() && char != '\t' { shown.extend(char.escape_debug()) } else { shown.push(char) }
-    }
-    shown
 }
 
 /// One sentence on stderr, and the status for wrong usage.

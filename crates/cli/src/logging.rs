@@ -16,6 +16,7 @@ use env_logger::WriteStyle;
 use log::LevelFilter;
 use phalanx_config::configuration::Configuration;
 use phalanx_config::style::{Role, Styles};
+use phalanx_process::visible::visible_lines;
 
 /// Begins to write the log. `verbosity` is -1 for `-q`, 0, 1 for `-v`…
 pub(crate) fn start(verbosity: i16, configuration: &Configuration) {
@@ -40,7 +41,7 @@ pub(crate) fn start(verbosity: i16, configuration: &Configuration) {
     builder.format(move |to, record| {
         let time = styles.paint(Role::LogHeader, to.timestamp());
         let level = styles.paint(Role::Level(record.level()), record.level());
-        writeln!(to, "[{time} {level:<5}] {}", record.args())
+        writeln!(to, "[{time} {level:<5}] {}", visible_lines(&record.args().to_string()))
     });
     builder.parse_default_env().init();
 }

@@ -17,6 +17,7 @@ use phalanx_config::configuration::Configuration;
 use phalanx_plan::player::{Line, Manner, outline};
 use phalanx_plan::{Happening, Overrides, Plan, Player, ReadError};
 use phalanx_process::Signal;
+use phalanx_process::visible::visible;
 
 use self::stage::Stage;
 use crate::args::Worker;
@@ -184,7 +185,7 @@ fn dry_run(plan: &Plan, manner: &Manner) -> ExitCode {
     let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     let shown = outline(plan, manner, |line| {
         let Line { depth, host, text } = line;
-        let indent = 2 * depth;
+        let (indent, text) = (2 * depth, visible(&text));
         match host {
             Some(host) => writeln!(out, "{:indent$}{host}: {text}", ""),
             None => writeln!(out, "{:indent$}{text}", ""),

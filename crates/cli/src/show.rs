@@ -26,6 +26,7 @@ use phalanx_process::Signal;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
 use phalanx_process::result::HostResult;
+use phalanx_process::visible::visible;
 use phalanx_record::date::Zone;
 use phalanx_record::report::{Layout, Report};
 
@@ -418,7 +419,7 @@ pub(crate) fn dry_run(plan: &Plan) -> ExitCode {
         .hosts
         .iter()
         .enumerate()
-        .try_for_each(|(rank, host)| writeln!(out, "{host}: {}", recipe.describe(host, rank)));
+        .try_for_each(|(rank, host)| writeln!(out, "{host}: {}", visible(&recipe.describe(host, rank))));
     match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             exit::internal(&format!("cannot write to stdout: {error}"))

@@ -46,7 +46,7 @@ pub mod watch;
 
 pub use phalanx_core::tty;
 pub use phalanx_proto::{
-    ExitStatus, Signal, duration, event, expect, id, lines, outcome, output, policy, rollout, table,
+    ExitStatus, Signal, duration, event, expect, id, lines, outcome, output, policy, rollout, table, visible,
 };
 pub use process::Process;
 pub use spec::Spec;

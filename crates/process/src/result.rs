@@ -20,6 +20,7 @@ pub use self::evidence::{Delivery, EndedBecause, Evidence, Route};
 pub use self::kind::{ResultClass, ResultKind, UnknownKind};
 use crate::Signal;
 use crate::outcome::Finished;
+use crate::visible::visible;
 
 /// What became of the work on one host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,8 +152,8 @@ impl HostResult {
         const LONGEST: usize = 300;
         let text = finished.stderr.text();
         let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-        let printable = |char: char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
-        let mut words: String = line.chars().map(printable).take(LONGEST).collect();
+        let begin: String = line.chars().take(LONGEST).collect();
+        let mut words = visible(&begin).into_owned();
         if line.chars().nth(LONGEST).is_some() {
             words.push('…');
         }

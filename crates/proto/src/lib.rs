@@ -14,7 +14,8 @@
 //! 6. [`output`]: keeps what a process wrote; [`outcome`]: how it ended, and whether that is ok.
 //! 7. [`lines`] and [`expect`]: find things in a stream, incrementally.
 //! 8. [`rollout`]: which member of a job starts when.
-//! 9. [`timers`] and [`duration`]: deadlines in a heap, and spans of time as people write them.
+//! 9. [`timers`] and [`duration`]: deadlines in a heap, and spans of time as people write them. [`visible`]: text from
+//!    elsewhere, safe to show.
 
 #![forbid(unsafe_code)]
 
@@ -30,5 +31,6 @@ pub mod rollout;
 pub mod signal;
 pub mod table;
 pub mod timers;
+pub mod visible;
 
 pub use signal::{ExitStatus, Signal};

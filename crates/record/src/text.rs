@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use phalanx_process::duration::Fraction;
+use phalanx_process::visible::visible;
 
 use super::model::{Record, Step, date as date_of};
 use super::totals::{Totals, hosts_by, stats};
@@ -25,7 +26,7 @@ pub fn to_text(records: &[Record], layout: Layout, zone: &Zone) -> String {
 fn write_step(record: &Record, step: &Step, zone: &Zone, text: &mut String) -> std::fmt::Result {
     let Totals { total, ok, failed, unfinished } = Totals::of(&step.processes);
     let begin = date::format(date_of(step.begin), Fraction::None, zone);
-    writeln!(text, "\n{} ({}, {begin})", printable(step.name()), printable(&record.source))?;
+    writeln!(text, "\n{} ({}, {begin})", visible(step.name()), visible(&record.source))?;
     write!(text, "  {total} hosts: {ok} ok, {failed} failed, {unfinished} unfinished")?;
     match step.exit_status {
         Some(status) => writeln!(text, "; exit status {status}")?,
@@ -36,12 +37,7 @@ fn write_step(record: &Record, step: &Step, zone: &Zone, text: &mut String) -> s
     reasons.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
     for (reason, (count, nodes)) in reasons {
         let count = if count == 1 { String::new() } else { format!(" ({count})") };
-        writeln!(text, "  {}{count}: {}", printable(&nodes), printable(&reason))?;
+        writeln!(text, "  {}{count}: {}", visible(&nodes), visible(&reason))?;
     }
     Ok(())
-}
-
-/// What a record says may come from anywhere: a terminal must not obey it.
-fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }

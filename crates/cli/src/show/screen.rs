@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use phalanx_config::configuration::Configuration;
 use phalanx_config::style::Styles;
+use phalanx_process::visible::visible;
 
 use super::ShowError;
 use super::writer::{Target, Writer};
@@ -108,7 +109,7 @@ impl Screen {
     pub(crate) fn message(&mut self, text: &str) -> Result<(), ShowError> {
         self.write_stderr(|err| {
             err.extend_from_slice(b"phalanx: ");
-            err.extend_from_slice(printable(text).as_bytes());
+            err.extend_from_slice(visible(text).as_bytes());
             err.push(b'\n');
         })
     }
@@ -159,9 +160,4 @@ fn same_place() -> bool {
     let place = |path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
     let (out, err) = (place("/proc/self/fd/1"), place("/proc/self/fd/2"));
     out.is_some() && out == err
-}
-
-/// Text from elsewhere in a message of ours, without what a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
