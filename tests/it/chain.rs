@@ -268,7 +268,10 @@ fn odd_names_modes_and_times_arrive() {
     let Some(lab) = Lab::new(3, 1) else { return };
     let tree = odd_tree(&lab.place);
     let odd = lab.place.write("-odd\nname ", b"odd");
-    let ran = lab.chain(&[]).args(["--", &tree, &odd, &lab.place.text("file"), "in to/{{{host}}}/"]).output();
+    let ran = lab
+        .chain(&["--preserve-setid"])
+        .args(["--", &tree, &odd, &lab.place.text("file"), "in to/{{{host}}}/"])
+        .output();
     assert_eq!(ran.status(), Some(0), "{} {}", ran.stdout(), ran.stderr());
     for host in 1..=3 {
         let there = lab.hosts.home(host).join("in to").join(lab.hosts.address(host));

@@ -18,6 +18,7 @@ mod play_examples;
 mod play_stop;
 mod play_sweep;
 mod put_get;
+mod put_get_word;
 mod record;
 mod record_page;
 mod record_report;

@@ -38,7 +38,7 @@ use phalanx_process::stats::Stats;
 pub use self::composite::{AfterFailure, Parallel, Sequential};
 pub use self::events::Events;
 use self::phase::{Follower, Phase, Stage};
-pub use self::row::Preparation;
+pub use self::row::MemberSource;
 use self::row::Row;
 pub use self::scope::Scoped;
 use self::usher::{Callback, Usher};
@@ -94,9 +94,9 @@ impl Action {
         processes: Vec<Process>,
         rollout: Rollout,
         conductor: &Conductor,
-        preparation: Arc<dyn Preparation>,
+        source: Arc<dyn MemberSource>,
     ) -> Self {
-        Self::of(name, Arc::new(Row::new(processes, rollout, conductor, Some(preparation))), conductor)
+        Self::of(name, Arc::new(Row::new(processes, rollout, conductor, Some(source))), conductor)
     }
 
     /// An action that does this work, on the thread of `conductor`.

@@ -33,7 +33,7 @@
 //! netcat (the traditional one, OpenBSD's, ncat or busybox's, recognised there), `tar`, `dd`, `od`, `tail`, `ls` and
 //! `mkfifo`, and `sha256sum` or `shasum`. A host that lacks something is skipped, and says what.
 //!
-//! Modules in reading order: [`put`] is what one asks for; `plan` decides who feeds whom; `words` is what is said between
+//! Modules in reading order: [`put`] is how a chain is described; `plan` decides who feeds whom; `words` is what is said between
 //! here and a host; `far.sh` is what runs there; `feed` feeds a host from here; [`broadcast`] joins all that to an
 //! engine, and `work` makes it an action.
 
@@ -46,4 +46,4 @@ mod words;
 mod work;
 
 pub use broadcast::Broadcast;
-pub use put::{ChainParams, ChainPut, Skips};
+pub use put::{ChainParams, Skips};

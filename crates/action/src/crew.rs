@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use phalanx_process::event::{Event, Kill, Notice, Request};
 use phalanx_process::handler::{Context, Handler};
 use phalanx_process::id::{ProcessId, TimerId};
+use phalanx_process::outcome::Finished;
 
 use crate::rollout::{Retry, Rollout, Schedule, Step};
 
@@ -75,6 +76,11 @@ pub trait Foreman: Send {
     /// Starts a member, for the so-manieth time, counted from 1, through the context. Returns the name under which the
     /// end will be told; nothing if that has been told already, with `ok` as [`Foreman::was_ok`] says.
     fn start(&mut self, context: &mut Context<'_>, member: usize, attempt: u32) -> Option<ProcessId>;
+
+    /// Judges a member that has ended so; whether it went well.
+    fn judge(&mut self, _context: &mut Context<'_>, _id: ProcessId, _member: usize, finished: &Finished) -> bool {
+        finished.ok
+    }
 
     /// Whether a member went well that had ended before it was to be started.
     fn was_ok(&self, _member: usize) -> bool {
@@ -171,9 +177,10 @@ impl<F: Foreman> Handler for Crew<F> {
         match event {
             Event::Ended { id, finished } => {
                 if let Some(member) = self.running.remove(id) {
-                    self.ended(context, member, finished.ok);
+                    let ok = self.foreman.judge(context, *id, member, finished);
+                    self.ended(context, member, ok);
                     for (_, twin) in self.twins.extract_if(.., |(process, _)| process == id).collect::<Vec<_>>() {
-                        self.ended(context, twin, finished.ok);
+                        self.ended(context, twin, ok);
                     }
                     self.go_on(context);
                 }

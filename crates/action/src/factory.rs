@@ -1,7 +1,7 @@
 //! Chooses the tool for each kind of action: plain names, as a configuration or a user gives them, and the factory that
 //! makes actions with the tools that were chosen.
 //!
-//! An action is described once, as for ssh ([`Remote`], [`Put`], [`Get`]), and the factory builds it with its tool. What
+//! An action is described once, as for ssh ([`Remote`], [`Copy`]), and the factory builds it with its tool. What
 //! a tool cannot do of what was described is an error that says so.
 
 use std::fmt;
@@ -11,15 +11,10 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use phalanx_process::conductor::Conductor;
 
 use crate::action::Action;
-use crate::chain::put::ChainError;
-use crate::chain::{ChainParams, ChainPut};
-use crate::files::get::GetError;
-use crate::files::put::PutError;
-use crate::files::{Get, Put};
+use crate::chain::ChainParams;
+use crate::files::{Copy, CopyError, Via};
 use crate::remote::{Remote, RemoteError};
-use crate::taktuk::get::TaktukGetError;
-use crate::taktuk::put::TaktukPutError;
-use crate::taktuk::{TaktukError, TaktukGet, TaktukParams, TaktukPut, TaktukRemote};
+use crate::taktuk::{TaktukError, TaktukParams, TaktukRemote};
 
 /// What runs commands on hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -134,17 +129,9 @@ pub enum FactoryError {
     #[error(transparent)]
     Remote(#[from] RemoteError),
     #[error(transparent)]
-    Put(#[from] PutError),
-    #[error(transparent)]
-    Get(#[from] GetError),
+    Copy(#[from] CopyError),
     #[error(transparent)]
     Taktuk(#[from] TaktukError),
-    #[error(transparent)]
-    TaktukPut(#[from] TaktukPutError),
-    #[error(transparent)]
-    TaktukGet(#[from] TaktukGetError),
-    #[error(transparent)]
-    Chain(#[from] ChainError),
 }
 
 static DEFAULT: LazyLock<RwLock<Arc<ActionFactory>>> = LazyLock::new(RwLock::default);
@@ -184,7 +171,7 @@ impl ActionFactory {
     ///
     /// # Errors
     /// When the tool cannot do it, or something is wrong with its description.
-    pub fn build_put(&self, put: Put) -> Result<Action, FactoryError> {
+    pub fn build_put(&self, put: Copy) -> Result<Action, FactoryError> {
         self.build_put_on(put, Conductor::global())
     }
 
@@ -192,19 +179,20 @@ impl ActionFactory {
     ///
     /// # Errors
     /// As for [`ActionFactory::build_put`].
-    pub fn build_put_on(&self, put: Put, conductor: &Conductor) -> Result<Action, FactoryError> {
-        Ok(match self.put {
-            PutTool::Scp => put.build_on(conductor)?,
-            PutTool::Taktuk => TaktukPut::from(put).taktuk(self.taktuk.clone()).build_on(conductor)?,
-            PutTool::Chain => ChainPut::from(put).chain(self.chain.clone()).build_on(conductor)?,
-        })
+    pub fn build_put_on(&self, put: Copy, conductor: &Conductor) -> Result<Action, FactoryError> {
+        let via = match self.put {
+            PutTool::Scp => Via::Ssh,
+            PutTool::Taktuk => self.taktuk.clone().into(),
+            PutTool::Chain => self.chain.clone().into(),
+        };
+        Ok(put.via(via).build_on(conductor)?)
     }
 
     /// Files from many hosts, run by the default conductor.
     ///
     /// # Errors
     /// When the tool cannot do it, or something is wrong with its description.
-    pub fn build_get(&self, get: Get) -> Result<Action, FactoryError> {
+    pub fn build_get(&self, get: Copy) -> Result<Action, FactoryError> {
         self.build_get_on(get, Conductor::global())
     }
 
@@ -212,11 +200,12 @@ impl ActionFactory {
     ///
     /// # Errors
     /// As for [`ActionFactory::build_get`].
-    pub fn build_get_on(&self, get: Get, conductor: &Conductor) -> Result<Action, FactoryError> {
-        Ok(match self.get {
-            GetTool::Scp => get.build_on(conductor)?,
-            GetTool::Taktuk => TaktukGet::from(get).taktuk(self.taktuk.clone()).build_on(conductor)?,
-        })
+    pub fn build_get_on(&self, get: Copy, conductor: &Conductor) -> Result<Action, FactoryError> {
+        let via = match self.get {
+            GetTool::Scp => Via::Ssh,
+            GetTool::Taktuk => self.taktuk.clone().into(),
+        };
+        Ok(get.via(via).build_on(conductor)?)
     }
 }
 

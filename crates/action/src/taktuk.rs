@@ -1,5 +1,4 @@
-//! Commands and files through `taktuk`, which reaches many hosts as a tree: [`TaktukRemote`], [`TaktukPut`] and
-//! [`TaktukGet`].
+//! Commands and files through `taktuk`, which reaches many hosts as a tree: [`TaktukRemote`], and [copies](crate::files).
 //!
 //! One `taktuk` here connects to some hosts, these to others, and all of them pass on what the commands say. For every
 //! host there is a [`Process`](phalanx_process::Process) as for ssh, with streams of its own, a status, a timeout,
@@ -27,12 +26,12 @@
 //!   `taktuk_options` of `["-s", "-d", "-1"]` we reach all of them ourselves.
 //!
 //! Modules in reading order: `language` is what taktuk is told, [`said`] what it says; `tree` makes one of the other, and
-//! all three are pure; `backend` joins them to an engine. [`remote`], [`put`] and [`get`] are what one asks for.
+//! all three are pure; `backend` joins them to an engine. [`remote`] is a command for many hosts, `put` and `get` are what carries copies.
 
 mod backend;
-pub mod get;
+pub(crate) mod get;
 mod language;
-pub mod put;
+pub(crate) mod put;
 pub mod remote;
 pub mod said;
 mod tree;
@@ -44,8 +43,6 @@ use phalanx_process::ssh::{Connection, ConnectionParams};
 
 use crate::substitute::SubstituteError;
 
-pub use get::TaktukGet;
-pub use put::TaktukPut;
 pub use remote::TaktukRemote;
 
 /// How taktuk is called. What is not set is as execo has it.

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use phalanx_action::Action;
-use phalanx_action::chain::{ChainParams, ChainPut, Skips};
-use phalanx_action::files::put::PutError;
+use phalanx_action::chain::{ChainParams, Skips};
+use phalanx_action::files::{ChainPut, CopyError};
 use phalanx_process::Process;
 use phalanx_process::ssh::ConnectionParams;
 use phalanx_tests::{require_program, wait_until};
@@ -31,7 +31,7 @@ fn chain(place: &TempDir, params: &ConnectionParams, source: &str, hosts: &[&str
     let there = place.path().join("there/{{{host}}}/");
     let chain = ChainParams { address: Some("127.0.0.1".to_owned()), ..ChainParams::default() };
     let put = ChainPut::new([place.path().join(source)], there, hosts.iter().copied());
-    put.params(params.clone()).chain(chain).build().expect("the file is there")
+    put.params(params.clone()).via(chain).build().expect("the file is there")
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -112,6 +112,6 @@ fn nothing_and_nobody_is_done_at_once() {
     assert_eq!((put.finished_ok(), put.processes().len()), (true, 0));
     assert!(chain(&place, &params, "a", &[]).run().finished_ok());
     let put = ChainPut::new([place.path().join("absent")], "x", ["n1"]).params(params).build();
-    assert!(matches!(put, Err(phalanx_action::chain::put::ChainError::Put(PutError::Source(_)))));
+    assert!(matches!(put, Err(CopyError::Source(_))));
     assert_eq!(Skips::Ratio(0.5).of(7), 3);
 }

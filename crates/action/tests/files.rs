@@ -5,10 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use phalanx_action::files::get::GetError;
-use phalanx_action::files::put::PutError;
 use phalanx_action::files::sources::SourceError;
-use phalanx_action::files::{Get, Put};
+use phalanx_action::files::{CopyError, Get, Put};
 use phalanx_action::substitute::Lists;
 use phalanx_process::ssh::ConnectionParams;
 use tempfile::TempDir;
@@ -83,16 +81,16 @@ fn what_would_overwrite_is_refused_before_anything_starts() {
     lists.insert("half", vec!["x".to_owned(), "y".to_owned()]).unwrap();
     let get = Get::new(["/etc/passwd"], place.path().join("{{half}}/"), ["n1", "n2", "n3"]);
     let refused = get.params(params.clone()).lists(lists).build().unwrap_err();
-    assert!(matches!(&refused, GetError::Clash { first, second, .. } if first == "n1" && second == "n3"), "{refused}");
+    assert!(matches!(&refused, CopyError::Clash { first, second, .. } if first == "n1" && second == "n3"), "{refused}");
     assert!(refused.to_string().contains("put `{{{host}}}` into the destination"), "{refused}");
     let twice = Get::new(["/etc/passwd"], place.path().join("out"), ["n1", "n1"]).params(params.clone()).build();
     assert!(twice.is_err());
     fs::create_dir(place.path().join("d")).unwrap();
     fs::write(place.path().join("d/a"), "other").unwrap();
     let put = Put::new([place.path().join("a"), place.path().join("d/a")], "x", ["n1"]).params(params.clone()).build();
-    assert!(matches!(put, Err(PutError::Source(SourceError::Clash { .. }))));
+    assert!(matches!(put, Err(CopyError::Source(SourceError::Clash { .. }))));
     let put = Put::new([place.path().join("absent")], "x", ["n1"]).params(params).build();
-    assert!(matches!(put, Err(PutError::Source(SourceError::Missing(_)))));
+    assert!(matches!(put, Err(CopyError::Source(SourceError::Missing(_)))));
 }
 
 /// The process of a transfer holds no end of its pipes longer than it must, or a killed one would never be over.

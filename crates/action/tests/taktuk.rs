@@ -10,11 +10,10 @@ use phalanx_action::Action;
 use phalanx_action::factory::{
     ActionFactory, FactoryError, GetTool, PutTool, RemoteTool, default_factory, set_default_factory,
 };
-use phalanx_action::files::{Get, Put};
+use phalanx_action::files::{CopyError, Get, Put, TaktukGet, TaktukPut};
 use phalanx_action::remote::Remote;
 use phalanx_action::substitute::Lists;
-use phalanx_action::taktuk::put::TaktukPutError;
-use phalanx_action::taktuk::{TaktukError, TaktukGet, TaktukParams, TaktukPut, TaktukRemote};
+use phalanx_action::taktuk::{TaktukError, TaktukParams, TaktukRemote};
 use phalanx_process::event::{Grace, Kill};
 use phalanx_process::host::Host;
 use phalanx_process::spec::Policy;
@@ -373,7 +372,7 @@ fn a_put_that_is_cut_leaves_nothing() {
     };
     std::fs::write(source.join("other"), "other").unwrap();
     let different = TaktukPut::new([source.join("{{f}}")], &to, ["node1", "node2"]).lists(lists).build();
-    assert!(matches!(different, Err(TaktukPutError::Different { .. })), "{different:?}");
+    assert!(matches!(different, Err(CopyError::Different { .. })), "{different:?}");
 }
 
 /// Item 126: the same as a get through ssh; hosts never overwrite one another's files.
@@ -439,7 +438,7 @@ fn a_factory_makes_actions_with_the_tools_that_were_chosen() {
     let built = chain.build_put(Put::new(["/etc/passwd"], "x", ["a", "b"]).fanout(3)).unwrap();
     assert_eq!((&*built.name(), built.processes().len()), ("chain to x", 2));
     let refused = chain.build_put(Put::new(["/etc/passwd"], "x", ["-a"]));
-    assert!(matches!(refused, Err(FactoryError::Chain(_))), "{refused:?}");
+    assert!(matches!(refused, Err(FactoryError::Copy(CopyError::Address { .. }))), "{refused:?}");
 
     let Some(fleet) = fleet() else { return };
     let directory = tempfile::tempdir().unwrap();

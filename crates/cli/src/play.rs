@@ -278,6 +278,7 @@ impl Play {
         let shown = self.stage.conclude(&self.player, self.status());
         self.note_output(shown);
         self.drain()?;
+        self.player.join();
         Ok(self.status())
     }
 

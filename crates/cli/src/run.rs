@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use phalanx_action::chain::broadcast::Recall;
 use phalanx_action::crew::{Crew, Foreman, Reins};
+use phalanx_action::files::Fault;
 use phalanx_action::rollout::Retry;
 use phalanx_config::configuration::Configuration;
 use phalanx_process::drive::Drive;
@@ -79,6 +80,7 @@ struct Run<'a> {
     hold: Hold,
     handler: HandlerId,
     retries: Retries,
+    faults: Faults,
     over: Arc<AtomicBool>,
     stop: Stop,
     tally: Tally,
@@ -89,6 +91,8 @@ struct Run<'a> {
 
 /// The failed attempts that are followed by another, until their ends have been shown.
 type Retries = Arc<Mutex<HashMap<ProcessId, Retry>>>;
+/// What was wrong with attempts, apart from their processes, until their ends are shown.
+type Faults = Arc<Mutex<HashMap<ProcessId, Fault>>>;
 
 /// By what those who start the processes are held.
 enum Hold {
@@ -111,6 +115,7 @@ struct Starter {
     recipe: Recipe,
     hosts: Arc<[String]>,
     retries: Retries,
+    faults: Faults,
     over: Arc<AtomicBool>,
 }
 
@@ -135,6 +140,13 @@ impl Foreman for Starter {
         Some(id)
     }
 
+    fn judge(&mut self, _context: &mut Context<'_>, id: ProcessId, host: usize, finished: &Finished) -> bool {
+        let fault = self.recipe.finished(host, finished);
+        let is_ok = finished.ok && fault.is_none();
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).extend(fault.map(|fault| (id, fault)));
+        is_ok
+    }
+
     fn will_retry(&mut self, host: usize, retry: Retry) {
         let id = self.id(host, retry.failed);
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(id, retry);
@@ -153,11 +165,12 @@ impl<'a> Run<'a> {
         let attempts = 1 + plan.rollout.retries.count as usize;
         let ids = ProcessId::block(plan.hosts.len() * attempts);
         let reins = Reins::new(plan.hosts.len(), plan.rollout.clone());
-        let retries = Retries::default();
+        let (retries, faults) = (Retries::default(), Faults::default());
         let over = Arc::new(AtomicBool::new(false));
         let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
         let all_over = Arc::clone(&over);
-        let starter = Starter { ids, recipe, hosts, retries: Arc::clone(&retries), over: told };
+        let starter =
+            Starter { ids, recipe, hosts, retries: Arc::clone(&retries), faults: Arc::clone(&faults), over: told };
         let (hold, handler) = match plan.chain() {
             None => (Hold::Crew(reins.clone()), drive.attach(Crew::new(reins, starter))),
             Some(broadcast) => {
@@ -177,6 +190,7 @@ impl<'a> Run<'a> {
             hold,
             handler,
             retries,
+            faults,
             over,
             stop: Stop::No,
             tally: Tally::new(plan.hosts.len()),
@@ -235,7 +249,8 @@ impl<'a> Run<'a> {
 
     fn ended(&mut self, id: ProcessId, finished: Arc<Finished>) {
         let host = self.host(id);
-        let verdict = self.plan.result(host, &finished);
+        let fault = self.faults.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let verdict = self.plan.result(host, &finished, fault);
         // The crew has heard of the end before, and has decided.
         let retry = self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         match retry {
@@ -319,6 +334,7 @@ impl<'a> Run<'a> {
         let shown = self.show.conclude(&self.tally, status);
         self.note_output(shown);
         self.drain()?;
+        self.plan.join();
         Ok(self.status())
     }
 

@@ -5,15 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use phalanx_action::chain::put::ChainError;
-use phalanx_action::chain::{ChainParams, ChainPut, Skips};
-use phalanx_action::files::get::GetError;
-use phalanx_action::files::put::PutError;
-use phalanx_action::files::{Get, Put, Transfers};
+use phalanx_action::chain::{ChainParams, Skips};
+use phalanx_action::files::{Copy, CopyError};
 use phalanx_action::substitute::SubstituteError;
 use phalanx_config::configuration::Configuration;
 use phalanx_process::host::{Host, InvalidHost};
-use phalanx_process::ssh::ConnectionParams;
 
 use crate::args::time;
 use crate::connect::{ConnectArgs, ConnectError};
@@ -27,7 +23,7 @@ use crate::work::WorkArgs;
 const PUT_HELP: &str = "\
 Into DEST if it is a directory there, if it ends with a slash, or if there are several SRC or a pattern: a directory that \
 is not there is made. Otherwise DEST is the new name of SRC, and the directory it is in must be there. ~ and patterns in \
-SRC are those of this side, ~ in DEST is that of the host. {{{host}}} is the address of the host, in both. Modes and times are kept.
+SRC are those of this side, ~ in DEST is that of the host. {{{host}}} is the address of the host, in both. Modes and times are kept, but not owners and set-id bits.
 
 Nothing has its final name before all of it has come. The hosts need sh and tar, and sha256sum or shasum for --verify.
 
@@ -40,9 +36,9 @@ Exit status: as of phalanx run; a source that is missing is wrong usage, and not
 const GET_HELP: &str = "\
 Into DESTDIR/HOST/, which is made, so that no host overwrites what another has sent. With {{{host}}} in DESTDIR, to \
 exactly there: into it if it is a directory, if it ends with a slash, or if there are several SRC or a pattern; else that \
-is the new name of SRC. ~ and patterns in SRC are those of the host. Modes and times are kept.
+is the new name of SRC. ~ and patterns in SRC are those of the host. Modes and times are kept, but not owners and set-id bits.
 
-Nothing has its final name before all of it has come. The hosts need sh and tar, and sha256sum or shasum for --verify.
+Nothing has its final name before all of it has come. The hosts need sh, tar and find, and sha256sum or shasum for --verify.
 
 Exit status: as of phalanx run.";
 
@@ -61,6 +57,10 @@ pub(crate) struct TransferArgs {
     /// Compare SHA-256 checksums of both ends before anything gets its final name
     #[arg(long)]
     verify: bool,
+
+    /// Keep the set-user-ID and set-group-ID bits of files and directories, although their owner changes
+    #[arg(long)]
+    preserve_setid: bool,
 
     /// Record what happens in this file, while it happens, for phalanx report; see docs/json.md
     #[arg(long, value_name = "FILE")]
@@ -159,50 +159,43 @@ enum TransferError {
     #[error(transparent)]
     Substitute(#[from] SubstituteError),
     #[error(transparent)]
-    Put(#[from] PutError),
-    #[error(transparent)]
-    Get(#[from] GetError),
-    #[error(transparent)]
-    Chain(#[from] ChainError),
+    Copy(#[from] CopyError),
 }
 
 /// `phalanx put`, from what was typed to the exit status.
 pub(crate) fn put(args: &PutArgs, configuration: &Configuration) -> ExitCode {
-    if args.chain.chain {
-        return args.transfer.drive(configuration, chain(args, configuration));
-    }
-    args.transfer.run(configuration, |hosts, params| {
-        let work = &args.transfer.work;
-        let put = Put::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
-        Ok(put.policy(work.policy(configuration)).verify(args.transfer.verify).transfers()?)
-    })
-}
-
-fn chain(args: &PutArgs, configuration: &Configuration) -> Result<Plan, TransferError> {
-    let (names, hosts, params) = args.transfer.hosts()?;
-    let work = &args.transfer.work;
-    let put = ChainPut::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
-    let put = put.chain(args.chain.params(&configuration.chain)).policy(work.policy(configuration));
-    let broadcast = put.fanout(work.rollout(configuration).fanout).broadcast()?;
-    Ok(Plan::of_chain(names, broadcast, work, configuration))
+    let copy = Copy::to_hosts(&args.sources, &args.destination);
+    let plan = if args.chain.chain {
+        args.transfer.chain(copy.via(args.chain.params(&configuration.chain)), configuration)
+    } else {
+        args.transfer.transfers(copy, configuration)
+    };
+    args.transfer.drive(configuration, plan)
 }
 
 /// `phalanx get`, from what was typed to the exit status.
 pub(crate) fn get(args: &GetArgs, configuration: &Configuration) -> ExitCode {
-    args.transfer.run(configuration, |hosts, params| {
-        let work = &args.transfer.work;
-        let get = Get::new(&args.sources, &args.destination, hosts).params(params).lists(work.lists()?);
-        Ok(get.policy(work.policy(configuration)).verify(args.transfer.verify).transfers()?)
-    })
+    let copy = Copy::from_hosts(&args.sources, &args.destination);
+    args.transfer.drive(configuration, args.transfer.transfers(copy, configuration))
 }
 
 impl TransferArgs {
-    fn run(
-        &self,
-        configuration: &Configuration,
-        transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
-    ) -> ExitCode {
-        self.drive(configuration, self.plan(configuration, transfers))
+    fn transfers(&self, copy: Copy, configuration: &Configuration) -> Result<Plan, TransferError> {
+        let (names, copy) = self.complete(copy, configuration)?;
+        Ok(Plan::of_transfers(names, copy.transfers()?, &self.work, configuration))
+    }
+
+    fn chain(&self, copy: Copy, configuration: &Configuration) -> Result<Plan, TransferError> {
+        let (names, copy) = self.complete(copy, configuration)?;
+        Ok(Plan::of_chain(names, copy.broadcast()?, &self.work, configuration))
+    }
+
+    /// Adds the hosts and the options to a copy; returns the names of the hosts with it.
+    fn complete(&self, copy: Copy, configuration: &Configuration) -> Result<(Vec<String>, Copy), TransferError> {
+        let (names, hosts) = self.hosts()?;
+        let copy = copy.on(hosts).params(self.connect.params()?).lists(self.work.lists()?);
+        let copy = copy.policy(self.work.policy(configuration)).rollout(self.work.rollout(configuration));
+        Ok((names, copy.verify(self.verify).keep_setid(self.preserve_setid)))
     }
 
     fn drive(&self, configuration: &Configuration, plan: Result<Plan, TransferError>) -> ExitCode {
@@ -215,20 +208,11 @@ impl TransferArgs {
         }
     }
 
-    fn plan(
-        &self,
-        configuration: &Configuration,
-        transfers: impl FnOnce(Vec<Host>, ConnectionParams) -> Result<Transfers, TransferError>,
-    ) -> Result<Plan, TransferError> {
-        let (names, hosts, params) = self.hosts()?;
-        Ok(Plan::of_transfers(names, transfers(hosts, params)?, &self.work, configuration))
-    }
-
-    /// The hosts, by their names and taken apart, and how to reach them.
-    fn hosts(&self) -> Result<(Vec<String>, Vec<Host>, ConnectionParams), TransferError> {
+    /// The hosts, by their names and taken apart.
+    fn hosts(&self) -> Result<(Vec<String>, Vec<Host>), TransferError> {
         let names = self.hosts.hosts_to_copy()?;
         let hosts = names.iter().map(|name| name.parse()).collect::<Result<Vec<Host>, _>>()?;
-        Ok((names, hosts, self.connect.params()?))
+        Ok((names, hosts))
     }
 }
 

@@ -39,6 +39,7 @@ use self::sweeping::Sweeping;
 use self::tunnel::{News, Tidings, Tunnel};
 use super::course::{Course, Effect, Part, Turn, Verdict};
 use super::model::{Plan, Step, Work};
+use phalanx_action::files::TransferSet;
 use phalanx_action::substitute::Lists;
 use phalanx_sweep::Combination;
 
@@ -60,6 +61,8 @@ pub struct Player {
     reasons: HashMap<Turn, String>,
     happenings: VecDeque<Happening>,
     tidings: Tidings,
+    /// Copies of steps that have ended, as long as something here tidies up after them.
+    copies: Vec<TransferSet>,
 }
 
 enum UnderWay {
@@ -105,6 +108,7 @@ impl Player {
             reasons: HashMap::new(),
             happenings: VecDeque::new(),
             tidings: Tidings::default(),
+            copies: Vec::new(),
         };
         player.course.begin();
         Ok(player)
@@ -126,6 +130,11 @@ impl Player {
     /// Reads what the processes say, or leaves it alone until further notice, so that they feel it.
     pub fn set_reading(&mut self, reading: bool) {
         self.drive.set_reading(reading);
+    }
+
+    /// Waits, for a few seconds at most, for what has still something to tidy up here when all is over.
+    pub fn join(&self) {
+        self.copies.iter().for_each(TransferSet::join);
     }
 
     /// What is played.

@@ -1,10 +1,11 @@
 //! The commonest work: processes side by side, started as a rollout says.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use phalanx_process::conductor::Conductor;
-use phalanx_process::event::Kill;
+use phalanx_process::event::{Kill, Request};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{HandlerId, ProcessId};
 use phalanx_process::outcome::Finished;
@@ -14,16 +15,19 @@ use phalanx_process::{Process, Spec};
 
 use super::{Over, Work};
 use crate::crew::{Crew, Foreman, Reins};
+use crate::files::Fault;
 use crate::rollout::{Retry, Rollout};
 
-/// Makes processes ready at the moment they start: for what should not be held before its turn, such as descriptors.
-pub trait Preparation: Send + Sync {
-    /// What the process at `index` is to be, now that it is about to start. Called by a handler: it must not wait.
-    fn prepare(&self, index: usize) -> Spec;
+/// Makes the members of an action at the moment they start, for what should not be held before its turn, such as
+/// descriptors; and judges them when they have ended.
+pub trait MemberSource: Send + Sync {
+    /// Describes the process at `index`, which is about to start. Called by a handler: it must not wait.
+    fn spec(&self, index: usize) -> Spec;
+    /// Returns what was wrong with the process at `index`, apart from how it ended. Called by a handler, once for every
+    /// start: it must not wait.
+    fn finished(&self, index: usize, finished: &Finished) -> Option<Fault>;
     /// Waits until what was made for the processes is gone, now that all have ended.
-    fn settle(&self);
-    /// Returns what is known of the files of the process at `index`, if it transfers some, now that all is settled.
-    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery>;
+    fn join(&self);
 }
 
 /// Processes, and when they start.
@@ -31,7 +35,7 @@ pub(super) struct Row {
     processes: Vec<Process>,
     rollout: Rollout,
     conductor: Conductor,
-    preparation: Option<Arc<dyn Preparation>>,
+    source: Option<Arc<dyn MemberSource>>,
     state: Mutex<State>,
 }
 
@@ -40,6 +44,8 @@ struct State {
     /// The last order to end it.
     killed: Option<Kill>,
     crew: Option<(Reins, HandlerId)>,
+    /// What was wrong with those that have ended.
+    faults: HashMap<usize, Option<Fault>>,
 }
 
 impl Row {
@@ -47,9 +53,9 @@ impl Row {
         processes: Vec<Process>,
         rollout: Rollout,
         conductor: &Conductor,
-        preparation: Option<Arc<dyn Preparation>>,
+        source: Option<Arc<dyn MemberSource>>,
     ) -> Self {
-        Self { processes, rollout, conductor: conductor.clone(), preparation, state: Mutex::default() }
+        Self { processes, rollout, conductor: conductor.clone(), source, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -58,10 +64,10 @@ impl Row {
 
     /// All have ended. What was made for them may still have to be waited for, which a handler cannot.
     fn conclude(&self, over: Over) {
-        let Some(preparation) = self.preparation.clone() else { return over.tell() };
+        let Some(source) = self.source.clone() else { return over.tell() };
         let (sender, receiver) = mpsc::channel::<Over>();
         let settle = move || {
-            preparation.settle();
+            source.join();
             receiver.into_iter().for_each(Over::tell);
         };
         match thread::Builder::new().name("phalanx-settle".to_owned()).spawn(settle) {
@@ -104,8 +110,10 @@ impl Work for Row {
         *self.state() = State::default();
     }
 
-    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
-        self.preparation.as_ref()?.delivery(index, finished)
+    fn delivery(&self, index: usize, _finished: &Finished) -> Option<Delivery> {
+        self.source.as_ref()?;
+        let fault = self.state().faults.get(&index).cloned();
+        Some(Fault::delivery(fault.unwrap_or(Some(Fault::Disconnected))))
     }
 }
 
@@ -117,11 +125,23 @@ struct RowForeman {
 impl Foreman for RowForeman {
     fn start(&mut self, context: &mut Context<'_>, member: usize, attempt: u32) -> Option<ProcessId> {
         let process = &self.row.processes[member];
-        match &self.row.preparation {
+        match &self.row.source {
             None if attempt == 1 => process.start_within(context),
             None => process.restart_within(context),
-            Some(preparation) => start_prepared(process, preparation.prepare(member), context),
+            Some(source) => start_prepared(process, source.spec(member), context),
         }
+    }
+
+    fn judge(&mut self, context: &mut Context<'_>, id: ProcessId, member: usize, finished: &Finished) -> bool {
+        let Some(source) = &self.row.source else { return finished.ok };
+        let fault = source.finished(member, finished);
+        // One that we have killed is forgiven everything.
+        let is_faulty = fault.is_some() && !finished.outcome.killed;
+        self.row.state().faults.insert(member, fault);
+        if is_faulty && finished.ok {
+            context.request(id, Request::ExpectFailed);
+        }
+        finished.ok && !is_faulty
     }
 
     fn was_ok(&self, member: usize) -> bool {

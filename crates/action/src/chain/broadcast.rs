@@ -25,8 +25,9 @@ use super::plan::{Feeder, Order, Plan, Report, Settings};
 use super::put::ChainParams;
 use super::script::Far;
 use super::words;
+use crate::files::pack::Packing;
 use crate::files::sources::Source;
-use crate::files::transfers::{Progress, size_of_tree};
+use crate::files::{Fault, Progress, size_of_tree};
 
 /// How often it looks whether something is late, and how feeding from here goes.
 const TICK: Duration = Duration::from_millis(100);
@@ -51,7 +52,7 @@ pub struct Broadcast {
 struct Inner {
     task: Task,
     /// Why hosts were given up.
-    faults: Mutex<Vec<Option<String>>>,
+    faults: Mutex<Vec<Option<Fault>>>,
     progress: Mutex<(u64, usize)>,
     size: OnceLock<Progress>,
 }
@@ -90,6 +91,9 @@ pub(super) struct Task {
     pub(super) policy: Policy,
     pub(super) fanout: usize,
     pub(super) sources: Arc<[Source]>,
+    pub(super) keep_setid: bool,
+    /// The last thing in the stream, which is the same every time it is sent.
+    pub(super) receipt: String,
     pub(super) members: Vec<Member>,
 }
 
@@ -153,7 +157,7 @@ impl Broadcast {
         O: FnOnce() + Send,
     {
         let Inner { task, faults, progress, .. } = &*self.inner;
-        lock(faults).fill(None);
+        lock(faults).fill(Some(Fault::Disconnected));
         *lock(progress) = (0, 0);
         let settings = Settings {
             host_retry: task.chain.host_retry,
@@ -182,10 +186,10 @@ impl Broadcast {
         }
     }
 
-    /// What was wrong with the host at `index`, whose process has ended so, if it is not its connection or its process
-    /// that went wrong, which `finished` says.
+    /// Judges the host at `index`, whose process has ended so: returns what was wrong with it, and nothing only if the host
+    /// has said that everything is in place.
     #[must_use]
-    pub fn fault(&self, index: usize, _finished: &Finished) -> Option<String> {
+    pub fn finished(&self, index: usize, _finished: &Finished) -> Option<Fault> {
         lock(&self.inner.faults)[index].clone()
     }
 
@@ -193,11 +197,9 @@ impl Broadcast {
     #[must_use]
     pub fn delivery(&self, index: usize, finished: &Finished) -> Delivery {
         // A host whose part went wrong is marked with a missed expectation, also one whose process ended with 0.
-        match (self.fault(index, finished), finished.outcome.expect_failed) {
-            (Some(reason), true) => Delivery::GivenUp(reason),
-            (Some(reason), false) => Delivery::Failed(reason),
-            (None, true) => Delivery::Unconfirmed,
-            (None, false) => Delivery::Confirmed,
+        match Fault::delivery(self.finished(index, finished)) {
+            Delivery::Failed(reason) if finished.outcome.expect_failed => Delivery::GivenUp(reason),
+            delivery => delivery,
         }
     }
 
@@ -332,6 +334,7 @@ where
         let task = &self.broadcast.inner.task;
         let errand = Errand {
             sources: Arc::clone(&task.sources),
+            packing: Packing { verify: false, keep_setid: task.keep_setid, receipt: task.receipt.clone() },
             address: task.members[host].address.clone(),
             port,
             offset,
@@ -344,7 +347,10 @@ where
     /// It is asked to tidy up and end by the end of its stdin, and if it does not, its ssh is ended.
     fn give_up(&mut self, context: &mut Context<'_>, host: usize, why: String) {
         log::info!("{}: {why}", self.broadcast.host(host));
-        lock(&self.broadcast.inner.faults)[host].get_or_insert(why);
+        let fault = &mut lock(&self.broadcast.inner.faults)[host];
+        if *fault == Some(Fault::Disconnected) {
+            *fault = Some(Fault::Remote(why));
+        }
         self.ask(context, host, Request::CloseStdin);
         // Ended by us, it would count as ok.
         self.ask(context, host, Request::ExpectFailed);
@@ -366,7 +372,10 @@ where
     }
 
     fn ended(&mut self, context: &mut Context<'_>, host: usize, finished: &Finished) {
-        if !self.plan.is_placed(host) && !finished.outcome.killed {
+        if self.plan.is_placed(host) {
+            let fault = &mut lock(&self.broadcast.inner.faults)[host];
+            fault.take_if(|fault| *fault == Fault::Disconnected);
+        } else if !finished.outcome.killed {
             // Whatever its exit status.
             self.ask(context, host, Request::ExpectFailed);
         }

@@ -1,6 +1,6 @@
 # The far end of a chain: stores the stream that comes to it over TCP, passes it on to another host when told to, and
 # puts what is in it into place when all of it has come and its checksum is that which the near end tells it. Comes
-# after landing.sh. The lines before that set: mark (begins every line said), position (of the host in the chain), token
+# after install.sh. The lines before that set: mark (begins every line said), position (of the host in the chain), token
 # (begins every connection), netcat, port, client_timeout, into, destination, "$@" (names). POSIX sh, netcat, tar, dd, od,
 # sha256sum or shasum.
 #
@@ -30,7 +30,8 @@ say() {
 
 # In a job in the background this ends that job and stops the others; the near end is told, and ends the rest.
 fail() {
-    say "failed $(printf '%s' "$*" | tr '\n' ' ')"
+    one_line "$*"
+    say "failed $line"
     [ -z "$temporary" ] || rm -f "$temporary/alive"
     exit 1
 }
@@ -259,8 +260,8 @@ finish() {
     status=$?
     note unpacker.pid 0
     [ -e alive ] || exit 1
-    [ $status -eq 0 ] || fail_to_unpack "${why:-it was ended there}"
-    [ -f unpacked/end ] || fail "the stream has no end"
+    [ $status -eq 0 ] || fail_to_unpack $status "$why"
+    check_end unpacked
     place_all "$temporary/unpacked" "$@"
     : >placed
     say "placed $length $total"

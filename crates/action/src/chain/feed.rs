@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,13 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::plan::Total;
 use super::words::greeting;
-use crate::files::pack;
+use crate::files::pack::{self, Packing};
 use crate::files::sources::Source;
-use crate::files::transfers::{Counters, Fault};
+use crate::files::{Counters, Fault};
 
 /// What is to be sent, and to whom.
 pub(super) struct Errand {
     pub(super) sources: Arc<[Source]>,
+    pub(super) packing: Packing,
     pub(super) address: String,
     pub(super) port: u16,
     pub(super) offset: u64,
@@ -27,7 +29,7 @@ pub(super) struct Errand {
 /// How an errand ended.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// All was packed, and what was asked for was sent.
+    /// All was packed, and what was asked for was sent. Of one that says it has more than there is, nothing was.
     Sent(Total),
     /// The host could not be fed.
     NotFed(String),
@@ -56,7 +58,10 @@ impl Feed {
         let state = Arc::new(Mutex::new(State::Connecting));
         let (shared, name) = (Arc::clone(&state), format!("chain {}", errand.address));
         let run = move || {
-            let (outcome, stream) = errand.run(&shared);
+            let (outcome, stream) = catch_unwind(AssertUnwindSafe(|| errand.run(&shared))).unwrap_or_else(|_| {
+                let why = "a thread of phalanx has panicked, which is a defect of it";
+                (Outcome::SourceFailed(why.to_owned()), None)
+            });
             {
                 let mut state = lock(&shared);
                 if !matches!(*state, State::Stopped) {
@@ -105,12 +110,9 @@ impl Errand {
             *state = State::Connected(copy);
         }
         let outcome = match self.send(&stream) {
-            Ok(total) if total.length < self.offset => {
-                Outcome::SourceFailed("a source became shorter while it was sent".to_owned())
-            }
             Ok(total) => Outcome::Sent(total),
-            Err(Fault::Cut) => not_fed(io::ErrorKind::ConnectionAborted.into()),
-            Err(Fault::Here(why) | Fault::There(why)) => Outcome::SourceFailed(why),
+            Err(Fault::Disconnected) => not_fed(io::ErrorKind::ConnectionAborted.into()),
+            Err(Fault::Local(why) | Fault::Remote(why)) => Outcome::SourceFailed(why),
         };
         (outcome, Some(stream))
     }
@@ -127,9 +129,9 @@ impl Errand {
     }
 
     fn send(&self, mut stream: &TcpStream) -> Result<Total, Fault> {
-        stream.write_all(greeting(&self.token, self.offset).as_bytes()).map_err(|_| Fault::Cut)?;
+        stream.write_all(greeting(&self.token, self.offset).as_bytes()).map_err(|_| Fault::Disconnected)?;
         let mut sieve = Sieve { out: stream, skip: self.offset, length: 0, sum: Sha256::new() };
-        pack::pack(&self.sources, false, &mut sieve, &Counters::default())?;
+        pack::pack(&self.sources, &self.packing, &mut sieve, &Counters::default())?;
         Ok(Total { length: sieve.length, sum: sieve.sum.finalize().into() })
     }
 }

@@ -220,7 +220,8 @@ impl Plan {
 
     /// How many bytes have arrived at the hosts, and at how many hosts everything is in place.
     pub(super) fn progress(&self) -> (u64, usize) {
-        let bytes = self.members.iter().map(|member| member.have).sum();
+        // What they say they have may be any number.
+        let bytes = self.members.iter().fold(0, |sum: u64, member| sum.saturating_add(member.have));
         (bytes, self.members.iter().filter(|member| member.placed).count())
     }
 
@@ -470,7 +471,7 @@ impl Plan {
         let (over, why) = if link.taken {
             (now > link.moved + patience, format!("nothing came for {} s", patience.as_secs()))
         } else {
-            let patience = settings.client_timeout * 2;
+            let patience = settings.client_timeout.saturating_mul(2);
             (now > link.moved + patience, format!("it took nothing for {} s", patience.as_secs()))
         };
         if over {
@@ -524,6 +525,10 @@ impl Plan {
 
     fn feed_one(&mut self, host: usize, before: Feeder, now: Duration) {
         let member = &mut self.members[host];
+        if let Some(total) = self.total.filter(|total| total.length < member.have) {
+            let why = format!("it says that it has {} bytes, and there are only {}", member.have, total.length);
+            return self.give_up(host, why, now);
+        }
         if let Some(total) = self.total
             && !std::mem::replace(&mut member.told, true)
         {

@@ -1,47 +1,13 @@
-//! What one asks for: files, hosts, and how patient the chain is.
+//! What a chain is made of: how patient it is, and what it is to do for every host.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::time::Duration;
 
-use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
-use phalanx_process::spec::Policy;
-use phalanx_process::ssh::ConnectionParams;
 
 use super::broadcast::{Broadcast, Member, Task};
-use crate::action::Action;
-use crate::files::Put;
-use crate::files::put::PutError;
 use crate::files::sources::find_sources;
-use crate::files::transfers::{goes_into, substitute};
-use crate::rollout::DEFAULT_FANOUT;
-use crate::substitute::{Lists, SubstituteError};
-use crate::terms::Terms;
-
-/// Files and directories to be passed along a chain of hosts. The rules are in [`crate::chain`]; where things go is
-/// decided as for a [`Put`]. `{{{host}}}` and lists are substituted in the destination; all hosts get
-/// the same files.
-///
-/// ```no_run
-/// use phalanx_action::chain::ChainPut;
-///
-/// let action = ChainPut::new(["image.img"], "/var/tmp/", ["node1", "node2", "node3"]).build()?.run();
-/// assert!(action.ok());
-/// # Ok::<(), phalanx_action::chain::put::ChainError>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct ChainPut {
-    sources: Vec<OsString>,
-    destination: OsString,
-    hosts: Vec<Host>,
-    params: ConnectionParams,
-    chain: ChainParams,
-    policy: Policy,
-    lists: Lists,
-    fanout: usize,
-    name: Option<String>,
-}
+use crate::files::{CopyError, CopyOptions, Request, is_directory_target, substitute, token};
 
 /// How a chain is built, and how patient it is. The defaults are those of execo, except that the port is chosen and the
 /// netcat found on each host.
@@ -121,163 +87,57 @@ impl Default for ChainParams {
     }
 }
 
-/// Why there can be no chain.
-#[derive(Debug, thiserror::Error)]
-pub enum ChainError {
-    /// Something is wrong with what is to be put.
-    #[error(transparent)]
-    Put(#[from] PutError),
-    /// No other host can be told to connect to this address.
-    #[error("`{address}` cannot be the address of `{host}` in a chain: it is empty, begins with a dash or has a blank")]
-    Address {
-        /// The host.
-        host: String,
-        /// What was to be its address.
-        address: String,
-    },
+/// Makes the chain that was asked for. A host named twice gets it once.
+pub(crate) fn broadcast(
+    name: String,
+    mut request: Request,
+    chain: ChainParams,
+    options: CopyOptions,
+) -> Result<Broadcast, CopyError> {
+    let mut seen = HashSet::new();
+    request.hosts.retain(|host| seen.insert(host.clone()));
+    let sources = find_sources(&request.sources)?;
+    let member = |(index, host): (usize, &Host)| member(&request, &chain, &options, index, host);
+    let members = request.hosts().iter().enumerate().map(member).collect::<Result<_, _>>()?;
+    let fanout = options.rollout.fanout;
+    Ok(Broadcast::new(Task {
+        name,
+        params: options.params,
+        chain,
+        policy: options.policy,
+        fanout: if fanout == 0 { usize::MAX } else { fanout },
+        sources: sources.into(),
+        keep_setid: options.keep_setid,
+        receipt: token(),
+        members,
+    }))
 }
 
-impl From<SubstituteError> for ChainError {
-    fn from(error: SubstituteError) -> Self {
-        Self::Put(error.into())
+fn member(
+    request: &Request,
+    chain: &ChainParams,
+    options: &CopyOptions,
+    index: usize,
+    host: &Host,
+) -> Result<Member, CopyError> {
+    let destination = substitute(&options.lists, &request.destination, host, index)?;
+    let into = is_directory_target(&request.sources, &destination);
+    let address = options.params.connection(host).address;
+    let address = match &chain.address {
+        Some(pattern) => options.lists.substitute(pattern, &Host::new(&address), index)?,
+        None => address,
+    };
+    if address.is_empty() || address.starts_with('-') || address.contains(|c: char| c.is_whitespace() || c.is_control())
+    {
+        return Err(CopyError::Address { host: host.to_string(), address });
     }
-}
-
-impl From<Put> for ChainPut {
-    /// The same along a chain, which always checks what has come. Of its rollout the fan-out counts, and sources are not
-    /// substituted: all hosts get the same.
-    fn from(put: Put) -> Self {
-        let (sources, destination, hosts, terms) = put.into_request();
-        let plain = Self::new(sources, destination, hosts);
-        let Terms { params, policy, lists, rollout, name } = terms;
-        Self { params, policy, lists, fanout: rollout.fanout, name, ..plain }
-    }
-}
-
-impl ChainPut {
-    /// `sources` to `destination` on every one of `hosts`, along them in that order. A host named twice gets it once.
-    #[must_use]
-    pub fn new(
-        sources: impl IntoIterator<Item = impl Into<OsString>>,
-        destination: impl Into<OsString>,
-        hosts: impl IntoIterator<Item = impl Into<Host>>,
-    ) -> Self {
-        let mut seen = HashSet::new();
-        Self {
-            sources: sources.into_iter().map(Into::into).collect(),
-            destination: destination.into(),
-            hosts: hosts.into_iter().map(Into::into).filter(|host: &Host| seen.insert(host.clone())).collect(),
-            params: ConnectionParams::default(),
-            chain: ChainParams::default(),
-            policy: Policy::default(),
-            lists: Lists::default(),
-            fanout: DEFAULT_FANOUT,
-            name: None,
-        }
-    }
-
-    /// How to reach the hosts from here.
-    #[must_use]
-    pub fn params(mut self, params: ConnectionParams) -> Self {
-        self.params = params;
-        self
-    }
-
-    /// How the chain is built.
-    #[must_use]
-    pub fn chain(mut self, chain: ChainParams) -> Self {
-        self.chain = chain;
-        self
-    }
-
-    /// How each process is treated. Its time limit is for the whole of the chain.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// The values of `{{name}}`.
-    #[must_use]
-    pub fn lists(mut self, lists: Lists) -> Self {
-        self.lists = lists;
-        self
-    }
-
-    /// How many connections may be on their way at once; zero for all. All hosts work at once when they are connected.
-    #[must_use]
-    pub fn fanout(mut self, fanout: usize) -> Self {
-        self.fanout = fanout;
-        self
-    }
-
-    /// What to call it in reports.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// The action, run by the default conductor.
-    ///
-    /// # Errors
-    /// As for [`ChainPut::broadcast`].
-    pub fn build(self) -> Result<Action, ChainError> {
-        self.build_on(Conductor::global())
-    }
-
-    /// The action, run by `conductor`.
-    ///
-    /// # Errors
-    /// As for [`ChainPut::broadcast`].
-    pub fn build_on(self, conductor: &Conductor) -> Result<Action, ChainError> {
-        Ok(self.broadcast()?.into_action(conductor))
-    }
-
-    /// The broadcast, for those who drive an engine of their own.
-    ///
-    /// # Errors
-    /// When a source is missing or cannot be read, two have the same name, a list is not there, or a host has no address
-    /// that others could use.
-    pub fn broadcast(self) -> Result<Broadcast, ChainError> {
-        // Nothing to be put is put at once, as execo has it.
-        let hosts: &[Host] = if self.sources.is_empty() { &[] } else { &self.hosts };
-        let sources = find_sources(&self.sources).map_err(PutError::from)?;
-        let members =
-            hosts.iter().enumerate().map(|(index, host)| self.member(index, host)).collect::<Result<_, _>>()?;
-        let name = format!("chain to {}", self.destination.display());
-        Ok(Broadcast::new(Task {
-            name: self.name.unwrap_or(name),
-            params: self.params,
-            chain: self.chain,
-            policy: self.policy,
-            fanout: if self.fanout == 0 { usize::MAX } else { self.fanout },
-            sources: sources.into(),
-            members,
-        }))
-    }
-
-    fn member(&self, index: usize, host: &Host) -> Result<Member, ChainError> {
-        let destination = substitute(&self.lists, &self.destination, host, index)?;
-        let into = goes_into(&self.sources, &destination);
-        let address = self.params.connection(host).address;
-        let address = match &self.chain.address {
-            Some(pattern) => self.lists.substitute(pattern, &Host::new(&address), index)?,
-            None => address,
-        };
-        if address.is_empty()
-            || address.starts_with('-')
-            || address.contains(|c: char| c.is_whitespace() || c.is_control())
-        {
-            return Err(ChainError::Address { host: host.to_string(), address });
-        }
-        Ok(Member { host: host.clone(), address, into, destination })
-    }
+    Ok(Member { host: host.clone(), address, into, destination })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Copy;
 
     /// Items 199 to 204.
     #[test]
@@ -314,8 +174,8 @@ mod tests {
             ("n1\nrelease", None, true),
         ] {
             let chain = ChainParams { address: address.map(str::to_owned), ..ChainParams::default() };
-            let put = ChainPut::new(["/etc/passwd"], "/tmp/", [host]).chain(chain).broadcast();
-            assert_eq!(matches!(put, Err(ChainError::Address { .. })), refused, "{host:?} {address:?}");
+            let put = Copy::to_hosts(["/etc/passwd"], "/tmp/").on([host]).via(chain).broadcast();
+            assert_eq!(matches!(put, Err(CopyError::Address { .. })), refused, "{host:?} {address:?}");
         }
     }
 }

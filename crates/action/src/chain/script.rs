@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::put::ChainParams;
-use crate::files::script::{append_landing, append_script, append_words, command, quote};
+use crate::files::remote_script::{BEGINNING, append_install, append_script, append_words, command, end, quote};
 use crate::files::sources::Source;
 
 const FAR: &str = include_str!("far.sh");
@@ -27,7 +27,7 @@ impl Far<'_> {
         let port = params.port.map(|port| port.to_string()).unwrap_or_default();
         let timeout = params.client_timeout.as_secs().max(1);
         let facts = format!(
-            "mark={mark}\nposition={position}\ntoken={token}\nport={port}\nclient_timeout={timeout}\ninto={}\nnetcat=",
+            "{BEGINNING}mark={mark}\nposition={position}\ntoken={token}\nport={port}\nclient_timeout={timeout}\ninto={}\nnetcat=",
             u8::from(*into)
         );
         let mut text = facts.into_bytes();
@@ -36,8 +36,9 @@ impl Far<'_> {
         quote(self.destination.as_bytes(), &mut text);
         let names: Vec<_> = self.sources.iter().map(|source| source.name.as_bytes()).collect();
         append_words(&names, &mut text);
-        append_landing(&mut text);
+        append_install(&mut text);
         append_script(FAR, &mut text);
+        end(&mut text);
         (command(&text), text)
     }
 }

@@ -1,37 +1,87 @@
-# The far end of a get, after home.sh: finds what was asked for and sends it as tar archives on stdout, each announced by a line, then
-# says how it went, and ends well only when the near end says that all is in place. The lines before these set: token,
-# verify, "$@" (what is asked for). POSIX sh, tar; sha256sum or shasum, find and tr with verify.
+# The remote end of a get, after home.sh: finds what was asked for and sends it as tar archives on stdout, each announced
+# by a line, then says how it went, and waits until the near end has everything in place. The lines before these set:
+# token, verify, "$@" (what is asked for). POSIX sh, tar, find; sha256sum or shasum with verify.
+#
+#   phalanx-get TOKEN archive N ITEMS    a tar archive follows: so many files and directories that the Nth word stands for
+#   phalanx-get TOKEN sums               lines of sha256sum follow, for that archive
+#   phalanx-get TOKEN sum HASH LENGTH    a name of so many bytes follows, which sha256sum could not write everywhere
+#   phalanx-get TOKEN done N             that was all, for all of the N words
+#   phalanx-get TOKEN failed WHY
 exec 3>&1
 
+say() {
+    printf '\nphalanx-get %s %.2000s\n' "$token" "$1"
+}
+
+# Ends with the status $1 when the near end has heard the last word. Without an answer (something has closed stdin before
+# its time), the near end gets a second for it.
+leave() {
+    read -r answer || sleep 1
+    [ "${answer:-ok}" = ok ] || exit 1
+    exit "$1"
+}
+
 fail() {
-    printf '\nphalanx-get %s failed ' "$token"
-    printf '%s\n' "$*" | tr '\n' ' '
-    echo
-    exit 1
+    one_line "$*"
+    say "failed $line"
+    leave 1
 }
 
 exists() {
     [ -e "$1" ] || [ -L "$1" ]
 }
 
+# GNU's tar takes \101 in a name that it is given for an A.
+tar_of() {
+    case $* in
+    *\\*)
+        case $(tar --version 2>/dev/null) in
+        *GNU*)
+            tar --no-unquote "$@"
+            return
+            ;;
+        esac
+        ;;
+    esac
+    tar "$@"
+}
+
+# Refuses files that say that they are empty and are not, of which tar sends nothing: /proc is full of them.
+check_empty() {
+    liar=$(find -H "$@" -type f -size 0 -exec sh -c '
+        for file; do
+            line=
+            ! { read -r line || [ -n "$line" ]; } <"$file" || { printf "%s\n" "$file"; exit; }
+        done' sh {} + 2>/dev/null)
+    [ -z "$liar" ] || fail "\`${liar%%"$newline"*}' says that it is empty, and is not: copy it to a file on that host, and get that"
+}
+
+# Checksums of "$@". Some sha256sums write a backslash or a line break as it is, others escape it: those are for us.
+sum_up() {
+    say sums
+    find -H "$@" -type f \( -path "*$newline*" -o -path '*\\*' \) -exec sh -c '
+        name=$3
+        set -- "$1" "$2" $($2 <"$name")
+        printf "\nphalanx-get %s sum %s %s\n%s\n" "$1" "$3" "${#name}" "$name"' sh "$token" "$sum" {} \; \
+        -o -type f -exec $sum {} + || fail "cannot compute the checksums"
+}
+
 # Sends "$@", files of the current directory.
 send() {
     [ $# -gt 0 ] || return 0
-    printf '\nphalanx-get %s archive\n' "$token"
-    why=$(tar -c${follow}f - "$@" 2>&1 1>&3)
+    say "archive $number $#"
+    why=$(tar_of -c${follow}f - "$@" 2>&1 1>&3)
     status=$?
     [ -z "$why" ] || printf '%s\n' "$why" >&2
     if [ $status -ne 0 ]; then
         # GNU tar's 1 also means that a file grew while it was read, as logs do; one that shrank is damaged.
         case $why in
         *" shrank "*) fail "a file became shorter while it was read: $why" ;;
-        *) [ $status -eq 1 ] && tar --version 2>/dev/null | grep -q GNU || fail "cannot pack it: $why" ;;
+        *) [ $status -eq 1 ] && tar --version 2>/dev/null | grep -q GNU || fail "cannot pack it: ${why:-tar exited with $status}" ;;
         esac
     fi
-    if [ "$verify" = 1 ]; then
-        printf '\nphalanx-get %s sums\n' "$token"
-        find -H "$@" -type f -exec $sum {} + || fail "cannot compute the checksums"
-    fi
+    check_empty "$@"
+    [ "$verify" = 0 ] || sum_up "$@"
 }
 
 # Of "$@", sends those that are a link to a file ($follow is h: as the file), or all others ($follow is empty).
@@ -123,12 +173,15 @@ if [ "$verify" = 1 ]; then
     else fail "there is neither sha256sum nor shasum on that host: install one, or leave --verify out"
     fi
 fi
+command -v find >/dev/null || fail "there is no find on that host: install it"
 
 start=$PWD
 for sending in 0 1; do
+    number=0
     for asked; do
+        number=$((number + 1))
         look "$asked"
     done
 done
-printf '\nphalanx-get %s done\n' "$token"
-read -r answer && [ "$answer" = ok ]
+say "done $number"
+leave 0

@@ -2,6 +2,19 @@
 LC_ALL=C
 export LC_ALL
 unset CDPATH
+newline='
+'
+
+# Leaves in `line` the text $1 without its line breaks and blank lines.
+one_line() {
+    set -f
+    IFS=$newline
+    set -- $1
+    IFS=' '
+    line="$*"
+    unset IFS
+    set +f
+}
 
 # Leaves in `found` what the path $1 means.
 expand_home() {

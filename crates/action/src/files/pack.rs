@@ -3,38 +3,63 @@
 //! ```text
 //!  0          the first source, a file; or
 //!  1/…        the second, a directory
-//!  sums       with --verify: lines as of sha256sum, for all files
-//!  end        an empty file: without it, nothing of the archive counts
+//!  sums, odd  with --verify: lines as of sha256sum, and for names that not every sha256sum can read, lines of a script
+//!  end        how many entries, how many that cannot be overlooked, how many checksums, and the receipt: without it,
+//!             nothing of the archive counts
 //! ```
 //!
 //! The format is ustar with GNU's entries for long names, which GNU, BSD and busybox read; names are bytes. See
 //! <https://www.gnu.org/software/tar/manual/html_node/Standard.html>.
+//!
+//! What is sent is what was read. The size that the system states is not believed, since the files of /proc say that they
+//! are empty and those of /sys that they have a page: a file that ends within the first buffer has the size that was read,
+//! and a larger one must have what it says, or it is collected in memory, or refused.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use nix::fcntl::OFlag;
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
+use super::Fault;
+use super::progress::Counters;
+use super::remote_script::quote;
 use super::sources::Source;
-use super::transfers::{Counters, Fault};
 
 /// As much as is read and written at once: a few pipes full.
 const BUFFER: usize = 256 * 1024;
+/// The largest file whose size is found out by reading it into memory.
+const COLLECTED: usize = 16 << 20;
 /// What archives are made of.
 const BLOCK: usize = 512;
 /// The longest name that fits into a header.
 const SHORT_NAME: usize = 100;
 
+/// What is sent beside the sources themselves.
+#[derive(Debug, Clone)]
+pub(crate) struct Packing {
+    /// Checksums are.
+    pub(crate) verify: bool,
+    /// The set-id bits of files and directories are.
+    pub(crate) keep_setid: bool,
+    /// The last thing in the archive.
+    pub(crate) receipt: String,
+}
+
 /// Packs everything into `out`.
-pub(crate) fn pack(sources: &[Source], verify: bool, out: impl Write, counters: &Counters) -> Result<(), Fault> {
+pub(crate) fn pack(sources: &[Source], packing: &Packing, out: impl Write, counters: &Counters) -> Result<(), Fault> {
     let mut packer = Packer {
         out: BufWriter::with_capacity(BUFFER, out),
         buffer: vec![0; BUFFER].into(),
-        sums: verify.then(Vec::new),
+        packing,
+        sums: Sums::default(),
+        entries: 0,
+        visible: 0,
+        hidden: false,
         counters,
     };
     for (number, source) in sources.iter().enumerate() {
@@ -47,17 +72,34 @@ pub(crate) fn pack(sources: &[Source], verify: bool, out: impl Write, counters: 
 struct Packer<'a, W: Write> {
     out: BufWriter<W>,
     buffer: Box<[u8]>,
-    sums: Option<Vec<u8>>,
+    packing: &'a Packing,
+    sums: Sums,
+    /// Of the archive, so far.
+    entries: u64,
+    /// Of these, those that are in no directory whose mode keeps its owner from listing it.
+    visible: u64,
+    /// The present directory is, or is in, such a directory.
+    hidden: bool,
     counters: &'a Counters,
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Fault {
-    Fault::Here(format!("cannot read `{}`: {error}", path.display()))
+    Fault::Local(format!("cannot read `{}`: {error}", path.display()))
 }
 
 /// What cannot be written to ssh is lost because ssh has ended, and that says why.
 fn cut(_: io::Error) -> Fault {
-    Fault::Cut
+    Fault::Disconnected
+}
+
+/// How a file is read.
+enum Content {
+    /// The buffer has all of it.
+    Short(usize),
+    /// The buffer is full, and so much is to come in all.
+    Long(u64),
+    /// It said it had less than it has.
+    Collected(Vec<u8>),
 }
 
 impl<W: Write> Packer<'_, W> {
@@ -68,17 +110,26 @@ impl<W: Write> Packer<'_, W> {
         if meta.is_symlink() {
             let target = fs::read_link(path).map_err(|error| unreadable(path, &error))?;
             let target = target.as_os_str().as_bytes();
+            self.count();
             return self.header(EntryType::Symlink, &name, 0, meta, Some(target)).map_err(cut);
         }
         if !meta.is_file() {
-            return Err(Fault::Here(format!("`{}` is neither a file nor a directory", path.display())));
+            return Err(Fault::Local(format!("`{}` is neither a file nor a directory", path.display())));
         }
-        self.file(path, name)
+        self.file(path, &name)
+    }
+
+    fn count(&mut self) {
+        self.entries += 1;
+        self.visible += u64::from(!self.hidden);
     }
 
     fn directory(&mut self, path: &Path, meta: &Metadata, mut name: Vec<u8>) -> Result<(), Fault> {
         name.push(b'/');
+        self.count();
         self.header(EntryType::Directory, &name, 0, meta, None).map_err(cut)?;
+        let hidden = self.hidden;
+        self.hidden |= meta.mode() & 0o500 != 0o500;
         let mut is_empty = true;
         for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
             let entry = entry.map_err(|error| unreadable(path, &error))?;
@@ -88,55 +139,110 @@ impl<W: Write> Packer<'_, W> {
             self.entry(&path, &meta, name)?;
             is_empty = false;
         }
+        self.hidden = hidden;
         // Once more, for a tar that sets the time of a directory at once (busybox): what came into it has changed that.
         if is_empty { Ok(()) } else { self.header(EntryType::Directory, &name, 0, meta, None).map_err(cut) }
     }
 
-    fn file(&mut self, path: &Path, name: Vec<u8>) -> Result<(), Fault> {
-        let unreadable = |error: io::Error| unreadable(path, &error);
-        let mut file = File::open(path).map_err(unreadable)?;
-        // As it is now: it may have been replaced since it was listed.
-        let meta = file.metadata().map_err(unreadable)?;
-        let size = meta.len();
-        self.header(EntryType::Regular, &name, size, &meta, None).map_err(cut)?;
-        let mut sum = self.sums.is_some().then(Sha256::new);
-        let mut left = size;
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
-            let count = file.read(&mut self.buffer[..most]).map_err(unreadable)?;
-            if count == 0 {
-                return Err(Fault::Here(format!("`{}` became shorter while it was read", path.display())));
+    fn file(&mut self, path: &Path, name: &[u8]) -> Result<(), Fault> {
+        let (mut file, meta) = open(path, name)?;
+        let content = self.begin_reading(path, &mut file)?;
+        let size = match &content {
+            Content::Short(size) => *size as u64,
+            Content::Long(size) => *size,
+            Content::Collected(bytes) => bytes.len() as u64,
+        };
+        self.count();
+        self.header(EntryType::Regular, name, size, &meta, None).map_err(cut)?;
+        let mut sum = self.packing.verify.then(Sha256::new);
+        match content {
+            Content::Short(size) => self.send_buffer(size, sum.as_mut())?,
+            Content::Collected(bytes) => {
+                sum.iter_mut().for_each(|sum| sum.update(&bytes));
+                self.out.write_all(&bytes).map_err(cut)?;
+                self.counters.add_bytes(bytes.len());
             }
-            let bytes = &self.buffer[..count];
-            if let Some(sum) = &mut sum {
-                sum.update(bytes);
-            }
-            self.out.write_all(bytes).map_err(cut)?;
-            self.counters.add_bytes(count);
-            left -= count as u64;
+            Content::Long(size) => self.stream(path, &mut file, size, sum.as_mut())?,
         }
         self.pad(size).map_err(cut)?;
         self.counters.add_file();
-        if let (Some(sums), Some(sum)) = (&mut self.sums, sum) {
-            append_sum(&sum.finalize(), &name, sums);
+        if let Some(sum) = sum {
+            self.sums.add(&sum.finalize(), name);
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), Fault> {
-        let own = |size: usize| {
-            let mut header = Header::new_gnu();
-            header.set_mode(0o600);
-            header.set_size(size as u64);
-            header
-        };
-        if let Some(sums) = self.sums.take() {
-            self.raw(own(sums.len()), b"sums").map_err(cut)?;
-            self.out.write_all(&sums).map_err(cut)?;
-            self.pad(sums.len() as u64).map_err(cut)?;
+    /// Fills the buffer, and finds out how much there is.
+    fn begin_reading(&mut self, path: &Path, file: &mut File) -> Result<Content, Fault> {
+        let unreadable = |error: io::Error| unreadable(path, &error);
+        let mut filled = 0;
+        while filled < BUFFER {
+            match file.read(&mut self.buffer[filled..]).map_err(unreadable)? {
+                0 => return Ok(Content::Short(filled)),
+                count => filled += count,
+            }
         }
-        self.raw(own(0), b"end").map_err(cut)?;
+        // Asked now: it may have grown.
+        let stated = file.metadata().map_err(unreadable)?.len();
+        if stated >= BUFFER as u64 {
+            return Ok(Content::Long(stated));
+        }
+        let mut bytes = self.buffer.to_vec();
+        file.take((COLLECTED + 1 - BUFFER) as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() > COLLECTED { Err(too_long(path, stated)) } else { Ok(Content::Collected(bytes)) }
+    }
+
+    fn send_buffer(&mut self, count: usize, sum: Option<&mut Sha256>) -> Result<(), Fault> {
+        let bytes = &self.buffer[..count];
+        if let Some(sum) = sum {
+            sum.update(bytes);
+        }
+        self.out.write_all(bytes).map_err(cut)?;
+        self.counters.add_bytes(count);
+        Ok(())
+    }
+
+    /// Sends a file of which the buffer has the beginning.
+    fn stream(&mut self, path: &Path, file: &mut File, size: u64, mut sum: Option<&mut Sha256>) -> Result<(), Fault> {
+        let unreadable = |error: io::Error| unreadable(path, &error);
+        self.send_buffer(BUFFER, sum.as_deref_mut())?;
+        let mut left = size - BUFFER as u64;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
+            let count = file.read(&mut self.buffer[..most]).map_err(unreadable)?;
+            if count == 0 {
+                return Err(Fault::Local(format!("`{}` became shorter while it was read", path.display())));
+            }
+            self.send_buffer(count, sum.as_deref_mut())?;
+            left -= count as u64;
+        }
+        // A file that has grown meanwhile comes as it was. One that has more than it says has not grown.
+        let more = file.read(&mut self.buffer[..1]).map_err(unreadable)? > 0;
+        if more && file.metadata().map_err(unreadable)?.len() <= size { Err(too_long(path, size)) } else { Ok(()) }
+    }
+
+    fn finish(mut self) -> Result<(), Fault> {
+        if self.packing.verify {
+            let (plain, odd) = (std::mem::take(&mut self.sums.plain), std::mem::take(&mut self.sums.odd));
+            self.own(b"sums", &plain)?;
+            self.own(b"odd", &odd)?;
+        }
+        let count = self.sums.count;
+        let end = format!("{} {} {count} {}\n", self.entries + 1, self.visible + 1, self.packing.receipt);
+        self.own(b"end", end.as_bytes())?;
         self.out.write_all(&[0; 2 * BLOCK]).and_then(|()| self.out.flush()).map_err(cut)
+    }
+
+    /// Adds an entry of our own.
+    fn own(&mut self, name: &[u8], content: &[u8]) -> Result<(), Fault> {
+        self.entries += 1;
+        self.visible += 1;
+        let mut header = Header::new_gnu();
+        header.set_mode(0o600);
+        header.set_mtime(0);
+        header.set_size(content.len() as u64);
+        self.raw(header, name).and_then(|()| self.out.write_all(content)).map_err(cut)?;
+        self.pad(content.len() as u64).map_err(cut)
     }
 
     fn header(
@@ -149,8 +255,8 @@ impl<W: Write> Packer<'_, W> {
     ) -> io::Result<()> {
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
-        header.set_mode(meta.mode() & 0o7777);
-        header.set_mtime(u64::try_from(meta.mtime()).unwrap_or_default());
+        header.set_mode(meta.mode() & if self.packing.keep_setid { 0o7777 } else { plain_mode(meta.is_dir()) });
+        set_mtime(&mut header, meta.mtime());
         header.set_size(size);
         if let Some(link) = link {
             if link.len() > SHORT_NAME {
@@ -194,22 +300,69 @@ impl<W: Write> Packer<'_, W> {
     }
 }
 
-/// One line as sha256sum writes it: with a backslash first where the name has one, or a line break, escaped.
-fn append_sum(sum: &[u8], name: &[u8], sums: &mut Vec<u8>) {
-    let odd = name.iter().any(|byte| b"\\\n".contains(byte));
-    if odd {
-        sums.push(b'\\');
+/// Opens a file to be read. Only what the user named may be a link. Without waiting, since it may be a FIFO by now.
+fn open(path: &Path, name: &[u8]) -> Result<(File, Metadata), Fault> {
+    let is_inner = name.contains(&b'/');
+    let flags = if is_inner { OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW } else { OFlag::O_NONBLOCK };
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
+    let file = file.map_err(|error| unreadable(path, &error))?;
+    let meta = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if meta.is_file() {
+        return Ok((file, meta));
     }
-    for byte in sum {
-        write!(sums, "{byte:02x}").expect("memory takes everything");
-    }
-    sums.extend_from_slice(b"  ");
-    for byte in name {
-        match byte {
-            b'\\' => sums.extend_from_slice(b"\\\\"),
-            b'\n' => sums.extend_from_slice(b"\\n"),
-            byte => sums.push(*byte),
+    Err(Fault::Local(format!("`{}` was a file when it was found, and is none now", path.display())))
+}
+
+fn too_long(path: &Path, stated: u64) -> Fault {
+    Fault::Local(format!(
+        "`{}` has more than the {stated} bytes that it states: make a copy of it, and put that",
+        path.display()
+    ))
+}
+
+/// The bits of a mode that travel unasked: without set-id bits, which are for the owner that a file has here.
+pub(crate) fn plain_mode(is_directory: bool) -> u32 {
+    if is_directory { 0o1777 } else { 0o777 }
+}
+
+/// Sets a date in whole seconds. Before 1970, it is a number of GNU's with a sign; others would read it as octal digits.
+fn set_mtime(header: &mut Header, seconds: i64) {
+    match u64::try_from(seconds) {
+        Ok(seconds) => header.set_mtime(seconds),
+        Err(_) => {
+            let field = &mut header.as_old_mut().mtime;
+            field.fill(0xff);
+            field[4..].copy_from_slice(&seconds.to_be_bytes());
         }
     }
-    sums.push(b'\n');
+}
+
+/// The checksums of all files.
+#[derive(Default)]
+struct Sums {
+    /// One line each, as sha256sum writes and reads it.
+    plain: Vec<u8>,
+    /// Of names that one sha256sum escapes and another does not: calls of a function.
+    odd: Vec<u8>,
+    count: u64,
+}
+
+impl Sums {
+    fn add(&mut self, sum: &[u8], name: &[u8]) {
+        let is_odd = name.iter().any(|byte| *byte == b'\\' || byte.is_ascii_control());
+        let (before, list) = if is_odd { (&b"check "[..], &mut self.odd) } else { (&b""[..], &mut self.plain) };
+        list.extend_from_slice(before);
+        for byte in sum {
+            write!(list, "{byte:02x}").expect("memory takes everything");
+        }
+        if is_odd {
+            list.push(b' ');
+            quote(name, list);
+        } else {
+            list.extend_from_slice(b"  ");
+            list.extend_from_slice(name);
+        }
+        list.push(b'\n');
+        self.count += 1;
+    }
 }

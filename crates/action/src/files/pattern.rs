@@ -7,6 +7,26 @@ pub(super) fn is_pattern(text: &[u8]) -> bool {
     text.iter().any(|byte| b"*?[".contains(byte))
 }
 
+/// Whether a shell on some host may say that `name` matches `pattern`. Shells differ in what a backslash in it means.
+pub(super) fn may_match(pattern: &[u8], name: &[u8]) -> bool {
+    if !pattern.contains(&b'\\') {
+        return is_pattern(pattern) && matches(pattern, name);
+    }
+    let mut unescaped = Vec::with_capacity(pattern.len());
+    let mut bytes = pattern.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            // A bracket around it has the same meaning.
+            b'\\' => bytes.next().into_iter().for_each(|byte| match byte {
+                b'*' | b'?' | b'[' => unescaped.extend_from_slice(&[b'[', *byte, b']']),
+                byte => unescaped.push(*byte),
+            }),
+            byte => unescaped.push(*byte),
+        }
+    }
+    is_pattern(pattern) && (matches(pattern, name) || matches(&unescaped, name))
+}
+
 /// Whether `name` matches `pattern` as a whole. A leading dot must be written, as in shells.
 pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     if name.starts_with(b".") && !pattern.starts_with(b".") {
@@ -72,6 +92,11 @@ fn bracket(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
     // A `]` that comes first is itself.
     let first = at;
     while at == first || *pattern.get(at)? != b']' {
+        if let Some((matched, length)) = class(&pattern[at..], byte) {
+            found |= matched;
+            at += length;
+            continue;
+        }
         let low = *pattern.get(at)?;
         let range = pattern.get(at + 1) == Some(&b'-') && pattern.get(at + 2).is_some_and(|high| *high != b']');
         let high = if range { pattern[at + 2] } else { low };
@@ -79,6 +104,28 @@ fn bracket(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
         at += if range { 3 } else { 1 };
     }
     Some((found != negated, at + 1))
+}
+
+/// A class as in `[[:digit:]]`: whether `byte` is in it, and how long that is.
+fn class(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
+    let rest = pattern.strip_prefix(b"[:")?;
+    let end = rest.windows(2).position(|two| two == b":]")?;
+    let matched = match &rest[..end] {
+        b"alnum" => byte.is_ascii_alphanumeric(),
+        b"alpha" => byte.is_ascii_alphabetic(),
+        b"blank" => byte == b' ' || byte == b'\t',
+        b"cntrl" => byte.is_ascii_control(),
+        b"digit" => byte.is_ascii_digit(),
+        b"graph" => byte.is_ascii_graphic(),
+        b"lower" => byte.is_ascii_lowercase(),
+        b"print" => byte.is_ascii_graphic() || byte == b' ',
+        b"punct" => byte.is_ascii_punctuation(),
+        b"space" => byte.is_ascii_whitespace() || byte == 0x0b,
+        b"upper" => byte.is_ascii_uppercase(),
+        b"xdigit" => byte.is_ascii_hexdigit(),
+        _ => return None,
+    };
+    Some((matched, end + 4))
 }
 
 #[cfg(test)]

@@ -1,51 +1,83 @@
-//! Reads what the script of a get sends, into a private directory. The far end is not trusted: what it names stays
-//! inside that directory.
+//! Reads what the script of a get sends, into a private directory. The remote end is not trusted: what it names stays
+//! inside that directory, and is what was asked for.
 //!
 //! ```text
 //!  (whatever a login shell prints)
-//!  phalanx-get TOKEN archive      a tar archive follows, and zeros
-//!  phalanx-get TOKEN sums         lines of sha256sum follow, for that archive
-//!  phalanx-get TOKEN failed WHY   the end
-//!  phalanx-get TOKEN done         the end
+//!  phalanx-get TOKEN archive N ITEMS   a tar archive follows, and zeros: so many things that the Nth word stands for
+//!  phalanx-get TOKEN sums              lines of sha256sum follow, for that archive
+//!  phalanx-get TOKEN sum HASH LENGTH   a name of so many bytes follows, for that list
+//!  phalanx-get TOKEN failed WHY        the end
+//!  phalanx-get TOKEN done N            the end: that was all, for all of the N words
 //! ```
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
-use tar::{Archive, Entry, EntryType, Header};
+use tar::{Archive, Entry, EntryType};
 
-use super::transfers::{Counters, Fault};
+use super::Fault;
+use super::asked::Asked;
+use super::date::Date;
+use super::incoming::{Incoming, read_line};
+use super::pack::plain_mode;
+use super::progress::Counters;
 
 /// As much as is read and written at once.
 const BUFFER: usize = 256 * 1024;
+/// What an archive may say of an entry before it comes to the entry: names and attributes.
+const LONGEST_PREFACE: u64 = 1 << 20;
 
 /// Reads what comes up to its first announcement, so that nothing is made here for a host that cannot be reached.
 pub(super) fn await_stream<R: Read>(stream: R, token: &str) -> Result<Stream<R>, Fault> {
     let prefix = format!("phalanx-get {token} ").into_bytes();
-    let mut stream = Stream { stream: BufReader::with_capacity(BUFFER, stream), prefix, announced: Vec::new() };
+    let incoming = Incoming::new(stream, &prefix);
+    let mut stream = Stream { stream: BufReader::with_capacity(BUFFER, incoming), prefix, announced: Vec::new() };
     // Whatever comes before is what a login shell prints.
-    while stream.next_line()?.is_some() {}
+    while stream.next_line().map_err(|broken| stream.explain(broken))?.is_some() {}
     Ok(stream)
 }
 
-/// What the far end sends.
+/// What the remote end sends.
 pub(super) struct Stream<R: Read> {
-    stream: BufReader<R>,
+    stream: BufReader<Incoming<R>>,
     prefix: Vec<u8>,
     announced: Vec<u8>,
 }
 
+/// Why no more can be read.
+enum Broken {
+    /// The stream does not go on as it should.
+    Stream(io::Error),
+    Fault(Fault),
+}
+
+impl From<Fault> for Broken {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// How what comes is unpacked.
+pub(super) struct Unpacking<'a> {
+    /// Private, and empty.
+    pub(super) directory: &'a Path,
+    pub(super) asked: &'a [OsString],
+    pub(super) verify: bool,
+    pub(super) keep_setid: bool,
+    pub(super) counters: &'a Counters,
+}
+
 impl<R: Read> Stream<R> {
     /// A line, unless it announces something.
-    fn next_line(&mut self) -> Result<Option<Vec<u8>>, Fault> {
-        let line = read_line(&mut self.stream)?;
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+        let line = read_line(&mut self.stream).map_err(Broken::Stream)?;
         match line.strip_prefix(&self.prefix[..]) {
             Some(announced) => {
                 self.announced = announced.to_vec();
@@ -55,64 +87,91 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// Why the far end gave up, if that is what is announced.
+    /// Returns why the remote end gave up, if that is what is announced.
     pub(super) fn failure(&self) -> Option<Fault> {
-        let reason = self.announced.strip_prefix(b"failed ")?;
-        Some(Fault::There(String::from_utf8_lossy(reason).trim_end().to_owned()))
+        self.announced.strip_prefix(b"failed").map(Fault::stated)
     }
 
-    /// Unpacks all that comes into `directory`, which is ours alone and empty; returns the names of what is in it.
-    pub(super) fn unpack(
-        mut self,
-        verify: bool,
-        directory: &Path,
-        counters: &Counters,
-    ) -> Result<BTreeSet<OsString>, Fault> {
+    fn explain(&self, broken: Broken) -> Fault {
+        match broken {
+            Broken::Fault(fault) => fault,
+            Broken::Stream(error) => self.stream.get_ref().explain(&error),
+        }
+    }
+
+    /// Unpacks all that comes; returns the names of what is in the directory then.
+    pub(super) fn unpack(mut self, unpacking: &Unpacking<'_>) -> Result<BTreeSet<OsString>, Fault> {
         let mut unpacker = Unpacker {
-            directory,
-            verify,
-            counters,
+            unpacking,
+            asked: Asked::new(unpacking.asked),
             buffer: vec![0; BUFFER].into(),
             checked_parent: PathBuf::new(),
             names: BTreeSet::new(),
             sums: HashMap::new(),
         };
+        self.unpack_with(&mut unpacker).map_err(|broken| self.explain(broken))?;
+        Ok(unpacker.names)
+    }
+
+    fn unpack_with(&mut self, unpacker: &mut Unpacker<'_>) -> Result<(), Broken> {
         loop {
-            match &self.announced[..] {
-                b"archive" => {
+            let announced = std::mem::take(&mut self.announced);
+            let text = String::from_utf8_lossy(&announced);
+            let words: Vec<_> = text.split_ascii_whitespace().collect();
+            match words[..] {
+                ["archive", number, items] => {
                     unpacker.check_all_had_sums()?;
-                    unpacker.archive(&mut self.stream)?;
-                    skip_zeros(&mut self.stream)?;
+                    let announced = unpacker.asked.announced(number, items)?;
+                    unpacker.archive(&mut self.stream, announced)?;
+                    skip_zeros(&mut self.stream).map_err(Broken::Stream)?;
                     while self.next_line()?.is_some() {}
                 }
-                b"sums" => {
-                    while let Some(line) = self.next_line()? {
-                        unpacker.check_sum(&line)?;
-                    }
+                ["sums"] => self.sums(unpacker)?,
+                ["sum", sum, length] => {
+                    let sum = parse_hash(sum.as_bytes()).ok_or_else(|| no_sum(&announced))?;
+                    let name = self.name(length)?;
+                    unpacker.compare(&name, sum)?;
+                    self.sums(unpacker)?;
                 }
-                b"done" => {
+                ["done", number] => {
                     unpacker.check_all_had_sums()?;
-                    return Ok(unpacker.names);
+                    return Ok(unpacker.asked.check_all_came(number)?);
                 }
-                other => {
-                    let unknown = || Fault::There(format!("said `{}`", other.escape_ascii()));
-                    return Err(self.failure().unwrap_or_else(unknown));
-                }
+                ["failed", ..] => return Err(Fault::stated(&announced["failed".len()..]).into()),
+                _ => return Err(Fault::Remote(format!("said `{}`", announced.escape_ascii())).into()),
             }
         }
     }
+
+    /// Reads lines of sha256sum.
+    fn sums(&mut self, unpacker: &mut Unpacker<'_>) -> Result<(), Broken> {
+        while let Some(line) = self.next_line()? {
+            if !line.is_empty() {
+                let (sum, name) = parse_sum(&line).ok_or_else(|| no_sum(&line))?;
+                unpacker.compare(&name, sum)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a name of `length` bytes.
+    fn name(&mut self, length: &str) -> Result<Vec<u8>, Broken> {
+        let length = length.parse().ok().filter(|length| *length <= LONGEST_PREFACE);
+        let length = length.ok_or_else(|| Fault::Remote("sent a name that is too long".to_owned()))?;
+        let mut name = Vec::new();
+        (&mut self.stream).take(length).read_to_end(&mut name).map_err(Broken::Stream)?;
+        if name.len() as u64 == length { Ok(name) } else { Err(Broken::Stream(io::ErrorKind::UnexpectedEof.into())) }
+    }
 }
 
-fn read_line(stream: &mut impl BufRead) -> Result<Vec<u8>, Fault> {
-    let mut line = Vec::new();
-    let read = stream.read_until(b'\n', &mut line).map_err(|_| Fault::Cut)?;
-    if read == 0 || line.pop() != Some(b'\n') { Err(Fault::Cut) } else { Ok(line) }
+fn no_sum(said: &[u8]) -> Fault {
+    Fault::Remote(format!("no checksum: `{}`", String::from_utf8_lossy(said)))
 }
 
 /// tar fills its last record with zeros.
-fn skip_zeros(stream: &mut impl BufRead) -> Result<(), Fault> {
+fn skip_zeros(stream: &mut impl BufRead) -> io::Result<()> {
     loop {
-        let bytes = stream.fill_buf().map_err(|_| Fault::Cut)?;
+        let bytes = stream.fill_buf()?;
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         let done = zeros < bytes.len() || bytes.is_empty();
         stream.consume(zeros);
@@ -122,10 +181,24 @@ fn skip_zeros(stream: &mut impl BufRead) -> Result<(), Fault> {
     }
 }
 
+/// Reads no more than is left, which the one who looks at entries sets anew for each.
+struct Budgeted<'a, R> {
+    stream: &'a mut R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Budgeted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        let left = self.left.get().checked_sub(count as u64);
+        self.left.set(left.ok_or_else(|| io::Error::other("what is said of one of its entries is too long"))?);
+        Ok(count)
+    }
+}
+
 struct Unpacker<'a> {
-    directory: &'a Path,
-    verify: bool,
-    counters: &'a Counters,
+    unpacking: &'a Unpacking<'a>,
+    asked: Asked<'a>,
     buffer: Box<[u8]>,
     /// The directory that was last found to be safe.
     checked_parent: PathBuf,
@@ -136,20 +209,23 @@ struct Unpacker<'a> {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Fault {
-    Fault::Here(format!("cannot write `{}`: {error}", path.display()))
+    Fault::Local(format!("cannot write `{}`: {error}", path.display()))
 }
 
 fn malformed(path: &Path, what: &str) -> Fault {
-    Fault::Here(format!("refused what the host sent: `{}` {what}", path.display()))
+    Fault::Local(format!("refused what the host sent: `{}` {what}", path.display()))
 }
 
 impl Unpacker<'_> {
-    fn archive(&mut self, stream: &mut impl Read) -> Result<(), Fault> {
-        let mut archive = Archive::new(stream);
+    /// Unpacks an archive that has so many things for the word at that index.
+    fn archive(&mut self, stream: &mut impl Read, (word, items): (usize, usize)) -> Result<(), Broken> {
+        let left = Cell::new(LONGEST_PREFACE);
+        let mut archive = Archive::new(Budgeted { stream, left: &left });
         let mut directories = Vec::new();
         let mut names = BTreeSet::new();
-        for entry in archive.entries().map_err(|_| Fault::Cut)? {
-            let mut entry = entry.map_err(|_| Fault::Cut)?;
+        for entry in archive.entries().map_err(Broken::Stream)? {
+            let mut entry = entry.map_err(Broken::Stream)?;
+            left.set(u64::MAX);
             if entry.header().entry_type() == EntryType::XGlobalHeader {
                 continue;
             }
@@ -157,14 +233,24 @@ impl Unpacker<'_> {
             let Some(name) = path.iter().next() else { continue };
             if self.names.contains(name) {
                 let name = name.display();
-                return Err(Fault::Here(format!("two of the sources are called `{name}`: get them one by one")));
+                return Err(Fault::Local(format!("two of the sources are called `{name}`: get them one by one")).into());
             }
-            names.insert(name.to_owned());
+            if !names.contains(name) {
+                self.asked.check_name(word, name)?;
+                names.insert(name.to_owned());
+            }
             self.entry(&mut entry, &path, &mut directories)?;
+            left.set(LONGEST_PREFACE);
+        }
+        if names.len() != items {
+            let came = names.len();
+            let error = format!("of {items} files and directories, {came} came");
+            return Err(Broken::Stream(io::Error::other(error)));
         }
         // The inner ones first: to change something in a directory changes its time.
-        for (path, header) in directories.iter().rev() {
-            keep_mode_and_time(path, header).map_err(|error| unwritable(path, &error))?;
+        for (path, attributes) in directories.iter().rev() {
+            let set = File::open(path).and_then(|directory| attributes.set(&directory));
+            set.map_err(|error| unwritable(path, &error))?;
         }
         self.names.append(&mut names);
         Ok(())
@@ -174,59 +260,62 @@ impl Unpacker<'_> {
         &mut self,
         entry: &mut Entry<'_, R>,
         path: &Path,
-        directories: &mut Vec<(PathBuf, Header)>,
-    ) -> Result<(), Fault> {
-        let full = self.directory.join(path);
+        directories: &mut Vec<(PathBuf, Attributes)>,
+    ) -> Result<(), Broken> {
+        let full = self.unpacking.directory.join(path);
         let failed = |error: io::Error| unwritable(path, &error);
         self.make_parent(path.parent().unwrap_or(Path::new("")))?;
         match entry.header().entry_type() {
             EntryType::Directory => {
                 self.make_parent(path)?;
-                directories.push((full, entry.header().clone()));
-                Ok(())
+                directories.push((full, self.attributes(entry, path)?));
             }
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().ok_or_else(|| malformed(path, "is a link to nothing"))?;
-                symlink(OsStr::from_bytes(&target), &full).map_err(failed)
+                symlink(OsStr::from_bytes(&target), &full).map_err(failed)?;
             }
             EntryType::Link => {
                 let target = entry.link_name_bytes().ok_or_else(|| malformed(path, "is a link to nothing"))?;
                 let target = inner_path(&target)?;
                 self.make_parent(target.parent().unwrap_or(Path::new("")))?;
-                if self.verify
+                if self.unpacking.verify
                     && let Some(sum) = self.sums.get(&target).copied()
                 {
                     self.sums.insert(path.to_owned(), sum);
                 }
-                fs::hard_link(self.directory.join(target), &full).map_err(failed)
+                fs::hard_link(self.unpacking.directory.join(target), &full).map_err(failed)?;
             }
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => self.file(entry, path, &full),
-            _ => Err(malformed(path, "is neither a file nor a directory")),
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => self.file(entry, path, &full)?,
+            _ => return Err(malformed(path, "is neither a file nor a directory").into()),
         }
+        Ok(())
     }
 
-    /// The file is new: whatever was sent before under that name, no link is followed.
-    fn file<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &Path, full: &Path) -> Result<(), Fault> {
+    /// Writes a file that is new: whatever was sent before under that name, no link is followed.
+    fn file<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &Path, full: &Path) -> Result<(), Broken> {
         let failed = |error: io::Error| unwritable(path, &error);
+        let attributes = self.attributes(entry, path)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(full).map_err(failed)?;
-        let mut sum = self.verify.then(Sha256::new);
-        loop {
-            let count = entry.read(&mut self.buffer).map_err(|_| Fault::Cut)?;
+        let mut sum = self.unpacking.verify.then(Sha256::new);
+        let mut left = entry.size();
+        while left > 0 {
+            let count = entry.read(&mut self.buffer).map_err(Broken::Stream)?;
             if count == 0 {
-                break;
+                return Err(Broken::Stream(io::ErrorKind::UnexpectedEof.into()));
             }
             let bytes = &self.buffer[..count];
             if let Some(sum) = &mut sum {
                 sum.update(bytes);
             }
             file.write_all(bytes).map_err(failed)?;
-            self.counters.add_bytes(count);
+            self.unpacking.counters.add_bytes(count);
+            left = left.saturating_sub(count as u64);
         }
         if let Some(sum) = sum {
             self.sums.insert(path.to_owned(), sum.finalize().into());
         }
-        self.counters.add_file();
-        set_mode_and_time(&file, entry.header()).map_err(failed)
+        self.unpacking.counters.add_file();
+        Ok(attributes.set(&file).map_err(failed)?)
     }
 
     /// Makes a directory and those above it, all of which must be directories and no links.
@@ -234,7 +323,7 @@ impl Unpacker<'_> {
         if path == self.checked_parent {
             return Ok(());
         }
-        let mut full = self.directory.to_owned();
+        let mut full = self.unpacking.directory.to_owned();
         for component in path {
             full.push(component);
             match fs::symlink_metadata(&full) {
@@ -249,33 +338,49 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    /// A line of sha256sum about a file that came.
-    fn check_sum(&mut self, line: &[u8]) -> Result<(), Fault> {
-        if line.is_empty() {
-            return Ok(());
-        }
-        let (sum, name) =
-            parse_sum(line).ok_or_else(|| Fault::There(format!("no checksum: `{}`", String::from_utf8_lossy(line))))?;
-        let path = inner_path(&name)?;
+    fn attributes<R: Read>(&self, entry: &mut Entry<'_, R>, path: &Path) -> Result<Attributes, Fault> {
+        let is_directory = entry.header().entry_type() == EntryType::Directory;
+        let kept = if self.unpacking.keep_setid { 0o7777 } else { plain_mode(is_directory) };
+        let mode = entry.header().mode().map_err(|_| malformed(path, "has no mode"))? & kept;
+        let date = Date::of(entry).ok_or_else(|| malformed(path, "has no date"))?;
+        Ok(Attributes { mode, date })
+    }
+
+    /// Compares the checksum that a file has over there with what came.
+    fn compare(&mut self, name: &[u8], sum: [u8; 32]) -> Result<(), Fault> {
+        let path = inner_path(name)?;
         match self.sums.remove(&path) {
             Some(ours) if ours == sum => Ok(()),
-            Some(_) => Err(Fault::There(format!(
+            Some(_) => Err(Fault::Remote(format!(
                 "the checksum of `{}` differs from that over there: it was damaged, or changed meanwhile",
                 path.display()
             ))),
-            None => Err(Fault::There(format!("`{}` has a checksum over there and did not come", path.display()))),
+            None => Err(Fault::Remote(format!("`{}` has a checksum over there and did not come", path.display()))),
         }
     }
 
     fn check_all_had_sums(&mut self) -> Result<(), Fault> {
         match self.sums.keys().next() {
-            Some(path) => Err(Fault::There(format!("there is no checksum of `{}` over there", path.display()))),
+            Some(path) => Err(Fault::Remote(format!("there is no checksum of `{}` over there", path.display()))),
             None => Ok(()),
         }
     }
 }
 
-/// A path of the archive, which must lead inwards.
+/// What a file or a directory has beside its content.
+struct Attributes {
+    mode: u32,
+    date: Date,
+}
+
+impl Attributes {
+    fn set(&self, file: &File) -> io::Result<()> {
+        self.date.set(file)?;
+        file.set_permissions(Permissions::from_mode(self.mode))
+    }
+}
+
+/// Returns a path of the archive, which must lead inwards.
 fn inner_path(bytes: &[u8]) -> Result<PathBuf, Fault> {
     let given = Path::new(OsStr::from_bytes(bytes));
     let mut path = PathBuf::new();
@@ -291,27 +396,13 @@ fn inner_path(bytes: &[u8]) -> Result<PathBuf, Fault> {
     Ok(path)
 }
 
-fn keep_mode_and_time(path: &Path, header: &Header) -> io::Result<()> {
-    set_mode_and_time(&File::open(path)?, header)
-}
-
-fn set_mode_and_time(file: &File, header: &Header) -> io::Result<()> {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(header.mtime()?);
-    file.set_times(FileTimes::new().set_modified(time))?;
-    file.set_permissions(Permissions::from_mode(header.mode()? & 0o7777))
-}
-
 /// `HASH  NAME`, or `\HASH  NAME` with backslashes and line breaks escaped.
 fn parse_sum(line: &[u8]) -> Option<([u8; 32], Vec<u8>)> {
     let (escaped, line) = match line.strip_prefix(b"\\") {
         Some(rest) => (true, rest),
         None => (false, line),
     };
-    let hex = std::str::from_utf8(line.get(..64)?).ok()?;
-    let mut sum = [0; 32];
-    for (byte, digits) in sum.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
+    let sum = parse_hash(line.get(..64)?)?;
     // Two blanks, or a blank and a star for "binary".
     let name = line.get(66..)?;
     Some((sum, if escaped { unescape(name) } else { name.to_vec() }))
@@ -334,86 +425,17 @@ fn unescape(name: &[u8]) -> Vec<u8> {
     result
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a host sends, with these entries: a kind, a name, what a link leads to.
-    fn stream(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
-        let mut stream = b"Welcome\nphalanx-get T archive\n".to_vec();
-        for (kind, name, link) in entries {
-            let mut header = Header::new_gnu();
-            header.set_entry_type(*kind);
-            header.set_mode(0o644);
-            header.set_mtime(0);
-            header.set_size(if *kind == EntryType::Regular { 1 } else { 0 });
-            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-            header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
-            header.set_cksum();
-            stream.extend_from_slice(header.as_bytes());
-            if *kind == EntryType::Regular {
-                stream.extend_from_slice(&[[b'x'; 1].as_slice(), &[0; 511]].concat());
-            }
-        }
-        stream.extend_from_slice(&[0; 4096]);
-        stream.extend_from_slice(b"\nphalanx-get T done\n");
-        stream
+/// 64 hexadecimal digits.
+fn parse_hash(hex: &[u8]) -> Option<[u8; 32]> {
+    let mut sum = [0; 32];
+    if hex.len() != 64 || !hex.iter().all(u8::is_ascii_hexdigit) {
+        return None;
     }
-
-    fn unpacked(bytes: &[u8], verify: bool) -> (tempfile::TempDir, Result<BTreeSet<OsString>, Fault>) {
-        let place = tempfile::tempdir().unwrap();
-        let inner = place.path().join("inner");
-        fs::create_dir(&inner).unwrap();
-        let result = await_stream(bytes, "T").and_then(|stream| stream.unpack(verify, &inner, &Counters::default()));
-        (place, result)
+    for (byte, digits) in sum.iter_mut().zip(hex.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     }
-
-    #[test]
-    fn what_a_host_names_stays_inside() {
-        use EntryType::{Link, Regular, Symlink};
-        let hostile: [&[(EntryType, &str, &str)]; 7] = [
-            &[(Regular, "../escaped", "")],
-            &[(Regular, "/tmp/phalanx-escaped", "")],
-            &[(Symlink, "a", ".."), (Regular, "a/escaped", "")],
-            &[(Symlink, "a", "../escaped"), (Regular, "a", "")],
-            &[(Symlink, "a", ".."), (EntryType::Directory, "a", "")],
-            &[(Link, "a", "../inner")],
-            &[(EntryType::Fifo, "a", "")],
-        ];
-        for entries in hostile {
-            let (place, result) = unpacked(&stream(entries), false);
-            assert!(matches!(result, Err(Fault::Here(_))), "{entries:?}: {result:?}");
-            assert!(!place.path().join("escaped").exists() && !Path::new("/tmp/phalanx-escaped").exists());
-        }
-        let (place, result) = unpacked(&stream(&[(Regular, "./d/./f", ""), (Symlink, "l", "/etc")]), false);
-        assert_eq!(result.unwrap().into_iter().collect::<Vec<_>>(), ["d", "l"]);
-        assert_eq!(fs::read(place.path().join("inner/d/f")).unwrap(), b"x");
-    }
-
-    #[test]
-    fn a_stream_that_ends_anywhere_is_cut_and_never_whole() {
-        let whole = stream(&[(EntryType::Regular, "a", ""), (EntryType::Regular, "b", "")]);
-        for end in (0..whole.len()).step_by(37) {
-            assert_eq!(unpacked(&whole[..end], false).1, Err(Fault::Cut), "{end}");
-        }
-        assert!(unpacked(&whole, false).1.is_ok());
-        // Checksums that did not come are no checksums that agree.
-        assert!(matches!(unpacked(&whole, true).1, Err(Fault::There(_))));
-    }
-
-    #[test]
-    fn checksums_are_read_as_sha256sum_writes_them() {
-        let sum = "ab".repeat(32);
-        let table = [
-            (format!("{sum}  ./a b"), Some("./a b")),
-            (format!("{sum} *x"), Some("x")),
-            (format!("\\{sum}  a\\nb\\\\c"), Some("a\nb\\c")),
-            (format!("{}  short", &sum[2..]), None),
-            ("sha256sum: x: Permission denied, which is long enough to be taken for a sum".to_owned(), None),
-        ];
-        for (line, expected) in table {
-            let name = parse_sum(line.as_bytes()).map(|(_, name)| name);
-            assert_eq!(name.as_deref(), expected.map(str::as_bytes), "{line}");
-        }
-    }
+    Some(sum)
 }
+
+#[cfg(test)]
+mod tests;

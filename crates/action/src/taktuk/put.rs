@@ -1,10 +1,12 @@
 //! Files from here to many hosts, through taktuk: packed once, passed on from host to host.
+//!
+//! The archive is the same for all hosts and travels from one to the other, so sources cannot have substitutions that make
+//! them different; the destination can. (taktuk's own `put` would write to the final name, and take `$` in it for a
+//! variable; it is not used.) All hosts take part at once, whatever the fan-out.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::io::{self, PipeReader};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -15,134 +17,59 @@ use phalanx_process::hosted::Backend;
 use super::backend::{Freight, Plan, Taktuk};
 use super::language::{self, Member};
 use super::remote::transfer;
-use super::{Reach, TaktukError, TaktukParams};
+use super::{Reach, TaktukParams};
 use crate::action::Action;
-use crate::files::Put;
-use crate::files::pack::pack;
-use crate::files::put::PutError;
-use crate::files::script::PutScript;
+use crate::files::pack::{self, pack};
+use crate::files::remote_script::PutScript;
 use crate::files::sources::Source;
-use crate::files::transfers::{Counters, Fault, Job, Parts, token};
-use crate::terms::set_terms;
+use crate::files::{Acknowledgement, CopyError, CopyOptions, Counters, Fault, PutTransfer, token};
 
 /// What a TakTuk may keep in memory of what others have not taken yet. Without a limit it is the whole archive, for each
 /// host that it has connected to itself.
 const CACHE_LIMIT: &str = "67108864";
 
-/// Files and directories to be copied to each of some hosts. The rules are those of a [`Put`] ([`crate::files`]): what
-/// `~` and patterns mean, where files go, and that nothing appears under its final name before all of it has come.
-///
-/// The archive is the same for all hosts and travels from one to the other, so sources cannot have substitutions that
-/// make them different; the destination can. (taktuk's own `put` would write to the final name, and take `$` in it
-/// for a variable; it is not used.) All hosts take part at once, whatever the fan-out.
-#[derive(Debug, Clone)]
-pub struct TaktukPut {
-    put: Put,
-    taktuk: TaktukParams,
+/// Makes the action that puts these files.
+pub(crate) fn action(
+    name: String,
+    puts: Vec<(Host, PutTransfer)>,
+    options: CopyOptions,
+    taktuk: &TaktukParams,
+    conductor: &Conductor,
+) -> Result<Action, CopyError> {
+    let hosts: Vec<_> = puts.iter().map(|(host, _)| host.clone()).collect();
+    let Reach { mut arguments, addresses } = Reach::new(&hosts, &options.params, taktuk)?;
+    arguments.splice(1..1, ["-u".into(), CACHE_LIMIT.into()]);
+    let sources = same_sources(&puts)?;
+    let receipt = token();
+    let (mut members, mut acknowledgements) = (Vec::with_capacity(puts.len()), Vec::with_capacity(puts.len()));
+    for ((_, transfer), (address, user)) in puts.iter().zip(addresses) {
+        let token = token();
+        let script = PutScript { token: &token, verify: options.verify, transfer };
+        members.push(Member { address, user, line: language::script(&script.text(), None)? });
+        acknowledgements.push(Acknowledgement { token, sources: sources.len(), receipt: receipt.clone() });
+    }
+    let packing = pack::Packing { verify: options.verify, keep_setid: options.keep_setid, receipt };
+    let freight = Archive { sources, packing, runs: Mutex::default() };
+    let plan = Plan { arguments, members, freight: Some(Arc::new(freight)) };
+    let backend = Backend::attach(Taktuk::new(plan), conductor);
+    Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, conductor), move |index, finished| {
+        acknowledgements[index].check(&finished.stdout.bytes()).err()
+    }))
 }
 
-/// Why there is nothing that could be put through taktuk.
-#[derive(Debug, thiserror::Error)]
-pub enum TaktukPutError {
-    /// It could not be put by other means either.
-    #[error(transparent)]
-    Put(#[from] PutError),
-    /// taktuk cannot do it.
-    #[error(transparent)]
-    Taktuk(#[from] TaktukError),
-    /// Hosts would be sent different files.
-    #[error(
-        "`{first}` and `{second}` would be sent different files, and taktuk sends the same to all: use scp instead"
-    )]
-    Different {
-        /// A host.
-        first: String,
-        /// Another.
-        second: String,
-    },
-}
-
-set_terms!(TaktukPut, put.terms);
-
-impl From<Put> for TaktukPut {
-    fn from(put: Put) -> Self {
-        Self { put, taktuk: TaktukParams::default() }
-    }
-}
-
-impl TaktukPut {
-    /// `sources` to `destination` on every one of `hosts`.
-    #[must_use]
-    pub fn new(
-        sources: impl IntoIterator<Item = impl Into<OsString>>,
-        destination: impl Into<OsString>,
-        hosts: impl IntoIterator<Item = impl Into<Host>>,
-    ) -> Self {
-        Put::new(sources, destination, hosts).into()
-    }
-
-    /// How taktuk is called.
-    #[must_use]
-    pub fn taktuk(self, taktuk: TaktukParams) -> Self {
-        Self { taktuk, ..self }
-    }
-
-    /// Whether SHA-256 checksums are compared at the far end, before anything gets its final name.
-    #[must_use]
-    pub fn verify(self, verify: bool) -> Self {
-        Self { put: self.put.verify(verify), ..self }
-    }
-
-    /// The action, run by the default conductor.
-    ///
-    /// # Errors
-    /// When a source is missing or cannot be read, two have the same name, a list is not there, hosts would be sent
-    /// different files, or taktuk cannot do it.
-    pub fn build(self) -> Result<Action, TaktukPutError> {
-        self.build_on(Conductor::global())
-    }
-
-    /// The action, run by `conductor`.
-    ///
-    /// # Errors
-    /// As for [`TaktukPut::build`].
-    pub fn build_on(self, conductor: &Conductor) -> Result<Action, TaktukPutError> {
-        let Parts { jobs, name, terms, verify } = self.put.into_parts()?;
-        let hosts: Vec<_> = jobs.iter().map(|(host, _)| host.clone()).collect();
-        let Reach { mut arguments, addresses } = Reach::new(&hosts, &terms.params, &self.taktuk)?;
-        arguments.splice(1..1, ["-u".into(), CACHE_LIMIT.into()]);
-        let mut all: Option<(&Host, &Arc<[Source]>)> = None;
-        let mut members = Vec::with_capacity(jobs.len());
-        for ((host, job), (address, user)) in jobs.iter().zip(addresses) {
-            let Job::Put { sources, into, destination } = job else { unreachable!("the jobs of a put are puts") };
-            let (first, same) = *all.get_or_insert((host, sources));
-            if same != sources {
-                let (first, second) = (first.to_string(), host.to_string());
-                return Err(TaktukPutError::Different { first, second });
-            }
-            let names = sources.iter().map(|source| source.name.as_bytes()).collect();
-            let destination = destination.as_bytes();
-            let script = PutScript { token: &token(), into: *into, verify, destination, names };
-            members.push(Member { address, user, line: language::script(&script.text(), None)? });
-        }
-        let sources = all.map_or_else(|| Arc::from([]), |(_, sources)| Arc::clone(sources));
-        let freight = Archive { sources, verify, runs: Mutex::default() };
-        let plan = Plan { arguments, members, freight: Some(Arc::new(freight)) };
-        let backend = Backend::attach(Taktuk::new(plan), conductor);
-        Ok(transfer((name, &hosts), (terms.policy, terms.rollout), (&backend, conductor), |_, finished| {
-            // What the far end says last is how it went.
-            let failed = finished.outcome.exit_code().is_some_and(|code| code != 0);
-            let said = finished.stdout.text();
-            let last = said.lines().map(str::trim_end).rfind(|line| !line.is_empty());
-            last.filter(|_| failed).map(str::to_owned)
-        }))
+/// Returns the sources, which must be the same for all.
+fn same_sources(puts: &[(Host, PutTransfer)]) -> Result<Arc<[Source]>, CopyError> {
+    let Some((first, PutTransfer { sources, .. })) = puts.first() else { return Ok(Arc::from([])) };
+    match puts.iter().find(|(_, other)| other.sources != *sources) {
+        None => Ok(Arc::clone(sources)),
+        Some((second, _)) => Err(CopyError::Different { first: first.to_string(), second: second.to_string() }),
     }
 }
 
 /// What is sent to all hosts.
 struct Archive {
     sources: Arc<[Source]>,
-    verify: bool,
+    packing: pack::Packing,
     /// The runs of taktuk, by the first of their members.
     runs: Mutex<HashMap<usize, Arc<Packing>>>,
 }
@@ -167,11 +94,11 @@ impl Archive {
         let path = format!("/proc/{}/fd/{}", std::process::id(), reader.as_raw_fd());
         let packing =
             Arc::new(Packing { reader: Some(reader).into(), members: members.to_vec(), ..Packing::default() });
-        let (sources, verify, ours) = (Arc::clone(&self.sources), self.verify, Arc::clone(&packing));
+        let (sources, how, ours) = (Arc::clone(&self.sources), self.packing.clone(), Arc::clone(&packing));
         let held = writer.try_clone()?;
         thread::Builder::new().name("taktuk put".to_owned()).spawn(move || {
-            let packed = pack(&sources, verify, writer, &Counters::default());
-            if let Err(Fault::Here(reason) | Fault::There(reason)) = packed {
+            let packed = pack(&sources, &how, writer, &Counters::default());
+            if let Err(Fault::Local(reason) | Fault::Remote(reason)) = packed {
                 log::warn!("{reason}");
                 *ours.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
             }

@@ -6,14 +6,14 @@ use phalanx_process::conductor::Conductor;
 use phalanx_process::host::Host;
 use phalanx_process::hosted::{Backend, Hosted};
 use phalanx_process::outcome::Finished;
-use phalanx_process::result::Delivery;
 use phalanx_process::spec::{Command, Launch, Policy};
 use phalanx_process::{Process, Spec};
 
 use super::backend::{Plan, Taktuk};
 use super::language::{self, Member};
 use super::{Reach, TaktukError, TaktukParams};
-use crate::action::{Action, Preparation};
+use crate::action::{Action, MemberSource};
+use crate::files::Fault;
 use crate::remote::Remote;
 use crate::rollout::{DEFAULT_FANOUT, Rollout};
 use crate::terms::{Terms, set_terms};
@@ -125,7 +125,7 @@ pub(super) fn transfer(
     (name, hosts): (String, &[Host]),
     (policy, rollout): (Policy, Rollout),
     (backend, conductor): (&Backend, &Conductor),
-    fault: impl Fn(usize, &Finished) -> Option<String> + Send + Sync + 'static,
+    fault: impl Fn(usize, &Finished) -> Option<Fault> + Send + Sync + 'static,
 ) -> Action {
     let specs: Vec<_> =
         (0..hosts.len()).map(|index| spec(name.clone(), policy.clone(), backend.member(index))).collect();
@@ -141,15 +141,15 @@ struct Transfer<F> {
     fault: F,
 }
 
-impl<F: Fn(usize, &Finished) -> Option<String> + Send + Sync> Preparation for Transfer<F> {
-    fn prepare(&self, index: usize) -> Spec {
+impl<F: Fn(usize, &Finished) -> Option<Fault> + Send + Sync> MemberSource for Transfer<F> {
+    fn spec(&self, index: usize) -> Spec {
         self.specs[index].clone()
     }
 
-    /// The end of a process is told when all is in its place.
-    fn settle(&self) {}
-
-    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
-        Some(Delivery::of_fault((self.fault)(index, finished), finished))
+    fn finished(&self, index: usize, finished: &Finished) -> Option<Fault> {
+        (self.fault)(index, finished)
     }
+
+    /// The end of a process is told when everything is in its place.
+    fn join(&self) {}
 }

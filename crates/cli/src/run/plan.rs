@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use phalanx_action::chain::Broadcast;
-use phalanx_action::files::Transfers;
-use phalanx_action::files::transfers::Progress;
+use phalanx_action::files::{Fault, Progress, TransferSet};
 use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_config::configuration::Configuration;
@@ -69,7 +68,7 @@ pub(crate) struct Recipe {
 enum Way {
     Ssh(Box<ConnectionParams>),
     Exec { without_shell: bool },
-    Files(Transfers),
+    Files(TransferSet),
     Chain(Broadcast),
 }
 
@@ -106,7 +105,7 @@ impl Plan {
     /// The plan of a put or a get.
     pub(crate) fn of_transfers(
         hosts: Vec<String>,
-        transfers: Transfers,
+        transfers: TransferSet,
         work: &WorkArgs,
         configuration: &Configuration,
     ) -> Self {
@@ -174,15 +173,22 @@ impl Plan {
         }
     }
 
-    /// What became of a host whose process has ended so.
-    pub(crate) fn result(&self, host: usize, finished: &Finished) -> HostResult {
+    /// Judges a host whose process has ended so, with what was wrong with its files.
+    pub(crate) fn result(&self, host: usize, finished: &Finished, fault: Option<Fault>) -> HostResult {
         let delivery = match &self.recipe.way {
-            Way::Files(transfers) => Some(transfers.delivery(host, finished)),
+            Way::Files(_) => Some(Fault::delivery(fault)),
             Way::Chain(broadcast) => Some(broadcast.delivery(host, finished)),
             Way::Ssh(_) | Way::Exec { .. } => None,
         };
         let route = if self.ssh { Route::Ssh } else { Route::Direct };
         Evidence::new(finished, route).delivery(delivery).judge()
+    }
+
+    /// Waits, for a moment, for what has still something to tidy up here when all has ended.
+    pub(crate) fn join(&self) {
+        if let Way::Files(transfers) = &self.recipe.way {
+            transfers.join();
+        }
     }
 
     /// How the process of a host is made; to be given to whoever starts them.
@@ -220,12 +226,17 @@ impl Recipe {
     pub(crate) fn spec(&self, host: &str, rank: usize) -> Spec {
         let mut spec = match &self.way {
             // It has a policy of its own.
-            Way::Files(transfers) => transfers.begin(rank),
+            Way::Files(transfers) => transfers.spec(rank),
             Way::Ssh(_) | Way::Exec { .. } => self.command_spec(host, rank),
             Way::Chain(_) => unreachable!("a chain makes its processes by itself"),
         };
         self.adorn(&mut spec);
         spec
+    }
+
+    /// Returns what was wrong with a host whose process has ended so, apart from that. To be asked once for every start.
+    pub(crate) fn finished(&self, host: usize, finished: &Finished) -> Option<Fault> {
+        if let Way::Files(transfers) = &self.way { transfers.finished(host, finished) } else { None }
     }
 
     /// Adds what all processes of a run have in common.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::time::SystemTime;
 
-use phalanx_action::files::transfers::Progress;
+use phalanx_action::files::Progress;
 use phalanx_action::rollout::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use phalanx_action::files::transfers::Progress;
+use phalanx_action::files::Progress;
 
 use crate::run::Plan;
 

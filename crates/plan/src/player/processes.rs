@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use phalanx_action::files::Fault;
 use phalanx_action::rollout::{Rollout, Schedule, Step as Next};
 use phalanx_action::substitute::Lists;
 use phalanx_process::event::{Grace, Kill, Request, Stream};
@@ -99,6 +100,8 @@ impl Player {
     pub(super) fn finish(&mut self, turn: Turn) {
         let Some(UnderWay::Processes(running)) = self.under_way.remove(&turn) else { return };
         let Running { schedule, members, recipe, .. } = *running;
+        self.copies.retain(|copy| !copy.is_idle());
+        self.copies.extend(recipe.transfers().filter(|copy| !copy.is_idle()).cloned());
         let left: Vec<usize> = (0..members.len()).filter(|member| !schedule.is_settled(*member)).collect();
         for member in &left {
             self.happenings.push_back(Happening::NotStarted { turn, member: *member });
@@ -259,7 +262,7 @@ impl Player {
         let asked = self.ended_because(turn);
         let Some(running) = self.running_mut(turn) else { return };
         let Running { recipe, members, schedule, .. } = running;
-        let delivery = recipe.transfers().map(|transfers| transfers.delivery(member, &finished));
+        let delivery = recipe.transfers().map(|copy| Fault::delivery(copy.finished(member, &finished)));
         let result = members[member].ended(step, recipe, &finished, (asked, delivery));
         let retry = schedule.ended(member, result.is_ok(), now);
         self.happenings.push_back(Happening::Ended { turn, member, finished, result, retry });

@@ -1,12 +1,11 @@
 //! Makes the processes of a step: substitutions made, one description for each host or copy. Starts nothing but the
 //! threads at the pipes of files, when their turn comes.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use phalanx_action::chain::{Broadcast, ChainParams, ChainPut};
-use phalanx_action::files::{Get, Put, Transfers};
+use phalanx_action::chain::{Broadcast, ChainParams};
+use phalanx_action::files::{Copy, TransferSet};
 use phalanx_action::substitute::Lists;
 use phalanx_process::host::Host;
 use phalanx_process::serial::{Serial, SerialSsh, Settings as LineSettings};
@@ -41,7 +40,7 @@ pub(super) struct Recipe {
 enum Way {
     Ssh { command: String, terminal: bool, leash: Option<Signal> },
     Here { command: String, terminal: bool, directory: Option<PathBuf> },
-    Files(Transfers),
+    Files(TransferSet),
     Chain(Broadcast),
     Line { device: String, settings: LineSettings, far: bool },
 }
@@ -84,16 +83,24 @@ impl Recipe {
                 let ending = if far { Ending::CloseStdin } else { Ending::Signal(Signal::TERM) };
                 (Way::Line { device: device.clone(), settings: *settings, far }, ending, format!("serial {device}"))
             }
-            Kind::Chain { .. } => {
-                let broadcast = broadcast(step, hosts(step, &lists)?, &lists, manner, policy.clone())?;
+            Kind::Chain { sources, to, address } => {
+                let chain = chain(address.as_deref(), &lists, manner)?;
+                let sources = sources.iter().map(|source| substitute(&lists, source)).collect::<Result<Vec<_>, _>>()?;
+                let copy =
+                    Copy::to_hosts(sources, to).on(hosts(step, &lists)?).via(chain).params(manner.params.clone());
+                let copy =
+                    copy.policy(policy.clone()).lists(lists.clone()).fanout(step.fanout.unwrap_or(manner.fanout));
+                let broadcast = copy.broadcast().map_err(|error| error.to_string())?;
                 let name = broadcast.name().to_owned();
                 (Way::Chain(broadcast), Ending::Signal(Signal::TERM), name)
             }
-            Kind::Put { .. } | Kind::Get { .. } => {
-                let hosts = hosts(step, &lists)?;
-                let transfers = transfers(&step.kind, hosts, &lists, &manner.params, policy.clone())?;
-                let name = transfers.name().to_owned();
-                (Way::Files(transfers), Ending::Signal(Signal::TERM), name)
+            Kind::Put { sources, to, verify } => {
+                let copy = Copy::to_hosts(sources, to).verify(*verify);
+                of_files(copy.on(hosts(step, &lists)?), &lists, manner, policy.clone())?
+            }
+            Kind::Get { sources, to, verify } => {
+                let copy = Copy::from_hosts(sources, to).verify(*verify);
+                of_files(copy.on(hosts(step, &lists)?), &lists, manner, policy.clone())?
             }
         };
         Ok(Self {
@@ -126,7 +133,7 @@ impl Recipe {
     }
 
     /// The files that travel, if it is files.
-    pub(super) fn transfers(&self) -> Option<&Transfers> {
+    pub(super) fn transfers(&self) -> Option<&TransferSet> {
         if let Way::Files(transfers) = &self.way { Some(transfers) } else { None }
     }
 
@@ -173,7 +180,7 @@ impl Recipe {
     fn make(&self, member: usize, for_real: bool) -> Result<Spec, String> {
         let host = || self.host(member);
         let mut spec = match &self.way {
-            Way::Files(transfers) => return Ok(transfers.begin(member)),
+            Way::Files(transfers) => return Ok(transfers.spec(member)),
             Way::Chain(_) => unreachable!("a chain starts its processes itself"),
             Way::Ssh { command, terminal, leash } => {
                 let mut command = self.text(command, member)?;
@@ -262,45 +269,18 @@ fn hosts(step: &Processes, lists: &Lists) -> Result<Vec<Host>, String> {
     step.hosts.iter().enumerate().map(host).collect()
 }
 
-fn transfers(
-    kind: &Kind,
-    hosts: Vec<Host>,
-    lists: &Lists,
-    params: &ConnectionParams,
-    policy: Policy,
-) -> Result<Transfers, String> {
-    let (params, lists) = (params.clone(), lists.clone());
-    match kind {
-        Kind::Put { sources, to, verify } => {
-            let put = Put::new(sources.iter().map(OsString::from), to, hosts).params(params).policy(policy);
-            put.lists(lists).verify(*verify).transfers().map_err(|error| error.to_string())
-        }
-        Kind::Get { sources, to, verify } => {
-            let get = Get::new(sources.iter().map(OsString::from), to, hosts).params(params).policy(policy);
-            get.lists(lists).verify(*verify).transfers().map_err(|error| error.to_string())
-        }
-        Kind::Run { .. } | Kind::Local { .. } | Kind::Serial { .. } | Kind::Chain { .. } => {
-            unreachable!("no files travel so")
-        }
-    }
+fn of_files(copy: Copy, lists: &Lists, manner: &Manner, policy: Policy) -> Result<(Way, Ending, String), String> {
+    let copy = copy.params(manner.params.clone()).policy(policy).lists(lists.clone());
+    let transfers = copy.transfers().map_err(|error| error.to_string())?;
+    let name = transfers.name().to_owned();
+    Ok((Way::Files(transfers), Ending::Signal(Signal::TERM), name))
 }
 
-fn broadcast(
-    step: &Processes,
-    hosts: Vec<Host>,
-    lists: &Lists,
-    manner: &Manner,
-    policy: Policy,
-) -> Result<Broadcast, String> {
-    let Kind::Chain { sources, to, address } = &step.kind else { unreachable!("it is a chain") };
-    let sources = sources.iter().map(|source| substitute(lists, source)).collect::<Result<Vec<_>, _>>()?;
+fn chain(address: Option<&str>, lists: &Lists, manner: &Manner) -> Result<ChainParams, String> {
     // {{{host}}} in it is for the chain itself.
-    let address = address.as_ref().map(|address| lists.substitute(address, &Host::new("{{{host}}}"), 0)).transpose();
+    let address = address.map(|address| lists.substitute(address, &Host::new("{{{host}}}"), 0)).transpose();
     let address = address.map_err(|error| error.to_string())?;
-    let chain = ChainParams { address: address.or(manner.chain.address.clone()), ..manner.chain.clone() };
-    let put = ChainPut::new(sources, to, hosts).params(manner.params.clone()).chain(chain).policy(policy);
-    let put = put.lists(lists.clone()).fanout(step.fanout.unwrap_or(manner.fanout));
-    put.broadcast().map_err(|error| error.to_string())
+    Ok(ChainParams { address: address.or(manner.chain.address.clone()), ..manner.chain.clone() })
 }
 
 /// A command for `/bin/sh`. Without the dashes, one that begins with a dash would be an option of the shell.

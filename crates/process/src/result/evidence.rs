@@ -40,16 +40,6 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// Returns what is known of a transfer whose process exits with 0 only after everything was confirmed.
-    #[must_use]
-    pub fn of_fault(fault: Option<String>, finished: &Finished) -> Self {
-        match fault {
-            Some(reason) => Self::Failed(reason),
-            None if finished.outcome.exit_code() == Some(0) => Self::Confirmed,
-            None => Self::Unconfirmed,
-        }
-    }
-
     fn fault(&self) -> Option<&str> {
         match self {
             Self::Failed(reason) | Self::GivenUp(reason) => Some(reason),
@@ -57,6 +47,10 @@ impl Delivery {
         }
     }
 }
+
+/// What is said when a transfer that is not confirmed has a process that ended well.
+pub(super) const NO_WORD: &str = "the far end ended without a word: is there a shell on that host, and dd, and do its \
+                                  login scripts and the options of ssh (StdinNull, -n) leave its stdin alone?";
 
 /// Everything that decides what became of a host.
 #[derive(Debug, Clone)]
@@ -208,7 +202,7 @@ impl<'a> Evidence<'a> {
         HostResult::NotTransferred(match (code, delivery) {
             (0, Delivery::Confirmed) => return HostResult::Ok,
             (_, Delivery::Failed(reason) | Delivery::GivenUp(reason)) => reason.clone(),
-            (0, Delivery::Unconfirmed) => "the far end ended without a word: is there a shell on that host?".to_owned(),
+            (0, Delivery::Unconfirmed) => NO_WORD.to_owned(),
             (127, Delivery::Confirmed | Delivery::Unconfirmed) => "there is no sh on that host".to_owned(),
             (code, Delivery::Confirmed | Delivery::Unconfirmed) => format!("the far end exited with exit code {code}"),
         })

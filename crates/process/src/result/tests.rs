@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::evidence::NO_WORD;
 use super::*;
 use crate::outcome::{Outcome, StartError};
 use crate::output::{Capture, Captured};
@@ -193,7 +194,8 @@ fn a_process_that_is_not_ok_has_no_result_that_is() {
             (outcome.expect_failed, outcome.write_error, outcome.handler_panicked) =
                 (expect_failed, write_error, handler_panicked);
             let finished = Finished { diagnostics, ..finished_as(outcome, ignore) };
-            let delivery = Some(Delivery::of_fault(None, &finished));
+            // What is confirmed has ended with 0, or the exit status is the fault.
+            let delivery = Some(Delivery::Confirmed);
             for result in [
                 Evidence::new(&finished, Route::Direct).judge(),
                 Evidence::new(&finished, Route::Ssh).judge(),
@@ -225,7 +227,7 @@ fn a_transfer_is_ok_only_by_a_word() {
     let judge = |code, delivery| Evidence::new(&ended(How::Exit(code)), Route::Ssh).delivery(Some(delivery)).judge();
     assert_eq!(judge(0, Delivery::Confirmed), HostResult::Ok);
     for (code, delivery, reason) in [
-        (0, Delivery::Unconfirmed, "the far end ended without a word: is there a shell on that host?"),
+        (0, Delivery::Unconfirmed, NO_WORD),
         (3, Delivery::Confirmed, "the far end exited with exit code 3"),
         (127, Delivery::Unconfirmed, "there is no sh on that host"),
         (0, Delivery::Failed("disk full".to_owned()), "disk full"),

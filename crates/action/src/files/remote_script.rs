@@ -1,31 +1,33 @@
-//! The scripts for the far end, and how they get there.
+//! The scripts for the remote end, and how they get there.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::transfer::PutTransfer;
 
 /// Their texts, readable; what travels is without comments and indentation.
 const HOME: &str = include_str!("home.sh");
-const LANDING: &str = include_str!("landing.sh");
+const INSTALL: &str = include_str!("install.sh");
 const PUT: &str = include_str!("put.sh");
 const GET: &str = include_str!("get.sh");
 
 /// What a script is told about a put.
 pub(crate) struct PutScript<'a> {
     pub(crate) token: &'a str,
-    /// The destination is a directory that the sources go into, made if it is not there.
-    pub(crate) into: bool,
     pub(crate) verify: bool,
-    pub(crate) destination: &'a [u8],
-    /// The name of each source.
-    pub(crate) names: Vec<&'a [u8]>,
+    pub(crate) transfer: &'a PutTransfer,
 }
 
 impl PutScript<'_> {
     pub(crate) fn text(&self) -> Vec<u8> {
-        let mut text = format!("token={}\ninto={}\n", self.token, u8::from(self.into)).into_bytes();
+        let mut text = format!("{BEGINNING}token={}\ninto={}\n", self.token, u8::from(self.transfer.into)).into_bytes();
         text.extend_from_slice(format!("verify={}\n", u8::from(self.verify)).as_bytes());
         text.extend_from_slice(b"destination=");
-        quote(self.destination, &mut text);
-        append_words(&self.names, &mut text);
-        append_landing(&mut text);
+        quote(self.transfer.destination.as_bytes(), &mut text);
+        let names: Vec<_> = self.transfer.sources.iter().map(|source| source.name.as_bytes()).collect();
+        append_words(&names, &mut text);
+        append_install(&mut text);
         append_script(PUT, &mut text);
+        end(&mut text);
         text
     }
 }
@@ -40,18 +42,30 @@ pub(crate) struct GetScript<'a> {
 
 impl GetScript<'_> {
     pub(crate) fn text(&self) -> Vec<u8> {
-        let mut text = format!("token={}\nverify={}", self.token, u8::from(self.verify)).into_bytes();
+        let mut text = format!("{BEGINNING}token={}\nverify={}", self.token, u8::from(self.verify)).into_bytes();
         append_words(&self.sources, &mut text);
         append_script(HOME, &mut text);
         append_script(GET, &mut text);
+        end(&mut text);
         text
     }
 }
 
-/// The command that reads a script of so many bytes from its stdin, and not a byte more, and runs it. No login shell
-/// that is known takes it for anything else.
+/// What a script begins with.
+pub(crate) const BEGINNING: &str = "{ : phalanx\n";
+
+/// Ends a script. All of it is one compound command: one that arrives without its end is a mistake of grammar, of which not
+/// a line is executed.
+pub(crate) fn end(text: &mut Vec<u8>) {
+    text.extend_from_slice(b"}\n");
+}
+
+/// Returns the command that reads a script of so many bytes from its stdin, and not a byte more, and runs it, if it has its
+/// beginning and its end. No login shell that is known takes it for anything else.
 pub(crate) fn command(script: &[u8]) -> String {
-    format!("sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", script.len())
+    let length = script.len();
+    let whole = r#"case $s in ({?:?phalanx*}) printf %s "$s"; esac"#;
+    format!("sh -c 'eval \"$(s=$(dd bs=1 count={length} 2>/dev/null); {whole})\"'")
 }
 
 pub(crate) fn append_words(words: &[&[u8]], text: &mut Vec<u8>) {
@@ -75,13 +89,13 @@ pub(crate) fn quote(word: &[u8], text: &mut Vec<u8>) {
     text.push(b'\'');
 }
 
-/// What puts into place what has come.
-pub(crate) fn append_landing(text: &mut Vec<u8>) {
+/// Appends what installs what has come.
+pub(crate) fn append_install(text: &mut Vec<u8>) {
     append_script(HOME, text);
-    append_script(LANDING, text);
+    append_script(INSTALL, text);
 }
 
-/// Squeezed, for every byte of it is a system call at the far end.
+/// Appends a script, squeezed, for every byte of it is a system call at the far end.
 pub(crate) fn append_script(script: &str, text: &mut Vec<u8>) {
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         text.extend_from_slice(line.as_bytes());
