@@ -1,7 +1,7 @@
 //! Chooses the tool for each kind of action: plain names, as a configuration or a user gives them, and the factory that
 //! makes actions with the tools that were chosen.
 //!
-//! An action is described once, as for ssh ([`Remote`], [`Copy`]), and the factory builds it with its tool. What
+//! An action is described once, as for ssh ([`Remote`], [`struct@Copy`]), and the factory builds it with its tool. What
 //! a tool cannot do of what was described is an error that says so.
 
 use std::fmt;

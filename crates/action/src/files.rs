@@ -1,4 +1,4 @@
-//! Files to hosts and back: [`Copy`], through the user's own ssh, a chain or taktuk.
+//! Files to hosts and back: [`struct@Copy`], through the user's own ssh, a chain or taktuk.
 //!
 //! # How files travel
 //! As one tar archive over one ssh connection, packed and unpacked here by us and there by the host's tar, which a

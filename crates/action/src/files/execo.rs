@@ -1,4 +1,4 @@
-//! The copies that execo names, as thin constructors of a [`Copy`].
+//! The copies that execo names, as thin constructors of a [`struct@Copy`].
 
 use std::ffi::OsString;
 

@@ -149,7 +149,7 @@ impl TransferSet {
         match (acknowledgement, result) {
             (_, Err(fault @ (Fault::Local(_) | Fault::Remote(_)))) => Some(fault),
             // What could not be sent was not wanted any more, and the remote end says why.
-            (Some(acknowledgement), _) => acknowledgement.check(&finished.stdout.bytes()).err(),
+            (Some(acknowledgement), _) => acknowledgement.check(finished.stdout.bytes()).err(),
             (None, result) => result.err(),
         }
     }

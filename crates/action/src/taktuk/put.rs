@@ -53,7 +53,7 @@ pub(crate) fn action(
     let plan = Plan { arguments, members, freight: Some(Arc::new(freight)) };
     let backend = Backend::attach(Taktuk::new(plan), conductor);
     Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, conductor), move |index, finished| {
-        acknowledgements[index].check(&finished.stdout.bytes()).err()
+        acknowledgements[index].check(finished.stdout.bytes()).err()
     }))
 }
 
