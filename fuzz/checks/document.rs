@@ -2,12 +2,12 @@
 //! `phalanx-config`.
 
 use phalanx_config::configuration::Configuration;
-use phalanx_config::document::{Document, Item, Mistakes, Table};
+use phalanx_config::toml_doc::{Diagnostics, Document, Item, Table};
 
 /// Bytes read as TOML, and as a configuration: no panic, and every mistake has a place within them.
 pub(crate) fn any_bytes(bytes: &[u8]) {
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let check = |mistakes: &Mistakes| {
+    let check = |mistakes: &Diagnostics| {
         assert!(
             !mistakes.list().is_empty() && mistakes.to_string().chars().all(|char| char == '\n' || !char.is_control())
         );

@@ -111,7 +111,7 @@ pub(crate) fn run(args: &PlayArgs, configuration: &Configuration) -> ExitCode {
     let overrides = Overrides { values, exec: args.worker == Worker::Exec, nothing_starts: args.check || args.dry_run };
     let plan = match Plan::read(&args.file, &overrides) {
         Ok(plan) => plan,
-        Err(ReadError::Mistakes(mistakes)) => {
+        Err(ReadError::Diagnostics(mistakes)) => {
             mistakes.to_string().lines().for_each(|line| exit::say(&line));
             return ExitCode::from(exit::USAGE);
         }

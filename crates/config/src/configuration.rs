@@ -29,7 +29,7 @@
 //!
 //! let configuration = Configuration::parse("lab.toml", "fanout = 8\n[connection]\nuser = 'root'\n")?;
 //! assert_eq!(configuration.connection.user.as_deref(), Some("root"));
-//! # Ok::<(), phalanx_config::document::Mistakes>(())
+//! # Ok::<(), phalanx_config::toml_doc::Diagnostics>(())
 //! ```
 
 mod execo;
@@ -56,8 +56,8 @@ use phalanx_process::process::{COMPACT_OUTPUT_THRESHOLD, set_compact_output_thre
 use phalanx_process::spec::Policy;
 use phalanx_process::ssh::{ConnectionParams, set_defaults};
 
-use crate::document::Mistakes;
 use crate::style::{Role, Styles, When};
+use crate::toml_doc::Diagnostics;
 
 pub use loader::{BUILT_IN_PRESETS, LoadError, Loaded, Loader, Origin};
 pub use rewrite::Rewrite;
@@ -144,7 +144,7 @@ impl Configuration {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Mistakes> {
+    pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         loader::of_text(name, text)
     }
 

@@ -10,7 +10,7 @@ use phalanx_process::serial::Settings;
 
 use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::Lists;
-use phalanx_config::document::{Mistake, Place};
+use phalanx_config::toml_doc::{Diagnostic, Location};
 use phalanx_sweep::Combination;
 
 /// How long a step in the background may take until it is ready, and how long every expected answer may take, unless
@@ -31,7 +31,7 @@ pub struct Plan {
     /// How many steps there are in all, at any depth. Their numbers are below this.
     pub count: usize,
     /// What is allowed, and probably not meant.
-    pub warnings: Vec<Mistake>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl Plan {
@@ -62,7 +62,7 @@ pub struct Step {
     /// What it is called: as it says, or what it does.
     pub name: String,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
     /// What its failure leads to.
     pub on_failure: OnFailure,
     /// Whether the steps after it begin when it is ready, and it is ended with the block it is in.

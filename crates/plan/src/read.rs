@@ -15,8 +15,8 @@ use self::names::{HostLists, Scope};
 pub(super) use self::processes::copies;
 pub use self::step::keys;
 use super::model::{OnFailure, Plan, Step};
-use phalanx_config::document::{Document, Item, Key, Mistake, Mistakes, Place, Table};
 use phalanx_config::groups::GroupResolver;
+use phalanx_config::toml_doc::{Diagnostic, Diagnostics, Document, Item, Key, Location, Table};
 
 /// What the one who plays a plan says about it, apart from what is in the file.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ pub struct Overrides {
 pub enum ReadError {
     /// Its file is wrong.
     #[error(transparent)]
-    Mistakes(#[from] Mistakes),
+    Diagnostics(#[from] Diagnostics),
     /// A value was given for a name that the plan does not have.
     #[error("the plan has no variable and no list of hosts called `{name}`{known}")]
     Unknown {
@@ -155,11 +155,11 @@ struct Reader<'d> {
     open_blocks: RefCell<Vec<&'d str>>,
     used_blocks: RefCell<BTreeSet<&'d str>>,
     /// The names that steps were given, with where.
-    titles: RefCell<BTreeMap<String, Place>>,
+    titles: RefCell<BTreeMap<String, Location>>,
     count: Cell<usize>,
     /// A step that was read may make files here.
     makes_files: Cell<bool>,
-    warnings: RefCell<Vec<Mistake>>,
+    warnings: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'d> Reader<'d> {
@@ -179,14 +179,11 @@ impl<'d> Reader<'d> {
     fn top(&self, root: Table<'d>, scope: &mut Scope) -> Vec<Step> {
         match root.get("step") {
             None => {
-                root.complain("it has no steps", "write `[[step]]`, and below it what to do: `run = \"uptime\"`");
+                root.error("it has no steps", "write `[[step]]`, and below it what to do: `run = \"uptime\"`");
                 Vec::new()
             }
             Some(item) if item.is_table() => {
-                item.complain(
-                    "`[step]` can be there only once",
-                    "write `[[step]]`, with two brackets, above each step",
-                );
+                item.error("`[step]` can be there only once", "write `[[step]]`, with two brackets, above each step");
                 Vec::new()
             }
             Some(item) => self.steps(item, scope, step::Order::Sequence),
@@ -208,8 +205,9 @@ impl<'d> Reader<'d> {
         }
     }
 
-    fn warn(&self, place: Place, key: String, wrong: &str) {
-        let mistake = Mistake { place: Some(place), key: Some(key), wrong: wrong.to_owned(), instead: String::new() };
+    fn warn(&self, place: Location, key: String, wrong: &str) {
+        let mistake =
+            Diagnostic { place: Some(place), key: Some(key), wrong: wrong.to_owned(), instead: String::new() };
         self.warnings.borrow_mut().push(mistake);
     }
 }

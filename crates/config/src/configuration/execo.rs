@@ -1,7 +1,7 @@
 //! What somebody may write who comes from execo, or who remembers the key but not the section: known, and answered.
 
 use super::keys::KEYS;
-use crate::document::Table;
+use crate::toml_doc::Table;
 
 /// Keys of execo's that are called otherwise here, or are not needed, and what to do instead.
 const OF_EXECO: &[(&str, &str, &str)] = &[

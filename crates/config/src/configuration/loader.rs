@@ -10,7 +10,7 @@ use super::execo;
 use super::keys::{KEYS, Key, Kind};
 use super::read::Given;
 use super::show::quoted;
-use crate::document::{Document, Item, Mistakes, Place, Table};
+use crate::toml_doc::{Diagnostics, Document, Item, Location, Table};
 
 /// The presets that need not be defined, as they would be written in a file. One of the same name there replaces it.
 pub const BUILT_IN_PRESETS: &str = "\
@@ -58,9 +58,9 @@ pub struct Loaded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A line of the file.
-    File(String, Place),
+    File(String, Location),
     /// A line of a preset in the file.
-    Preset(String, String, Place),
+    Preset(String, String, Location),
     /// A preset that is built in.
     BuiltIn(String),
     /// A variable of the environment.
@@ -84,10 +84,10 @@ impl fmt::Display for Origin {
 pub enum LoadError {
     /// The file is wrong.
     #[error(transparent)]
-    File(#[from] Mistakes),
+    File(#[from] Diagnostics),
     /// The file that `$PHALANX_CONFIG` names is wrong.
     #[error("{0} (named by $PHALANX_CONFIG)")]
-    NamedFile(Mistakes),
+    NamedFile(Diagnostics),
     /// A variable of the environment is wrong.
     #[error("${variable}: {reason}")]
     Variable {
@@ -191,7 +191,7 @@ impl Loader {
         }
     }
 
-    fn named(&self, mistakes: Mistakes) -> LoadError {
+    fn named(&self, mistakes: Diagnostics) -> LoadError {
         if self.variables.contains_key(OsStr::new(FILE)) {
             LoadError::NamedFile(mistakes)
         } else {
@@ -222,7 +222,7 @@ impl Loader {
             let Some(value) = self.variable(variable)? else { continue };
             let bare = key.kind == Kind::Number && value.bytes().all(|byte| byte.is_ascii_digit());
             let value = if bare { value.to_owned() } else { quoted(value) };
-            let wrong = |mistakes: Mistakes| {
+            let wrong = |mistakes: Diagnostics| {
                 let reasons: Vec<String> = mistakes.list().iter().map(said_of_a_variable).collect();
                 LoadError::Variable { variable, reason: reasons.join("; ") }
             };
@@ -235,13 +235,13 @@ impl Loader {
 }
 
 /// Without the place and the key, which the user has not written.
-fn said_of_a_variable(mistake: &crate::document::Mistake) -> String {
+fn said_of_a_variable(mistake: &crate::toml_doc::Diagnostic) -> String {
     let advice = if mistake.instead.is_empty() { String::new() } else { format!("; {}", mistake.instead) };
     format!("{}{advice}", mistake.wrong)
 }
 
 /// The configuration of a text alone.
-pub(super) fn of_text(name: &str, text: &str) -> Result<Configuration, Mistakes> {
+pub(super) fn of_text(name: &str, text: &str) -> Result<Configuration, Diagnostics> {
     let document = Document::parse(name, text)?;
     let mut loaded = Loaded::new(None);
     Reader { directory: Path::new(""), home: None }.read(&document, None, &mut loaded);
@@ -294,7 +294,7 @@ impl Reader<'_> {
     }
 
     /// The keys of one layer.
-    fn read_layer(&self, table: Table<'_>, loaded: &mut Loaded, origin: &dyn Fn(Place) -> Origin) {
+    fn read_layer(&self, table: Table<'_>, loaded: &mut Loaded, origin: &dyn Fn(Location) -> Origin) {
         let mut sections: BTreeMap<&str, Option<Table<'_>>> = BTreeMap::from([("", Some(table))]);
         for key in KEYS {
             let (section, name) = key.parts();
@@ -328,12 +328,12 @@ fn presets<'d>(root: Table<'d>) -> impl Iterator<Item = (&'d str, Table<'d>)> {
 /// The preset that the file itself puts in force. A table is a preset in the wrong place.
 fn name_of_preset<'d>(item: Item<'d>, known: &[&str], known_to_all: &str) -> Option<&'d str> {
     if item.is_table() {
-        item.complain("it is the name of the preset that is in force", "write [presets.NAME] to define one");
+        item.error("it is the name of the preset that is in force", "write [presets.NAME] to define one");
         return None;
     }
     let name = item.string()?;
     if !known.contains(&name) {
-        item.complain(format!("no preset is called {}", quoted(name)), format!("known are {known_to_all}"));
+        item.error(format!("no preset is called {}", quoted(name)), format!("known are {known_to_all}"));
     }
     Some(name)
 }

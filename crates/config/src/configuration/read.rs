@@ -11,8 +11,8 @@ use phalanx_process::ssh::CheckHostKeys;
 use regex::Regex;
 
 use super::rewrite::Rewrite;
-use crate::document::Item;
 use crate::style::When;
+use crate::toml_doc::Item;
 
 /// A value, and where relative paths begin: in the directory of the file that names them.
 #[derive(Debug, Clone, Copy)]
@@ -53,11 +53,11 @@ impl Given<'_, '_> {
         let text = self.item.string()?;
         match wrong_with_word(text) {
             Some(wrong) => {
-                self.item.complain(wrong, "write it without");
+                self.item.error(wrong, "write it without");
                 None
             }
             None if text.is_empty() => {
-                self.item.complain("it is empty", "leave the key out to leave the choice to your ssh");
+                self.item.error("it is empty", "leave the key out to leave the choice to your ssh");
                 None
             }
             None => Some(text.to_owned()),
@@ -68,7 +68,7 @@ impl Given<'_, '_> {
     pub(super) fn words(self) -> Option<Vec<String>> {
         let words = self.item.strings()?;
         if let Some(wrong) = words.iter().find_map(|word| wrong_with_word(word)) {
-            self.item.complain(wrong, "write it without");
+            self.item.error(wrong, "write it without");
             return None;
         }
         Some(words)
@@ -84,7 +84,7 @@ impl Given<'_, '_> {
         match (text.strip_prefix("~/"), self.home) {
             (Some(rest), Some(home)) => Some(home.join(rest)),
             (Some(_), None) => {
-                self.item.complain("`~` has no meaning without a home", "set $HOME, or write the whole path");
+                self.item.error("`~` has no meaning without a home", "set $HOME, or write the whole path");
                 None
             }
             (None, _) => Some(self.directory.join(text)),
@@ -116,11 +116,11 @@ impl Given<'_, '_> {
             // That number has its own complaint.
             [Some(_), None] | [None, Some(_) | None] => None,
             [Some(_), Some(_)] => {
-                self.item.complain("there is no port in it", instead);
+                self.item.error("there is no port in it", instead);
                 None
             }
             _ => {
-                self.item.complain("it must be two numbers", instead);
+                self.item.error("it must be two numbers", instead);
                 None
             }
         }
@@ -133,7 +133,7 @@ impl Given<'_, '_> {
         }
         let ratio = self.item.number()?;
         if !(0.0..=1.0).contains(&ratio) {
-            self.item.complain(
+            self.item.error(
                 format!("{ratio:?} is no part of all hosts"),
                 "write a number of hosts (10), or a part (0.0 to 1.0)",
             );
@@ -149,7 +149,7 @@ impl Given<'_, '_> {
         }
         let instead = "write \"{{{host}}}.example.org\", or { find = \"^node(.*)\", replace = \"n$1\" }";
         if !self.item.is_table() {
-            self.item.complain("it must be a string or a table", instead);
+            self.item.error("it must be a string or a table", instead);
             return None;
         }
         let table = self.item.table()?;

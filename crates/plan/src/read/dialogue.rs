@@ -1,6 +1,6 @@
 //! Reads what is said to a process: `dialogue = [{ expect = "login: ", send = "root" }, …]`.
 
-use phalanx_config::document::{Item, Table};
+use phalanx_config::toml_doc::{Item, Table};
 use phalanx_process::expect::{Expect, Pattern};
 
 use super::Reader;
@@ -11,17 +11,17 @@ impl<'d> Reader<'d> {
     pub(super) fn dialogue(&self, table: Table<'d>, scope: &Scope) -> Option<Dialogue> {
         let item = table.get("dialogue")?;
         if !item.is_array() {
-            item.complain("it must be a list", "write [{ expect = \"login: \", send = \"root\" }, …]");
+            item.error("it must be a list", "write [{ expect = \"login: \", send = \"root\" }, …]");
             return None;
         }
         let items = item.items()?;
         if items.is_empty() {
-            item.complain("it says nothing", "write [{ expect = \"login: \", send = \"root\" }, …]");
+            item.error("it says nothing", "write [{ expect = \"login: \", send = \"root\" }, …]");
         }
         let lines: Vec<_> = items.into_iter().filter_map(|item| self.line(item, scope)).collect();
         for (index, line) in lines.iter().enumerate() {
             if line.expect.is_none() && lines[..index].iter().any(|before| before.expect.is_some()) {
-                item.complain(
+                item.error(
                     "a line without `expect` is said at once, so it must come first",
                     "say what to wait for before it: { expect = \"…\", send = \"…\" }",
                 );
@@ -39,10 +39,10 @@ impl<'d> Reader<'d> {
         let (send, raw) = (line.get("send"), line.get("send_raw"));
         let (optional, whenever) = (line.boolean("optional") == Some(true), line.boolean("whenever") == Some(true));
         if let (Some(_), Some(raw)) = (send, raw) {
-            raw.complain("there is `send` too", "write one of them: `send` presses Enter, `send_raw` does not");
+            raw.error("there is `send` too", "write one of them: `send` presses Enter, `send_raw` does not");
         }
         if let (Some(item), true) = (line.get("refuse"), expect.is_some() || send.is_some() || raw.is_some()) {
-            item.complain("nothing else can be in this line", "give the failure a line of its own: { refuse = \"…\" }");
+            item.error("nothing else can be in this line", "give the failure a line of its own: { refuse = \"…\" }");
             return None;
         }
         if optional && whenever {
@@ -56,15 +56,15 @@ impl<'d> Reader<'d> {
             return Some(Line { expect: refuse.map(str::to_owned), send: None, turn: Turn::Refused });
         }
         if line.keys().next().is_none() || (line.get("expect").is_none() && send.is_none() && raw.is_none()) {
-            line.complain("it neither expects nor sends anything", "write { expect = \"login: \", send = \"root\" }");
+            line.error("it neither expects nor sends anything", "write { expect = \"login: \", send = \"root\" }");
             return None;
         }
         if line.get("expect").is_none() && (optional || whenever) {
-            line.complain("it is said at once, since it expects nothing", "write `expect`: what to wait for");
+            line.error("it is said at once, since it expects nothing", "write `expect`: what to wait for");
             return None;
         }
         if (optional || whenever) && send.is_none() && raw.is_none() {
-            line.complain("it may come or not, and nothing is answered", "write `send`, or leave the line out");
+            line.error("it may come or not, and nothing is answered", "write `send`, or leave the line out");
             return None;
         }
         let turn = if whenever {
@@ -82,7 +82,7 @@ impl<'d> Reader<'d> {
 pub(super) fn pattern(item: Item<'_>) -> Option<Expect> {
     let pattern = item.string()?;
     if pattern.is_empty() {
-        item.complain("it is empty, and would be found at once", "write what to wait for");
+        item.error("it is empty, and would be found at once", "write what to wait for");
         return None;
     }
     match Expect::one(Pattern::regex(pattern)) {
@@ -90,7 +90,7 @@ pub(super) fn pattern(item: Item<'_>) -> Option<Expect> {
         Err(error) => {
             let text = error.to_string();
             let reason = text.rsplit("error: ").next().unwrap_or(&text).trim();
-            item.complain(
+            item.error(
                 format!("it is no regular expression: {reason}"),
                 "put a backslash before ( ) [ ] { } . * + ? | ^ $ that are meant as such",
             );

@@ -7,8 +7,8 @@ use std::env::VarError;
 use std::path::Path;
 
 use phalanx_action::substitute::{Lists, SubstituteError};
-use phalanx_config::document::{Item, Key, Table, nearest};
 use phalanx_config::groups::{GroupResolver, NodeList};
+use phalanx_config::toml_doc::{Item, Key, Table, suggest};
 use phalanx_nodeset::Parser;
 
 use super::{Overrides, ReadError};
@@ -95,7 +95,7 @@ impl<'d> HostLists<'d> {
         };
         let Some(variable) = source.string() else { return Ok(()) };
         if variable.is_empty() || variable.contains(['=', '\0']) {
-            source.complain("no variable of the environment can be called so", "write a name: \"CONSOLE_PASSWORD\"");
+            source.error("no variable of the environment can be called so", "write a name: \"CONSOLE_PASSWORD\"");
             return Ok(());
         }
         let name = key.name().to_owned();
@@ -113,7 +113,7 @@ impl<'d> HostLists<'d> {
                 VarError::NotPresent => format!("the environment has no `{variable}`"),
                 VarError::NotUnicode(_) => format!("`{variable}` of the environment is no UTF-8 text"),
             };
-            source.complain(wrong, format!("give it a value first: read -r -s {variable}; export {variable}"));
+            source.error(wrong, format!("give it a value first: read -r -s {variable}; export {variable}"));
         }
         self.name(key, vec![value.unwrap_or_default()], scope);
         scope.secrets.insert(name);
@@ -123,7 +123,7 @@ impl<'d> HostLists<'d> {
     fn name(&mut self, key: Key<'d>, values: Vec<String>, scope: &mut Scope) {
         match scope.lists.insert(key.name(), values) {
             Ok(()) => drop(self.keys.insert(key.name().to_owned(), key)),
-            Err(error) => key.complain(error.to_string(), ""),
+            Err(error) => key.error(error.to_string(), ""),
         }
     }
 
@@ -151,7 +151,7 @@ impl<'d> HostLists<'d> {
         let (key, item) = items[name];
         if open.contains(&name) {
             let circle: Vec<String> = open.iter().chain([&name]).map(|name| format!("`{name}`")).collect();
-            key.complain(format!("it is made of itself: {}", circle.join(" → ")), "name the hosts in one of them");
+            key.error(format!("it is made of itself: {}", circle.join(" → ")), "name the hosts in one of them");
             self.lists.insert(name.to_owned(), Vec::new());
             return Ok(());
         }
@@ -180,7 +180,7 @@ impl<'d> HostLists<'d> {
                 return Err(ReadError::Value { name: name.to_owned(), value: given.clone(), reason });
             }
             (Err(reason), None) => {
-                item.complain(reason, "write host names with ranges, such as \"node[1-9],gate\"");
+                item.error(reason, "write host names with ranges, such as \"node[1-9],gate\"");
                 Vec::new()
             }
         };
@@ -189,7 +189,7 @@ impl<'d> HostLists<'d> {
                 let (name, value, reason) = (name.to_owned(), given.clone(), "it has no hosts".to_owned());
                 return Err(ReadError::Value { name, value, reason });
             }
-            item.complain("it has no hosts", "name at least one");
+            item.error("it has no hosts", "name at least one");
         }
         if !hosts.is_empty() {
             self.name(key, hosts.clone(), scope);
@@ -242,10 +242,10 @@ impl<'d> HostLists<'d> {
             let is_word = word.chars().all(|char| char.is_ascii_alphabetic() || "_-".contains(char));
             if is_word
                 && !self.lists.contains_key(word)
-                && let Some(near) = nearest(word, self.lists.keys().map(String::as_str))
+                && let Some(near) = suggest(word, self.lists.keys().map(String::as_str))
             {
                 let instead = format!("did you mean `{near}`? For a host of that name, name it in [hosts]");
-                item.complain(format!("`{word}` is no list of [hosts]"), instead);
+                item.error(format!("`{word}` is no list of [hosts]"), instead);
                 return None;
             }
         }
@@ -253,13 +253,13 @@ impl<'d> HostLists<'d> {
             // That the list is empty was said of the list.
             Ok(hosts) if hosts.is_empty() => {
                 if !words.iter().any(|word| self.lists.contains_key(word)) {
-                    item.complain("it has no hosts", INSTEAD);
+                    item.error("it has no hosts", INSTEAD);
                 }
                 None
             }
             Ok(hosts) => Some(hosts),
             Err(reason) => {
-                item.complain(reason, INSTEAD);
+                item.error(reason, INSTEAD);
                 None
             }
         }
@@ -284,7 +284,7 @@ impl<'d> HostLists<'d> {
         let Some(name) = self.overrides.values.keys().find(|name| known().all(|known| known != name.as_str())) else {
             return Ok(());
         };
-        let known = match nearest(name, known()) {
+        let known = match suggest(name, known()) {
             Some(near) => format!("; did you mean `{near}`?"),
             None if self.keys.is_empty() => "; it has none at all".to_owned(),
             None => format!("; it has {}", self.keys.keys().cloned().collect::<Vec<_>>().join(", ")),
@@ -302,9 +302,9 @@ fn item_is_right(hosts: &[String], words: &[String]) -> bool {
 fn is_free(key: Key<'_>, scope: &Scope) -> bool {
     let name = key.name();
     if OWN.contains(&name) || name == "host" {
-        key.complain(format!("`{name}` has a meaning of its own in every plan"), "choose another name");
+        key.error(format!("`{name}` has a meaning of its own in every plan"), "choose another name");
     } else if scope.lists.names().any(|other| other == name) {
-        key.complain(format!("there is a variable `{name}` too"), "give one of them another name");
+        key.error(format!("there is a variable `{name}` too"), "give one of them another name");
     } else {
         return true;
     }
@@ -319,7 +319,7 @@ pub(super) fn values(item: Item<'_>) -> Option<Vec<String>> {
     }
     let items = item.items()?;
     if items.is_empty() {
-        item.complain("it has no values", "write at least one");
+        item.error("it has no values", "write at least one");
         return None;
     }
     let values: Vec<_> = items.into_iter().map(|item| scalar(item, INSTEAD)).collect();
@@ -340,6 +340,6 @@ fn scalar(item: Item<'_>, instead: &str) -> Option<String> {
     if item.is_string() {
         return item.string().map(str::to_owned);
     }
-    item.complain("it can be neither a table nor a date nor a list in a list", instead);
+    item.error("it can be neither a table nor a date nor a list in a list", instead);
     None
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use phalanx_action::files::Get;
 use phalanx_action::rollout::{Halt, Retries, Rollout};
-use phalanx_config::document::{Item, Table};
+use phalanx_config::toml_doc::{Item, Table};
 use phalanx_process::Signal;
 use phalanx_process::serial::{DataBits, FlowControl, Parity, Settings, StopBits};
 
@@ -36,7 +36,7 @@ impl<'d> Reader<'d> {
         if let (Some(output), true) = (&output, output == errors)
             && let Some(item) = table.get("errors")
         {
-            item.complain(format!("`{output}` is the file of `output` too"), "name another file");
+            item.error(format!("`{output}` is the file of `output` too"), "name another file");
         }
         let ready = self.ready(table, background, scope);
         let dialogue = self.dialogue(table, scope);
@@ -75,7 +75,7 @@ impl<'d> Reader<'d> {
             None if ["local", "serial"].contains(&kind) => Some(Vec::new()),
             None => {
                 let here = if kind == "run" { "; for a command here, write `local` instead of `run`" } else { "" };
-                table.complain(
+                table.error(
                     "it does not say on which hosts",
                     format!("write on = \"node[1-9]\", or a default for all steps: [defaults] on = \"…\"{here}"),
                 );
@@ -117,7 +117,7 @@ impl<'d> Reader<'d> {
         let text = self.text(item, scope)?;
         let example = scope.lists.substitute(&text, &Host::new(""), 0).ok()?;
         if copies(&example).is_none() {
-            item.complain(format!("`{example}` is no number of processes"), INSTEAD);
+            item.error(format!("`{example}` is no number of processes"), INSTEAD);
             return None;
         }
         Some(text)
@@ -128,7 +128,7 @@ impl<'d> Reader<'d> {
         let item = table.get(kind)?;
         let sources = item.strings().and_then(|sources| {
             if sources.is_empty() || sources.iter().any(String::is_empty) {
-                item.complain("it names no file", "write one or several: [\"a\", \"b\"]");
+                item.error("it names no file", "write one or several: [\"a\", \"b\"]");
             }
             let sources: Vec<_> = sources.iter().map(|source| self.substitutable(item, source, scope)).collect();
             sources.into_iter().collect::<Option<Vec<_>>>()
@@ -149,7 +149,7 @@ impl<'d> Reader<'d> {
         if let Some(hosts) = hosts.filter(|_| scope.later.is_empty())
             && let Err(error) = Get::new(&sources, &to, hosts.to_vec()).lists(scope.lists.clone()).transfers()
         {
-            table.get("to")?.complain(error.to_string(), "");
+            table.get("to")?.error(error.to_string(), "");
         }
         Some(Kind::Get { sources, to, verify })
     }
@@ -181,7 +181,7 @@ impl<'d> Reader<'d> {
         let parity = table.choice("parity", &parity).unwrap_or_default();
         let flow_control = table.choice("flow_control", &flow).unwrap_or_default();
         if !background && table.get("dialogue").is_none() && table.get("timeout").is_none() {
-            table.complain(
+            table.error(
                 "a serial line has no end of its own, so the step would never end",
                 "write `dialogue`, `timeout`, or background = true",
             );
@@ -226,7 +226,7 @@ impl<'d> Reader<'d> {
         }
         let items = item.items().unwrap_or_default();
         if items.is_empty() {
-            item.complain("no exit code at all would be fine", "write those that are fine: [0, 1]");
+            item.error("no exit code at all would be fine", "write those that are fine: [0, 1]");
         }
         items.into_iter().filter_map(|item| item.integer(0..=255_u8)).map(i32::from).collect()
     }
@@ -239,12 +239,12 @@ impl<'d> Reader<'d> {
         for (index, host) in hosts.unwrap_or_default().iter().enumerate() {
             let path = scope.lists.substitute(&text, &Host::from(host), index).ok()?;
             if let Some(first) = taken.insert(path.clone(), host) {
-                item.complain(format!("`{first}` and `{host}` would both write `{path}`"), "put {{{host}}} into it");
+                item.error(format!("`{first}` and `{host}` would both write `{path}`"), "put {{{host}}} into it");
                 return None;
             }
         }
         if table.get("count").is_some() && !text.contains("{{{host}}}") && !text.contains("{{rank}}") {
-            item.complain("all copies would write the same file", "put {{{host}}} into it");
+            item.error("all copies would write the same file", "put {{{host}}} into it");
         }
         let differs = || {
             let mut names = scope.later.iter().map(String::as_str).chain(["combination"]);
@@ -256,7 +256,7 @@ impl<'d> Reader<'d> {
             self.warn(item.place(), item.path().to_owned(), wrong);
         }
         if text.ends_with('/') {
-            item.complain(format!("`{text}` is a directory"), "name a file in it: \"results/{{{host}}}.out\"");
+            item.error(format!("`{text}` is a directory"), "name a file in it: \"results/{{{host}}}.out\"");
         }
         Some(text)
     }
@@ -270,7 +270,7 @@ impl<'d> Reader<'d> {
         };
         let pattern = pattern(item)?;
         if !background {
-            item.complain(
+            item.error(
                 "only a step in the background is waited for until it is ready",
                 "write background = true, or `dialogue` to talk to a command",
             );
@@ -300,7 +300,7 @@ pub(crate) fn copies(text: &str) -> Option<usize> {
 
 fn complain_if_both(table: Table<'_>, first: &str, second: &str, why: &str) {
     if let (Some(_), Some(item)) = (table.get(first), table.get(second)) {
-        item.complain(format!("there is `{first}` too, and {why}"), "leave one of them out");
+        item.error(format!("there is `{first}` too, and {why}"), "leave one of them out");
     }
 }
 
@@ -312,7 +312,7 @@ fn batches(item: Item<'_>) -> Option<Vec<usize>> {
     }
     let items = item.items()?;
     if items.is_empty() {
-        item.complain("it has no sizes", "write those of the batches: [1, 10]; the last is that of all further ones");
+        item.error("it has no sizes", "write those of the batches: [1, 10]; the last is that of all further ones");
     }
     let sizes: Vec<_> = items.into_iter().map(size).collect();
     sizes.into_iter().collect()

@@ -1,7 +1,7 @@
 //! Reads steps: what kind of step it is, which keys belong to it, and what blocks are made of.
 
 use phalanx_action::substitute::Lists;
-use phalanx_config::document::{Item, Table, list};
+use phalanx_config::toml_doc::{Item, Table, list};
 use phalanx_process::host::Host;
 
 use super::Reader;
@@ -77,22 +77,19 @@ impl<'d> Reader<'d> {
     /// The steps of a block.
     pub(super) fn steps(&self, item: Item<'d>, scope: &mut Scope, order: Order) -> Vec<Step> {
         if !item.is_array() {
-            item.complain(
-                "it must be a list of steps",
-                format!("write [[{}]] above each of them", header(item.path())),
-            );
+            item.error("it must be a list of steps", format!("write [[{}]] above each of them", header(item.path())));
             return Vec::new();
         }
         let items = item.items().unwrap_or_default();
         if items.is_empty() {
-            item.complain("it has no steps", "write at least one, or leave the block out");
+            item.error("it has no steps", "write at least one, or leave the block out");
         }
         let last = items.len().saturating_sub(1);
         let mut in_background = 0;
         let mut steps = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             if !item.is_table() {
-                item.complain("a step must be a table", "write { run = \"uptime\", on = \"node1\" }");
+                item.error("a step must be a table", "write { run = \"uptime\", on = \"node1\" }");
                 continue;
             }
             let Some(table) = item.table() else { continue };
@@ -105,7 +102,7 @@ impl<'d> Reader<'d> {
             steps.push(step);
         }
         if order == Order::Parallel && in_background > 0 && in_background == items.len() {
-            item.complain(
+            item.error(
                 "all of its steps are in the background, so it would be over at once",
                 "leave `background` out in the step that the others are there for",
             );
@@ -151,19 +148,19 @@ impl<'d> Reader<'d> {
         let name = item.string()?;
         let Some((&name, (_, block))) = self.blocks.get_key_value(name) else {
             let known = self.blocks.keys().copied();
-            let instead = match phalanx_config::document::nearest(name, known.clone()) {
+            let instead = match phalanx_config::toml_doc::suggest(name, known.clone()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if self.blocks.is_empty() => format!("write [[blocks.{name}]] above each of its steps"),
                 None => format!("known are {}", list(known)),
             };
-            item.complain(format!("there is no block `{name}`"), instead);
+            item.error(format!("there is no block `{name}`"), instead);
             return None;
         };
         self.used_blocks.borrow_mut().insert(name);
         if self.open_blocks.borrow().contains(&name) {
             let open: Vec<String> =
                 self.open_blocks.borrow().iter().chain([&name]).map(|name| format!("`{name}`")).collect();
-            item.complain(format!("the block is made of itself: {}", open.join(" → ")), "it would never end");
+            item.error(format!("the block is made of itself: {}", open.join(" → ")), "it would never end");
             return None;
         }
         self.open_blocks.borrow_mut().push(name);
@@ -182,7 +179,7 @@ impl<'d> Reader<'d> {
             && !is_host_and_port(target)
             && !target.contains("{{")
         {
-            item.complain(
+            item.error(
                 format!("`{target}` is not HOST:PORT"),
                 "write the target as the host sees it, such as \"localhost:80\"",
             );
@@ -190,7 +187,7 @@ impl<'d> Reader<'d> {
         let hosts = table.require("on", "write through which host: on = \"gate\"").and_then(|item| {
             let hosts = self.hosts.on(item, scope)?;
             if hosts.len() > 1 {
-                item.complain(format!("a port is forwarded through one host, not {}", hosts.len()), "name one");
+                item.error(format!("a port is forwarded through one host, not {}", hosts.len()), "name one");
             }
             Some(hosts)
         });
@@ -199,22 +196,19 @@ impl<'d> Reader<'d> {
         let variable = table.get("as").and_then(|item| {
             let name = item.string()?;
             if order == Order::Parallel {
-                item.complain(
-                    "in a parallel block no step comes after it, to know the port",
-                    "put it before the block",
-                );
+                item.error("in a parallel block no step comes after it, to know the port", "put it before the block");
                 return None;
             }
             if scope.lists.names().any(|other| other == name) {
-                item.complain(format!("there is something called `{name}` already"), "choose another name");
+                item.error(format!("there is something called `{name}` already"), "choose another name");
                 return None;
             }
             let promised = scope.promise(name, "0".to_owned());
-            promised.map_err(|error| item.complain(error.to_string(), "")).ok()?;
+            promised.map_err(|error| item.error(error.to_string(), "")).ok()?;
             Some(name.to_owned())
         });
         if table.get("local_port").is_none() && table.get("as").is_none() {
-            item.complain(
+            item.error(
                 "nobody would know the port here",
                 "write as = \"port\", and {{port}} in later steps; or choose one: local_port = 8080",
             );
@@ -229,7 +223,7 @@ impl<'d> Reader<'d> {
         if self.overrides.exec
             && let Some(item) = table.get(kind)
         {
-            item.complain("it needs ssh, which -R exec does without", "play the plan without -R exec");
+            item.error("it needs ssh, which -R exec does without", "play the plan without -R exec");
         }
     }
 
@@ -238,7 +232,7 @@ impl<'d> Reader<'d> {
         let Some(item) = table.get("name") else { return self.made_up_title(table, kind) };
         let Some(name) = item.string() else { return kind.to_owned() };
         if name.trim().is_empty() || name.chars().any(char::is_control) {
-            item.complain("it is empty, or no single line", "write a few words, or leave it out");
+            item.error("it is empty, or no single line", "write a few words, or leave it out");
             return kind.to_owned();
         }
         let place = item.place();
@@ -247,7 +241,7 @@ impl<'d> Reader<'d> {
             && before != place
         {
             let wrong = format!("another step is called so, in line {}", before.line);
-            item.complain(wrong, "give each its own name, or reports cannot tell them apart");
+            item.error(wrong, "give each its own name, or reports cannot tell them apart");
         }
         // Of a sweep, the same for all combinations: so no substitution is made, and none is refused.
         let _ = scope;
@@ -274,7 +268,7 @@ impl<'d> Reader<'d> {
         let item = table.get(key).or_else(|| self.defaults.get(key).filter(|_| key != "timeout" || takes(table)))?;
         let limit = item.duration()?;
         if limit.is_zero() {
-            item.complain("no time at all is too short", "leave it out for as long as it takes");
+            item.error("no time at all is too short", "leave it out for as long as it takes");
             return None;
         }
         Some(limit)
@@ -284,7 +278,7 @@ impl<'d> Reader<'d> {
     pub(super) fn text(&self, item: Item<'d>, scope: &Scope) -> Option<String> {
         let text = item.string()?;
         if text.trim().is_empty() {
-            item.complain("it is empty", "write something into it");
+            item.error("it is empty", "write something into it");
             return None;
         }
         self.substitutable(item, text, scope)
@@ -303,24 +297,24 @@ impl<'d> Reader<'d> {
     fn with_names_of(&self, item: Item<'d>, text: &str, scope: &Scope, lists: &Lists) -> Option<String> {
         self.hosts.use_names(text);
         if text.contains('\0') {
-            item.complain("it has a NUL byte, which no command and no file name can have", "");
+            item.error("it has a NUL byte, which no command and no file name can have", "");
             return None;
         }
         let Err(error) = lists.substitute(text, &Host::new("host"), 0) else { return Some(text.to_owned()) };
         let name = error.name().to_owned();
         if scope.secrets.contains(&name) {
-            item.complain(
+            item.error(
                 format!("`{{{{{name}}}}}` comes from the environment, and here others could see it"),
                 "write it into `send`, `send_raw` or `input`",
             );
             return None;
         }
         let known: Vec<&str> = scope.lists.names().collect();
-        let instead = match phalanx_config::document::nearest(&name, known) {
+        let instead = match phalanx_config::toml_doc::suggest(&name, known) {
             Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
             None => format!("name it: write `{name} = …` below [vars], or `{{{{{{{{` for a literal `{{{{`"),
         };
-        item.complain(format!("`{{{{{name}}}}}` is no variable, list of hosts or factor that is known here"), instead);
+        item.error(format!("`{{{{{name}}}}}` is no variable, list of hosts or factor that is known here"), instead);
         None
     }
 
@@ -328,7 +322,7 @@ impl<'d> Reader<'d> {
         let item = table.get("user").or_else(|| self.defaults.get("user"))?;
         let user = self.text(item, scope)?;
         if user.starts_with('-') {
-            item.complain(format!("`{user}` cannot be a user: it begins with a dash"), "");
+            item.error(format!("`{user}` cannot be a user: it begins with a dash"), "");
             return None;
         }
         Some(user)
@@ -349,7 +343,7 @@ fn takes(table: Table<'_>) -> bool {
 /// Complains about a key that is there.
 pub(super) fn complain_about(table: Table<'_>, key: &str, wrong: &str) {
     if let Some(item) = table.get(key) {
-        item.complain(wrong, format!("leave `{key}` out"));
+        item.error(wrong, format!("leave `{key}` out"));
     }
 }
 
@@ -363,7 +357,7 @@ fn kind(table: Table<'_>) -> Option<&'static str> {
         }
         [] => {
             know_all_keys(table);
-            table.complain("it does not say what to do", format!("write one of {}", list(KINDS)));
+            table.error("it does not say what to do", format!("write one of {}", list(KINDS)));
             None
         }
         [..] => {
@@ -371,7 +365,7 @@ fn kind(table: Table<'_>) -> Option<&'static str> {
             let [first, second, ..] = there[..] else { unreachable!("there are at least two") };
             let wrong = format!("it does two things, `{first}` and `{second}`");
             if let Some(item) = table.get(second) {
-                item.complain(wrong, "make two steps of it: write [[step]] above the second");
+                item.error(wrong, "make two steps of it: write [[step]] above the second");
             }
             None
         }

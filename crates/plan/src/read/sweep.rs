@@ -4,7 +4,7 @@ use phalanx_process::host::Host;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use phalanx_config::document::{Item, Table};
+use phalanx_config::toml_doc::{Item, Table};
 use phalanx_sweep::{Factors, Level, Value};
 
 use super::Reader;
@@ -25,14 +25,14 @@ impl<'d> Reader<'d> {
             Some(steps) => self.steps(steps, &mut scope, Order::Sequence),
             None => {
                 let instead = format!("write [[{}.steps]] above each of them", header(table.path()));
-                table.complain("the sweep has no steps", instead);
+                table.error("the sweep has no steps", instead);
                 Vec::new()
             }
         };
         let queue = table.get("queue").and_then(|item| {
             let text = self.text(item, &scope)?;
             if scope.later.iter().any(|name| text.contains(&format!("{{{{{name}}}}}"))) {
-                item.complain("the directory of a sweep cannot depend on its factors", "name one for all of them");
+                item.error("the directory of a sweep cannot depend on its factors", "name one for all of them");
                 return None;
             }
             scope.lists.substitute(&text, &Host::new(""), 0).ok().map(PathBuf::from)
@@ -41,7 +41,7 @@ impl<'d> Reader<'d> {
         let combinations = match factors?.combinations() {
             Ok(combinations) => combinations,
             Err(error) => {
-                item.complain(error.to_string(), "");
+                item.error(error.to_string(), "");
                 return None;
             }
         };
@@ -54,7 +54,7 @@ impl<'d> Reader<'d> {
         for (key, item) in table.entries() {
             let taken = scope.lists.names().any(|name| name == key.name()) && !names.contains(key.name());
             if taken {
-                key.complain(format!("there is something called `{}` already", key.name()), "choose another name");
+                key.error(format!("there is something called `{}` already", key.name()), "choose another name");
             }
             let levels = self.levels(item, scope, names);
             let example = levels
@@ -62,7 +62,7 @@ impl<'d> Reader<'d> {
                 .and_then(|levels| levels.first())
                 .map_or_else(|| "0".to_owned(), |(text, _)| text.clone());
             if !taken && let Err(error) = scope.promise(key.name(), example) {
-                key.complain(error.to_string(), "");
+                key.error(error.to_string(), "");
                 right = false;
             }
             names.insert(key.name().to_owned());
@@ -74,7 +74,7 @@ impl<'d> Reader<'d> {
             }
         }
         if table.keys().next().is_none() {
-            table.complain("it has no factors", "write their values: sweep = { size = [1, 10, 100] }");
+            table.error("it has no factors", "write their values: sweep = { size = [1, 10, 100] }");
             right = false;
         }
         right.then_some(factors)
@@ -83,12 +83,12 @@ impl<'d> Reader<'d> {
     /// The levels of a factor, each with its text.
     fn levels(&self, item: Item<'d>, scope: &mut Scope, names: &mut BTreeSet<String>) -> Option<Vec<(String, Level)>> {
         if !item.is_array() {
-            item.complain("a factor must be a list of values", "write them between [ and ]: [1, 10, 100]");
+            item.error("a factor must be a list of values", "write them between [ and ]: [1, 10, 100]");
             return None;
         }
         let items = item.items()?;
         if items.is_empty() {
-            item.complain("the factor has no values", "write at least one, or leave the factor out");
+            item.error("the factor has no values", "write at least one, or leave the factor out");
             return None;
         }
         let levels: Vec<_> = items.into_iter().map(|item| self.level(item, scope, names)).collect();
@@ -122,6 +122,6 @@ fn value(item: Item<'_>) -> Option<Value> {
     if item.is_float() {
         return item.number().and_then(|number| Value::try_from(number).ok());
     }
-    item.complain("a value can be a text, a number or a boolean", "or write { value = 4, with = { … } }");
+    item.error("a value can be a text, a number or a boolean", "or write { value = 4, with = { … } }");
     None
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use phalanx_process::duration::{IntoDuration, InvalidDuration};
 
-use super::mistake::{Mistake, Place};
-use super::nearest::{list, nearest};
+use super::diagnostic::{Diagnostic, Location};
+use super::suggest::{list, suggest};
 use super::table::Table;
 use super::tree::{Node, Value, quoted};
 use super::{Document, size};
@@ -27,7 +27,7 @@ impl<'d> Item<'d> {
 
     /// Where it stands.
     #[must_use]
-    pub fn place(self) -> Place {
+    pub fn place(self) -> Location {
         self.document.lines.place(self.node.span.start)
     }
 
@@ -38,14 +38,14 @@ impl<'d> Item<'d> {
     }
 
     /// Says that it is wrong: what is, and what to write instead, which may be empty.
-    pub fn complain(self, wrong: impl Into<String>, instead: impl Into<String>) {
+    pub fn error(self, wrong: impl Into<String>, instead: impl Into<String>) {
         let key = Some(self.node.path.clone()).filter(|path| !path.is_empty());
         let place = Some(self.place());
-        self.document.complain(Mistake { place, key, wrong: wrong.into(), instead: instead.into() });
+        self.document.error(Diagnostic { place, key, wrong: wrong.into(), instead: instead.into() });
     }
 
     fn must_be<T>(self, what: &str, instead: impl Into<String>) -> Option<T> {
-        self.complain(format!("it must be {what}, not {}", self.node.describe()), instead);
+        self.error(format!("it must be {what}, not {}", self.node.describe()), instead);
         None
     }
 
@@ -60,7 +60,7 @@ impl<'d> Item<'d> {
 
     /// A text of which something is made, or that is refused with the reason.
     pub fn parse<T, E: Display>(self, parse: impl FnOnce(&'d str) -> Result<T, E>) -> Option<T> {
-        parse(self.string()?).map_err(|error| self.complain(error.to_string(), "")).ok()
+        parse(self.string()?).map_err(|error| self.error(error.to_string(), "")).ok()
     }
 
     /// `true` or `false`.
@@ -85,7 +85,7 @@ impl<'d> Item<'d> {
         let number = number.and_then(|number| N::try_from(number).ok());
         if number.is_none() {
             let wrong = self.node.describe();
-            self.complain(format!("{} is out of range", wrong.strip_prefix("the integer ").unwrap_or("it")), instead);
+            self.error(format!("{} is out of range", wrong.strip_prefix("the integer ").unwrap_or("it")), instead);
         }
         number
     }
@@ -114,7 +114,7 @@ impl<'d> Item<'d> {
             Value::String(text) => text.as_str().into_duration(),
             _ => return self.must_be("a duration", INSTEAD),
         };
-        let wrong = |_| self.complain(format!("{} is no duration", self.node.describe()), INSTEAD);
+        let wrong = |_| self.error(format!("{} is no duration", self.node.describe()), INSTEAD);
         read.map_err(wrong).ok()
     }
 
@@ -127,7 +127,7 @@ impl<'d> Item<'d> {
             _ => return self.must_be("a size", size::EXPECTED),
         };
         if read.is_none() {
-            self.complain(format!("{} is no size", self.node.describe()), size::EXPECTED);
+            self.error(format!("{} is no size", self.node.describe()), size::EXPECTED);
         }
         read
     }
@@ -140,8 +140,8 @@ impl<'d> Item<'d> {
         let Value::String(given) = &self.node.value else { return self.must_be("a string", known) };
         let found = choices.iter().find(|(word, _)| word == given).map(|(_, value)| value.clone());
         if found.is_none() {
-            let meant = nearest(given, words()).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
-            self.complain(format!("{} is not known", quoted(given)), known + &meant);
+            let meant = suggest(given, words()).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+            self.error(format!("{} is not known", quoted(given)), known + &meant);
         }
         found
     }

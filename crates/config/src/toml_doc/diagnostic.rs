@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A place in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Location {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
@@ -25,22 +25,22 @@ impl Lines {
     }
 
     /// The place of a byte; of one in the midst of a character, that of the character.
-    pub(super) fn place(&self, byte: usize) -> Place {
+    pub(super) fn place(&self, byte: usize) -> Location {
         let byte = byte.min(self.text.len());
         let line = self.begins.partition_point(|&begin| begin <= byte);
         let begin = self.begins[line - 1];
         let before = self.text[begin..].char_indices().take_while(|(at, _)| begin + at < byte);
         let column = before.count() + 1;
         let inside = !self.text.is_char_boundary(byte);
-        Place { line, column: column - usize::from(inside) }
+        Location { line, column: column - usize::from(inside) }
     }
 }
 
 /// One thing that is wrong, as it is shown: `FILE:LINE:COLUMN: key `x.y`: what is wrong; what to write instead`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// Where; nowhere if it is the file as a whole.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// The key with the tables in which it is: `connection.user`, `step[2].hosts`. The second table of an array is `[2]`.
     pub key: Option<String>,
     /// What is wrong.
@@ -49,10 +49,10 @@ pub struct Mistake {
     pub instead: String,
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for Diagnostic {
     /// Without the file. On one line, whatever the document had in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Place { line, column }) = self.place {
+        if let Some(Location { line, column }) = self.place {
             write!(f, "{line}:{column}: ")?;
         }
         if let Some(key) = &self.key {
@@ -74,16 +74,16 @@ fn one_line(text: &str) -> String {
 
 /// All that is wrong with a document: at least one thing, in the order of the lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistakes {
+pub struct Diagnostics {
     file: String,
-    list: Vec<Mistake>,
+    list: Vec<Diagnostic>,
 }
 
 /// Longer lists are cut when they are shown.
 const SHOWN: usize = 20;
 
-impl Mistakes {
-    pub(super) fn new(file: String, mut list: Vec<Mistake>) -> Self {
+impl Diagnostics {
+    pub(super) fn new(file: String, mut list: Vec<Diagnostic>) -> Self {
         list.sort_by_key(|mistake| mistake.place);
         list.dedup();
         Self { file, list }
@@ -97,12 +97,12 @@ impl Mistakes {
 
     /// Every one of them.
     #[must_use]
-    pub fn list(&self) -> &[Mistake] {
+    pub fn list(&self) -> &[Diagnostic] {
         &self.list
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for Diagnostics {
     /// One a line, each with the file; at most twenty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, mistake) in self.list.iter().take(SHOWN).enumerate() {
@@ -117,4 +117,4 @@ impl fmt::Display for Mistakes {
     }
 }
 
-impl std::error::Error for Mistakes {}
+impl std::error::Error for Diagnostics {}

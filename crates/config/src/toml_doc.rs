@@ -2,7 +2,7 @@
 //! wrong, and what to write instead. For the configuration and for plans.
 //!
 //! ```
-//! use phalanx_config::document::Document;
+//! use phalanx_config::toml_doc::Document;
 //!
 //! let document = Document::parse("lab.toml", "[connection]\nusr = 'root'\nport = 'ssh'\n")?;
 //! let connection = document.root().table("connection").expect("it is there");
@@ -14,7 +14,7 @@
 //!     "lab.toml:2:1: key `connection.usr`: it is not known; did you mean `user`?\n\
 //!      lab.toml:3:8: key `connection.port`: it must be an integer, not the string \"ssh\"; write a number from 1 to 65535"
 //! );
-//! # Ok::<(), phalanx_config::document::Mistakes>(())
+//! # Ok::<(), phalanx_config::toml_doc::Diagnostics>(())
 //! ```
 //!
 //! The reader asks each [`Table`] for the keys that may be there. What it asks for is thereby known; when it is done,
@@ -25,10 +25,10 @@
 //! It is not serde that reads: it would stop at the first mistake, and say what it expected in terms of Rust.
 //! It does not know any key: that is the business of those who read.
 
+mod diagnostic;
 mod item;
-mod mistake;
-mod nearest;
 mod size;
+mod suggest;
 mod table;
 mod tree;
 
@@ -39,12 +39,12 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use item::Item;
-pub use mistake::{Mistake, Mistakes, Place};
-pub use nearest::{list, nearest};
+pub use suggest::{list, suggest};
 pub use table::{Key, Table};
 
-use mistake::Lines;
+use diagnostic::Lines;
 use tree::Node;
 
 /// The largest file that is read, in bytes. What is larger was not written by hand, and most likely is another file.
@@ -59,7 +59,7 @@ pub struct Document {
     name: String,
     lines: Lines,
     root: Node,
-    mistakes: RefCell<Vec<Mistake>>,
+    mistakes: RefCell<Vec<Diagnostic>>,
 }
 
 impl Document {
@@ -67,10 +67,13 @@ impl Document {
     ///
     /// # Errors
     /// When it cannot be read, is larger than [`LARGEST`], is not UTF-8 or not TOML.
-    pub fn read(path: &Path) -> Result<Self, Mistakes> {
+    pub fn read(path: &Path) -> Result<Self, Diagnostics> {
         let name = path.display().to_string();
         let wrong = |wrong: String, instead: &str| {
-            Mistakes::new(name.clone(), vec![Mistake { place: None, key: None, wrong, instead: instead.to_owned() }])
+            Diagnostics::new(
+                name.clone(),
+                vec![Diagnostic { place: None, key: None, wrong, instead: instead.to_owned() }],
+            )
         };
         let unreadable = |error: std::io::Error| wrong(format!("cannot read it: {error}"), "");
         let mut file = File::open(path).map_err(unreadable)?;
@@ -90,20 +93,20 @@ impl Document {
     ///
     /// # Errors
     /// When it is not UTF-8 or not TOML.
-    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Mistakes> {
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Diagnostics> {
         let name = name.into();
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::parse(name, text),
             Err(error) => {
                 let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
                 let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&before);
-                let mistake = Mistake {
+                let mistake = Diagnostic {
                     place: Some(Lines::new(before).place(before.len())),
                     key: None,
                     wrong: "this is not UTF-8, as TOML must be".into(),
                     instead: "save the file as UTF-8".into(),
                 };
-                Err(Mistakes::new(name, vec![mistake]))
+                Err(Diagnostics::new(name, vec![mistake]))
             }
         }
     }
@@ -112,7 +115,7 @@ impl Document {
     ///
     /// # Errors
     /// When it is not TOML.
-    pub fn parse(name: impl Into<String>, text: &str) -> Result<Self, Mistakes> {
+    pub fn parse(name: impl Into<String>, text: &str) -> Result<Self, Diagnostics> {
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let lines = Lines::new(text);
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -121,7 +124,7 @@ impl Document {
             return Ok(Self { name: name.into(), lines, root, mistakes: RefCell::default() });
         }
         let mistakes = errors.iter().take(SYNTAX_ERRORS).map(|error| syntax(error, text, &lines)).collect();
-        Err(Mistakes::new(name.into(), mistakes))
+        Err(Diagnostics::new(name.into(), mistakes))
     }
 
     /// What the file is called in messages.
@@ -137,7 +140,7 @@ impl Document {
     }
 
     /// Says that something is wrong at a place of the document.
-    pub(crate) fn complain(&self, mistake: Mistake) {
+    pub(crate) fn error(&self, mistake: Diagnostic) {
         self.mistakes.borrow_mut().push(mistake);
     }
 
@@ -145,10 +148,10 @@ impl Document {
     ///
     /// # Errors
     /// All that is wrong, in the order of the lines.
-    pub fn finish<T>(self, value: T) -> Result<T, Mistakes> {
+    pub fn finish<T>(self, value: T) -> Result<T, Diagnostics> {
         self.root().complain_about_unknown_keys();
         let mistakes = self.mistakes.into_inner();
-        if mistakes.is_empty() { Ok(value) } else { Err(Mistakes::new(self.name, mistakes)) }
+        if mistakes.is_empty() { Ok(value) } else { Err(Diagnostics::new(self.name, mistakes)) }
     }
 }
 
@@ -156,16 +159,21 @@ impl Document {
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What TOML says of a text that is none.
-fn syntax(error: &toml::de::Error, text: &str, lines: &Lines) -> Mistake {
+fn syntax(error: &toml::de::Error, text: &str, lines: &Lines) -> Diagnostic {
     let span = error.span().unwrap_or(text.len()..text.len());
     let place = Some(lines.place(span.start));
     if error.message().starts_with("duplicate key") {
         let key = text.get(span).map(str::to_owned);
-        return Mistake { place, key, wrong: "it is there a second time".into(), instead: "leave one of them".into() };
+        return Diagnostic {
+            place,
+            key,
+            wrong: "it is there a second time".into(),
+            instead: "leave one of them".into(),
+        };
     }
     let message =
         error.message().replace("string values must be quoted, expected literal string", "a text must be quoted");
-    Mistake { place, key: None, wrong: format!("this is not TOML: {message}"), instead: String::new() }
+    Diagnostic { place, key: None, wrong: format!("this is not TOML: {message}"), instead: String::new() }
 }
 
 #[cfg(test)]

@@ -176,7 +176,7 @@ fn what_is_no_toml_is_shown_in_the_same_form() {
         said("user = root")
     );
     assert_eq!(
-        complaints("a = 1", |root| root.complain("two\nlines\u{1b}", "")),
+        complaints("a = 1", |root| root.error("two\nlines\u{1b}", "")),
         "f.toml:1:1: two\\nlines\\u{1b}\nf.toml:1:1: key `a`: it is not known"
     );
     for text in ["user", "user =", "[a", "= 1", "a = 'x", "a = [1", "a = {b = 1", "\0", "a.b = 1\na = 2", "a = 1e"] {
@@ -190,7 +190,7 @@ fn bytes_that_are_no_text_are_found() {
     assert_eq!(error.to_string(), "f.toml:2:7: this is not UTF-8, as TOML must be; save the file as UTF-8");
     let document = Document::from_bytes("f.toml", b"\xef\xbb\xbfa = 1").unwrap();
     let place = document.root().get("a").unwrap().place();
-    assert_eq!((place, document.root().integer("a", 0..=9)), (Place { line: 1, column: 5 }, Some(1)));
+    assert_eq!((place, document.root().integer("a", 0..=9)), (Location { line: 1, column: 5 }, Some(1)));
     Document::from_bytes("f.toml", b"").unwrap().finish(()).unwrap();
 }
 

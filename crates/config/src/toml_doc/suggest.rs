@@ -3,7 +3,7 @@
 /// The known word nearest to `given`, if any is near: one change for every three characters, where capitals and the
 /// kind of dash do not count.
 #[must_use]
-pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn suggest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |word: &str| word.to_lowercase().replace('-', "_");
     let given = plain(given);
     let allowed = (given.chars().count() / 3).max(1);
@@ -39,7 +39,7 @@ mod tests {
             ("", None),
             ("été", None),
         ] {
-            assert_eq!(nearest(given, known), expected, "{given}");
+            assert_eq!(suggest(given, known), expected, "{given}");
         }
     }
 }

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Document;
+use super::diagnostic::{Diagnostic, Location};
 use super::item::Item;
-use super::mistake::{Mistake, Place};
-use super::nearest::{list, nearest};
+use super::suggest::{list, suggest};
 use super::tree::{Field, Fields, Node, Value, word};
 
 /// A table of a document. Asking it for a key makes that key a known one, whether it is there or not.
@@ -62,7 +62,7 @@ impl<'d> Table<'d> {
     pub fn require(self, key: &str, instead: &str) -> Option<Item<'d>> {
         let item = self.get(key);
         if item.is_none() {
-            self.complain(format!("`{key}` is missing"), instead);
+            self.error(format!("`{key}` is missing"), instead);
         }
         item
     }
@@ -70,7 +70,7 @@ impl<'d> Table<'d> {
     /// Says why a key that others know is not known here, if it is there.
     pub fn refuse(self, key: &str, wrong: &str, instead: &str) {
         if let Some(field) = self.ask(key, false) {
-            Key { document: self.document, field }.complain(wrong, instead);
+            Key { document: self.document, field }.error(wrong, instead);
         }
     }
 
@@ -138,7 +138,7 @@ impl<'d> Table<'d> {
     pub fn tables(self, key: &str) -> Vec<Table<'d>> {
         let Some(item) = self.get(key) else { return Vec::new() };
         if !item.is_array() {
-            item.complain("it must be an array of tables", format!("write [[{}]] above each", item.path()));
+            item.error("it must be an array of tables", format!("write [[{}]] above each", item.path()));
             return Vec::new();
         }
         item.items().into_iter().flatten().filter_map(Item::table).collect()
@@ -162,7 +162,7 @@ impl<'d> Table<'d> {
 
     /// Where it stands: its head, or its opening brace.
     #[must_use]
-    pub fn place(self) -> Place {
+    pub fn place(self) -> Location {
         Item::new(self.document, self.node).place()
     }
 
@@ -173,8 +173,8 @@ impl<'d> Table<'d> {
     }
 
     /// Says that something is wrong with the table as a whole.
-    pub fn complain(self, wrong: impl Into<String>, instead: impl Into<String>) {
-        Item::new(self.document, self.node).complain(wrong, instead);
+    pub fn error(self, wrong: impl Into<String>, instead: impl Into<String>) {
+        Item::new(self.document, self.node).error(wrong, instead);
     }
 
     /// Says of every key in this table and those within that nobody asked for it. What is inside such a key is not
@@ -187,12 +187,12 @@ impl<'d> Table<'d> {
                 complain_within(self.document, &field.node);
                 continue;
             }
-            let instead = match nearest(&field.key, known()) {
+            let instead = match suggest(&field.key, known()) {
                 Some(near) => format!("did you mean `{}`?", word(near)),
                 None if (1..=LISTED).contains(&known().count()) => format!("known are {}", list(known())),
                 None => String::new(),
             };
-            Key { document: self.document, field }.complain("it is not known", instead);
+            Key { document: self.document, field }.error("it is not known", instead);
         }
     }
 }
@@ -215,13 +215,13 @@ impl<'d> Key<'d> {
 
     /// Where it stands.
     #[must_use]
-    pub fn place(self) -> Place {
+    pub fn place(self) -> Location {
         self.document.lines.place(self.field.key_span.start)
     }
 
     /// Says that the key is wrong, rather than its value.
-    pub fn complain(self, wrong: impl Into<String>, instead: impl Into<String>) {
-        self.document.complain(Mistake {
+    pub fn error(self, wrong: impl Into<String>, instead: impl Into<String>) {
+        self.document.error(Diagnostic {
             place: Some(self.place()),
             key: Some(self.field.node.path.clone()),
             wrong: wrong.into(),
