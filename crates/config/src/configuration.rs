@@ -1,4 +1,4 @@
-//! What a user sets once and for all: the file, its presets, the environment, and which of them wins.
+//! What a user sets once: the configuration file, its presets, the environment, and which of them wins.
 //!
 //! A value is that of the first that has one:
 //!
@@ -20,9 +20,9 @@
 //! The preset that is in force is the one named by the first of `--preset` ([`Loader::preset`]), `$PHALANX_PRESET`, and the
 //! key `preset` of the file. It is `[presets.NAME]` of the file, or one that is [built in](BUILT_IN_PRESETS).
 //!
-//! Nothing here is read unless somebody asks for it, and nothing takes effect before [`Configuration::apply`], or before
-//! a part is given to what shall obey it. What comes second in the first list is not known here at all: the parameters
-//! of a connection are weighed in one place, [`ConnectionParams::resolve`], for which this supplies the defaults.
+//! Nothing is read unless a caller asks for it, and nothing takes effect before [`Configuration::apply`], or before a part
+//! is passed to the code that obeys it. The second source of the first list is unknown here: the parameters of a
+//! connection are resolved in one place, [`ConnectionParams::resolve`], for which this supplies the defaults.
 //!
 //! ```
 //! use phalanx_config::configuration::Configuration;
@@ -63,41 +63,41 @@ pub use loader::{BUILT_IN_PRESETS, LoadError, Loaded, Loader, Origin};
 pub use rewrite::Rewrite;
 pub use show::template;
 
-/// Everything that can be configured, as plain data. The default is what holds without any file.
+/// Everything that can be configured, as plain data. The default holds without any file.
 ///
 /// What each field does, and how it is written, is in [`keys::KEYS`] under its own name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Configuration {
-    /// How much the log says.
+    /// The level of the log.
     pub log_level: LevelFilter,
-    /// What runs commands on hosts.
+    /// The tool that runs commands on hosts.
     pub remote_tool: RemoteTool,
-    /// What copies files to hosts.
+    /// The tool that copies files to hosts.
     pub put_tool: PutTool,
-    /// What copies files from hosts.
+    /// The tool that copies files from hosts.
     pub get_tool: GetTool,
-    /// How many hosts work at once.
+    /// The number of hosts that work at once.
     pub fanout: usize,
-    /// How long the work may take on each host; zero for ever.
+    /// The time limit on each host; zero for none.
     pub command_timeout: Option<Duration>,
-    /// How long a process may take between a polite signal and SIGKILL. What is not set is left to whoever starts it:
-    /// 60 s in programs, 5 s on the command line.
+    /// The time between a polite signal and SIGKILL. When not set, the caller that starts the process decides: 60 s in
+    /// programs, 5 s on the command line.
     pub kill_timeout: Option<Duration>,
     /// How much of each stream a description of a process shows, in characters; 0 for all.
     pub compact_output_threshold: usize,
-    /// From which ports one is chosen; the end is excluded.
+    /// The range from which local ports are chosen; the end is excluded.
     pub port_range: Range<u16>,
-    /// When there are colours.
+    /// When colours are used.
     pub color: When,
-    /// What looks otherwise than it does by default.
+    /// The styles that differ from the defaults.
     pub styles: BTreeMap<Role, Style>,
     /// How to reach hosts. Its `host_rewrite` is not set here, but by the field of that name, which can be compared.
     pub connection: ConnectionParams,
     /// How the address of a host becomes the one to connect to.
     pub host_rewrite: Option<Rewrite>,
-    /// How taktuk is called.
+    /// The parameters of taktuk.
     pub taktuk: TaktukParams,
-    /// How a chain of hosts is built, and how patient it is.
+    /// The parameters of chains: how they are built, and their time limits.
     pub chain: ChainParams,
 }
 
@@ -124,59 +124,59 @@ impl Default for Configuration {
 }
 
 impl Configuration {
-    /// The user's own: see [the module](self) for what is read.
+    /// Loads the user's configuration: see [the module](self) for what is read.
     ///
     /// # Errors
-    /// All that is wrong with the file or the environment.
+    /// All errors in the file or the environment.
     pub fn load() -> Result<Self, LoadError> {
         Loader::standard().load().map(|loaded| loaded.configuration)
     }
 
-    /// That of a file, and of nothing else.
+    /// Loads a file, and nothing else.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All errors in it.
     pub fn from_file(path: &Path) -> Result<Self, LoadError> {
         Loader::nothing().file(path).load().map(|loaded| loaded.configuration)
     }
 
-    /// That of a text, and of nothing else; `name` is the name of its file in messages.
+    /// Parses a text, and reads nothing else; `name` is the name of its file in messages.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All errors in it.
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         loader::of_text(name, text)
     }
 
-    /// How to reach hosts, with the rewriting of addresses.
+    /// Returns how to reach hosts, with the rewriting of addresses.
     #[must_use]
     pub fn connection_params(&self) -> ConnectionParams {
         let host_rewrite = self.host_rewrite.as_ref().map(Rewrite::function);
         ConnectionParams { host_rewrite, ..self.connection.clone() }
     }
 
-    /// `policy` with what is configured of it.
+    /// Returns `policy` with the configured parts replaced.
     #[must_use]
     pub fn policy(&self, policy: Policy) -> Policy {
         let timeout = policy.timeout.or(self.command_timeout).filter(|timeout| !timeout.is_zero());
         Policy { timeout, grace: self.kill_timeout.or(policy.grace), ..policy }
     }
 
-    /// The styles for a stream.
+    /// Returns the styles for a stream.
     #[must_use]
     pub fn styles(&self, stream: &impl IsTerminal) -> Styles {
         let styles = Styles::when(self.color, stream);
         self.styles.iter().fold(styles, |styles, (role, style)| styles.with(*role, *style))
     }
 
-    /// What makes actions with the tools that are configured.
+    /// Returns a factory that makes actions with the configured tools.
     #[must_use]
     pub fn factory(&self) -> ActionFactory {
         let (remote, put, get) = (self.remote_tool, self.put_tool, self.get_tool);
         ActionFactory { remote, put, get, taktuk: self.taktuk.clone(), chain: self.chain.clone() }
     }
 
-    /// Makes it hold in this program wherever nothing else is said: the defaults of connections
+    /// Makes it the default in this program: the defaults of connections
     /// ([`set_defaults`]), the tools of the [factory](phalanx_action::factory::default_factory), the range of [`port::get_port`], and how much [a dump](phalanx_process::Process::dump)
     /// shows. For the author of a program, not of a library.
     pub fn apply(&self) {

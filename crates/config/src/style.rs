@@ -12,14 +12,14 @@ use log::Level;
 
 pub use words::{InvalidStyle, parse, words};
 
-/// What is shown.
+/// A kind of text that has a style of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// What stands before the message of a line of the log.
+    /// The header of a line of the log.
     LogHeader,
     /// A description of an object.
     Object,
-    /// What is to be noticed.
+    /// Text to be noticed.
     Emphasis,
     /// A part of a report that is worth a look.
     ReportWarning,
@@ -43,20 +43,20 @@ pub enum Role {
     Level(Level),
 }
 
-/// Whether there are colours, if neither the user's environment nor the stream is to decide.
+/// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum When {
-    /// On a terminal.
+    /// On a terminal that shows them.
     #[default]
     Auto,
-    /// Always.
+    /// In any case.
     Always,
-    /// Never.
+    /// In no case.
     Never,
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 17] = [
         Self::LogHeader,
         Self::Object,
@@ -77,7 +77,7 @@ impl Role {
         Self::Level(Level::Trace),
     ];
 
-    /// What it is called in a configuration.
+    /// Returns its name in a configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -101,7 +101,7 @@ impl Role {
         }
     }
 
-    /// Its style unless another is set.
+    /// Returns its style unless another is set.
     #[must_use]
     pub fn style(self) -> Style {
         let colour = |colour: AnsiColor| colour.on_default();
@@ -110,7 +110,7 @@ impl Role {
             Self::Object | Self::Command => colour(AnsiColor::Blue).bold(),
             Self::Emphasis => colour(AnsiColor::Magenta).bold(),
             Self::Host => colour(AnsiColor::Magenta),
-            // As clush has them.
+            // The colours of clush.
             Self::StdoutLabel => colour(AnsiColor::BrightBlue),
             Self::StderrLabel => colour(AnsiColor::BrightRed),
             Self::ReportWarning | Self::Level(Level::Warn) => colour(AnsiColor::Yellow).bold(),
@@ -141,25 +141,25 @@ pub struct Styles {
 }
 
 impl Styles {
-    /// No colours and no attributes.
+    /// Returns styles without colours and attributes.
     #[must_use]
     pub fn plain() -> Self {
         Self { coloured: false, changed: HashMap::new() }
     }
 
-    /// Colours and attributes, whatever the stream is.
+    /// Returns styles with colours and attributes, for any stream.
     #[must_use]
     pub fn coloured() -> Self {
         Self { coloured: true, changed: HashMap::new() }
     }
 
-    /// What suits a stream, and its user: see [`allowed`].
+    /// Returns styles for a stream: see [`allowed`].
     #[must_use]
     pub fn of(stream: &impl IsTerminal) -> Self {
         Self::when(When::Auto, stream)
     }
 
-    /// What suits a stream and its user, who may also have said when in a configuration: see [`allowed`].
+    /// Returns styles for a stream, with the choice of a configuration: see [`allowed`].
     #[must_use]
     pub fn when(when: When, stream: &impl IsTerminal) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
@@ -167,26 +167,26 @@ impl Styles {
         Self { coloured, changed: HashMap::new() }
     }
 
-    /// With another style for a role.
+    /// Sets the style of a role.
     #[must_use]
     pub fn with(mut self, role: Role, style: Style) -> Self {
         self.changed.insert(role, style);
         self
     }
 
-    /// Whether there are colours.
+    /// Reports whether colours are used.
     #[must_use]
     pub fn are_coloured(&self) -> bool {
         self.coloured
     }
 
-    /// The style of a role that was given one by [`Styles::with`].
+    /// Returns the style of a role that was given one by [`Styles::with`].
     #[must_use]
     pub fn changed(&self, role: Role) -> Option<Style> {
         self.changed.get(&role).copied()
     }
 
-    /// A text in the style of its role, to be shown.
+    /// Returns a text in the style of its role, for display.
     #[must_use]
     pub fn paint<T: fmt::Display>(&self, role: Role, text: T) -> Painted<T> {
         let style = self.coloured.then(|| self.changed.get(&role).copied().unwrap_or_else(|| role.style()));
@@ -194,11 +194,11 @@ impl Styles {
     }
 }
 
-/// Whether a stream gets colours. The first line that applies decides:
+/// Reports whether a stream gets colours. The first line that applies decides:
 ///
 /// 1. `NO_COLOR` is set and not empty (<https://no-color.org>): no
 /// 2. `CLICOLOR_FORCE` is set and neither empty nor 0 (<https://bixense.com/clicolors>): yes
-/// 3. a configuration says always or never: so be it
+/// 3. a configuration says always or never: as it says
 /// 4. `TERM` is `dumb`: no
 /// 5. the stream is a terminal: yes
 /// 6. otherwise: no
@@ -226,7 +226,7 @@ pub struct Painted<T> {
 }
 
 impl<T: fmt::Display> fmt::Display for Painted<T> {
-    /// Widths and precisions are those of the text: `{:>10}` counts no escape sequence.
+    /// Writes the text in its style. Widths and precisions are those of the text: `{:>10}` counts no escape sequence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.style.render())?;
         self.text.fmt(f)?;
@@ -263,7 +263,6 @@ mod tests {
         }
     }
 
-    /// Items 184 and 185.
     #[test]
     fn a_text_is_painted_in_the_style_of_its_role() {
         let styles = Styles::coloured();

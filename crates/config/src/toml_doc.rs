@@ -1,5 +1,5 @@
-//! Reads a TOML document so that whatever is wrong with it can be said well: which file, line, column and key, what is
-//! wrong, and what to write instead. For the configuration and for plans.
+//! Reads a TOML document so that every error in it is reported with file, line, column and key, what is wrong, and what
+//! to write instead. For the configuration and for plans.
 //!
 //! ```
 //! use phalanx_config::toml_doc::Document;
@@ -8,22 +8,21 @@
 //! let connection = document.root().table("connection").expect("it is there");
 //! let _user: Option<&str> = connection.string("user");
 //! let _port: Option<u16> = connection.integer("port", 1..=u16::MAX);
-//! let mistakes = document.finish(()).expect_err("there are two");
+//! let diagnostics = document.finish(()).expect_err("there are two");
 //! assert_eq!(
-//!     mistakes.to_string(),
+//!     diagnostics.to_string(),
 //!     "lab.toml:2:1: key `connection.usr`: it is not known; did you mean `user`?\n\
 //!      lab.toml:3:8: key `connection.port`: it must be an integer, not the string \"ssh\"; write a number from 1 to 65535"
 //! );
 //! # Ok::<(), phalanx_config::toml_doc::Diagnostics>(())
 //! ```
 //!
-//! The reader asks each [`Table`] for the keys that may be there. What it asks for is thereby known; when it is done,
-//! [`Document::finish`] complains about the keys that nobody asked for, and suggests one that somebody did. No mistake
-//! ends the reading, so that a user sees all of them at once: what is wrong reads as if it were not there, and is on the
-//! list.
+//! The reader asks each [`Table`] for the keys that may be there. A key that was asked for is thereby known; in the end
+//! [`Document::finish`] reports the keys that were never asked for, and suggests a known one. No error ends the reading,
+//! so that a user sees all of them at once: a wrong value reads as if it were missing, and is on the list.
 //!
-//! It is not serde that reads: it would stop at the first mistake, and say what it expected in terms of Rust.
-//! It does not know any key: that is the business of those who read.
+//! The road not taken is serde, which would stop at the first error, and report it in terms of Rust. This module knows
+//! no key: those belong to its callers.
 
 mod diagnostic;
 mod item;
@@ -42,7 +41,7 @@ use toml::de::DeTable;
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use item::Item;
 pub use suggest::{list, suggest};
-pub use table::{Key, Table};
+pub use table::{Table, TableKey};
 
 use diagnostic::Lines;
 use tree::Node;
@@ -50,20 +49,20 @@ use tree::Node;
 /// The largest file that is read, in bytes. What is larger was not written by hand, and most likely is another file.
 pub const LARGEST: u64 = 16 << 20;
 
-/// Beyond so many errors of syntax the rest are their consequences.
+/// Beyond this many errors of syntax the rest are their consequences.
 const SYNTAX_ERRORS: usize = 5;
 
-/// A document that is TOML, and what was found to be wrong with it.
+/// A TOML document, and the errors found in it so far.
 #[derive(Debug)]
 pub struct Document {
     name: String,
     lines: Lines,
     root: Node,
-    mistakes: RefCell<Vec<Diagnostic>>,
+    diagnostics: RefCell<Vec<Diagnostic>>,
 }
 
 impl Document {
-    /// Reads the file at `path`, whose name is that path.
+    /// Reads the file at `path`; its name in messages is that path.
     ///
     /// # Errors
     /// When it cannot be read, is larger than [`LARGEST`], is not UTF-8 or not TOML.
@@ -89,7 +88,7 @@ impl Document {
         Self::from_bytes(name, &bytes)
     }
 
-    /// Reads what is in a file called `name`.
+    /// Reads the contents of a file called `name`.
     ///
     /// # Errors
     /// When it is not UTF-8 or not TOML.
@@ -100,13 +99,13 @@ impl Document {
             Err(error) => {
                 let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
                 let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&before);
-                let mistake = Diagnostic {
+                let diagnostic = Diagnostic {
                     place: Some(Lines::new(before).place(before.len())),
                     key: None,
                     wrong: "this is not UTF-8, as TOML must be".into(),
                     instead: "save the file as UTF-8".into(),
                 };
-                Err(Diagnostics::new(name, vec![mistake]))
+                Err(Diagnostics::new(name, vec![diagnostic]))
             }
         }
     }
@@ -121,44 +120,44 @@ impl Document {
         let (table, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
             let root = Node::root(table.into_inner());
-            return Ok(Self { name: name.into(), lines, root, mistakes: RefCell::default() });
+            return Ok(Self { name: name.into(), lines, root, diagnostics: RefCell::default() });
         }
-        let mistakes = errors.iter().take(SYNTAX_ERRORS).map(|error| syntax(error, text, &lines)).collect();
-        Err(Diagnostics::new(name.into(), mistakes))
+        let diagnostics = errors.iter().take(SYNTAX_ERRORS).map(|error| syntax(error, text, &lines)).collect();
+        Err(Diagnostics::new(name.into(), diagnostics))
     }
 
-    /// What the file is called in messages.
+    /// Returns the name of the file in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The document as a table.
+    /// Returns the document as a table.
     #[must_use]
     pub fn root(&self) -> Table<'_> {
         Table::new(self, &self.root)
     }
 
-    /// Says that something is wrong at a place of the document.
-    pub(crate) fn error(&self, mistake: Diagnostic) {
-        self.mistakes.borrow_mut().push(mistake);
+    /// Records an error.
+    pub(crate) fn error(&self, diagnostic: Diagnostic) {
+        self.diagnostics.borrow_mut().push(diagnostic);
     }
 
-    /// `value`, which was made of this document, if nothing was wrong with it, and no key is left that nobody asked for.
+    /// Returns `value`, which was made of this document, if there was no error in it, and every key is known.
     ///
     /// # Errors
-    /// All that is wrong, in the order of the lines.
+    /// All errors, in the order of the lines.
     pub fn finish<T>(self, value: T) -> Result<T, Diagnostics> {
-        self.root().complain_about_unknown_keys();
-        let mistakes = self.mistakes.into_inner();
-        if mistakes.is_empty() { Ok(value) } else { Err(Diagnostics::new(self.name, mistakes)) }
+        self.root().report_unknown_keys();
+        let diagnostics = self.diagnostics.into_inner();
+        if diagnostics.is_empty() { Ok(value) } else { Err(Diagnostics::new(self.name, diagnostics)) }
     }
 }
 
-/// What some editors put before a text in UTF-8.
+/// The byte order mark that some editors put before a text in UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What TOML says of a text that is none.
+/// Converts an error of syntax.
 fn syntax(error: &toml::de::Error, text: &str, lines: &Lines) -> Diagnostic {
     let span = error.span().unwrap_or(text.len()..text.len());
     let place = Some(lines.place(span.start));

@@ -16,7 +16,7 @@ pub(super) use self::processes::copies;
 pub use self::step::keys;
 use super::model::{OnFailure, Plan, Step};
 use phalanx_config::groups::GroupResolver;
-use phalanx_config::toml_doc::{Diagnostic, Diagnostics, Document, Item, Key, Location, Table};
+use phalanx_config::toml_doc::{Diagnostic, Diagnostics, Document, Item, Location, Table, TableKey};
 
 /// What the one who plays a plan says about it, apart from what is in the file.
 #[derive(Debug, Clone, Default)]
@@ -109,7 +109,7 @@ impl Plan {
 }
 
 /// The blocks that have a name, by it.
-fn blocks<'d>(root: Table<'d>) -> BTreeMap<&'d str, (Key<'d>, Item<'d>)> {
+fn blocks<'d>(root: Table<'d>) -> BTreeMap<&'d str, (TableKey<'d>, Item<'d>)> {
     let table = root.table("blocks");
     table.into_iter().flat_map(Table::entries).map(|(key, item)| (key.name(), (key, item))).collect()
 }
@@ -149,7 +149,7 @@ impl<'d> Defaults<'d> {
 struct Reader<'d> {
     defaults: Defaults<'d>,
     hosts: HostLists<'d>,
-    blocks: BTreeMap<&'d str, (Key<'d>, Item<'d>)>,
+    blocks: BTreeMap<&'d str, (TableKey<'d>, Item<'d>)>,
     overrides: &'d Overrides,
     /// The blocks that are being read now, the outermost first.
     open_blocks: RefCell<Vec<&'d str>>,

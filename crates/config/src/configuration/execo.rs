@@ -1,9 +1,9 @@
-//! What somebody may write who comes from execo, or who remembers the key but not the section: known, and answered.
+//! Keys that users of execo may write, and keys in the wrong section: recognised, and answered.
 
 use super::keys::KEYS;
 use crate::toml_doc::Table;
 
-/// Keys of execo's that are called otherwise here, or are not needed, and what to do instead.
+/// Keys of execo that have another name here, or are not needed, and what to write instead.
 const OF_EXECO: &[(&str, &str, &str)] = &[
     ("fileput_tool", "it has another name here", "write put_tool"),
     ("fileget_tool", "it has another name here", "write get_tool"),
@@ -25,7 +25,7 @@ const OF_EXECO: &[(&str, &str, &str)] = &[
     ("default_connection_params", "it has another name here", "write [connection]"),
 ];
 
-/// Answers what is written in a section, empty for the top of the file, and does not belong there.
+/// Reports keys that do not belong into this section; empty for the top of the file.
 pub(super) fn refuse(table: Table<'_>, section: &str) {
     for (key, wrong, instead) in OF_EXECO {
         table.refuse(key, wrong, instead);

@@ -7,20 +7,20 @@ use super::Configuration;
 use super::read::{CHECK_HOST_KEYS, COLOURS, Given, LEVELS, join, set};
 use super::show::{flag, list, os, path, quoted, rewrite, seconds, skips, word};
 
-/// One key.
+/// A key of the configuration.
 #[derive(Debug)]
 pub struct Key {
-    /// With its section: `connection.user`. A preset has the same ones below `presets.NAME`.
+    /// Its name with its section: `connection.user`. A preset has the same ones below `presets.NAME`.
     pub name: &'static str,
     /// The item of execo's that it stands for, if any.
     pub item: &'static str,
-    /// What is written: the type.
+    /// The type of its value.
     pub kind: Kind,
     /// What it does.
     pub effect: &'static str,
-    /// What holds if it is not set, where there is no default value.
+    /// What applies if it is not set, where there is no default value.
     pub unset: &'static str,
-    /// A value, as it is written.
+    /// An example of a value, as it is written.
     pub example: &'static str,
     /// The variable of the environment that wins over files.
     pub variable: Option<&'static str>,
@@ -47,12 +47,12 @@ pub enum Kind {
     Path,
     /// A text or a list of texts. What layers say is joined.
     Words,
-    /// Something of its own; the text says what.
+    /// A type of its own; the text describes it.
     Special(&'static str),
 }
 
 impl Kind {
-    /// As it is told to people.
+    /// Describes it for people.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
@@ -69,20 +69,20 @@ impl Kind {
 }
 
 impl Key {
-    /// The section in which it is, empty for the top of the file, and its name there.
+    /// Returns its section, empty for the top of the file, and its name there.
     #[must_use]
     pub fn parts(&self) -> (&'static str, &'static str) {
         self.name.split_once('.').unwrap_or(("", self.name))
     }
 
-    /// The value that holds unless another is given, as it is written; none if it is not set then.
+    /// Returns its default value, as it is written; `None` if it has none.
     #[must_use]
     pub fn default(&self) -> Option<String> {
         (self.show)(&Configuration::default())
     }
 }
 
-/// What a key has unless its entry says otherwise.
+/// The fields of a key that an entry leaves out.
 const KEY: Key = Key {
     name: "",
     item: "",
@@ -96,7 +96,7 @@ const KEY: Key = Key {
     show: |_| None,
 };
 
-/// Gives a role its key.
+/// Makes the key of a role.
 macro_rules! style {
     ($role:expr, $name:literal, $effect:literal) => {
         Key {
@@ -116,7 +116,7 @@ macro_rules! style {
     };
 }
 
-/// All of them, section by section, in the order in which they are shown.
+/// All keys, section by section, in the order in which they are shown.
 pub static KEYS: &[Key] = &[
     Key {
         name: "log_level",

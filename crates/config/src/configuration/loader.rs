@@ -1,4 +1,4 @@
-//! Puts the layers on top of each other, the lowest first, and remembers where each value came from.
+//! Merges the layers, the lowest first, and remembers the origin of each value.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -12,7 +12,7 @@ use super::read::Given;
 use super::show::quoted;
 use crate::toml_doc::{Diagnostics, Document, Item, Location, Table};
 
-/// The presets that need not be defined, as they would be written in a file. One of the same name there replaces it.
+/// The built-in presets, as they would be written in a file. A preset of the same name there replaces one.
 pub const BUILT_IN_PRESETS: &str = "\
 # For nodes that are redeployed every hour, on networks that are trusted: execo's defaults.
 [presets.ephemeral.connection]
@@ -25,7 +25,7 @@ const FILE: &str = "PHALANX_CONFIG";
 /// The variable that names the preset.
 const PRESET: &str = "PHALANX_PRESET";
 
-/// What is to be read.
+/// Loads a configuration from the sources it is given.
 #[derive(Debug, Clone, Default)]
 pub struct Loader {
     file: Option<Source>,
@@ -40,21 +40,20 @@ struct Source {
     may_be_missing: bool,
 }
 
-/// What was read.
+/// A configuration, and where it came from.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What holds.
+    /// The merged configuration.
     pub configuration: Configuration,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
     /// The preset that is in force.
     pub preset: Option<String>,
-    /// Of the keys that are not as by default, where their values came from: the strongest last. Only lists have more
-    /// than one origin.
+    /// The origins of the keys that differ from the defaults: the strongest last. Only lists have more than one.
     pub origins: BTreeMap<&'static str, Vec<Origin>>,
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A line of the file.
@@ -78,20 +77,20 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why there is no configuration.
+/// The configuration could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file is wrong.
+    /// There are errors in the file.
     #[error(transparent)]
     File(#[from] Diagnostics),
-    /// The file that `$PHALANX_CONFIG` names is wrong.
+    /// There are errors in the file that `$PHALANX_CONFIG` names.
     #[error("{0} (named by $PHALANX_CONFIG)")]
     NamedFile(Diagnostics),
-    /// A variable of the environment is wrong.
+    /// A variable of the environment has a wrong value.
     #[error("${variable}: {reason}")]
     Variable {
-        /// Its name.
+        /// The name of the variable.
         variable: &'static str,
         /// What is wrong with it, and what to write instead.
         reason: String,
@@ -99,11 +98,11 @@ pub enum LoadError {
     /// There is no such preset.
     #[error("no preset is called `{name}` ({said_by}); known are {known}; define [presets.{name}] in {file}")]
     Preset {
-        /// The name.
+        /// The name that was asked for.
         name: String,
-        /// What named it.
+        /// The flag, variable or key that asked for it.
         said_by: &'static str,
-        /// Those there are.
+        /// The names of the known presets.
         known: String,
         /// The file that could define it.
         file: String,
@@ -111,13 +110,13 @@ pub enum LoadError {
 }
 
 impl Loader {
-    /// Reads what a user expects to be read: see [the module](super).
+    /// Makes a loader that reads what a user expects: see [the module](super).
     #[must_use]
     pub fn standard() -> Self {
         Self::of_environment(std::env::vars_os())
     }
 
-    /// As [`Loader::standard`], if the environment were this.
+    /// Makes a loader as [`Loader::standard`] does, in this environment.
     #[must_use]
     pub fn of_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         // An empty variable counts as none: one cannot always be removed.
@@ -133,7 +132,7 @@ impl Loader {
         Self { file, preset: None, variables, home }
     }
 
-    /// Reads nothing.
+    /// Makes a loader that reads nothing.
     #[must_use]
     pub fn nothing() -> Self {
         Self::default()
@@ -154,16 +153,16 @@ impl Loader {
         self
     }
 
-    /// The file that would be read.
+    /// Returns the path of the file that would be read.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|source| source.path.as_path())
     }
 
-    /// Reads all of it.
+    /// Reads and merges all sources.
     ///
     /// # Errors
-    /// All that is wrong with the file; or else the preset that is not there; or else the first variable that is wrong.
+    /// All errors in the file; or else the unknown preset; or else the first wrong variable.
     pub fn load(mut self) -> Result<Loaded, LoadError> {
         if let (None, Some(name)) = (&self.preset, self.variable(PRESET)?) {
             self.preset = Some((name.to_owned(), "$PHALANX_PRESET"));
@@ -173,7 +172,7 @@ impl Loader {
         let file = document.unwrap_or_else(|| Document::parse("", "").expect("an empty text is TOML"));
         let reader = Reader { directory: self.directory(), home: self.home.as_deref() };
         let known = reader.read(&file, self.preset.as_ref().map(|(name, _)| name.as_str()), &mut loaded);
-        file.finish(()).map_err(|mistakes| self.named(mistakes))?;
+        file.finish(()).map_err(|diagnostics| self.named(diagnostics))?;
         if let (Some((name, said_by)), None) = (&self.preset, &loaded.preset) {
             let file = self.path().map_or_else(|| "a configuration file".to_owned(), |path| path.display().to_string());
             return Err(LoadError::Preset { name: name.clone(), said_by, known, file });
@@ -185,21 +184,21 @@ impl Loader {
     fn document(&self) -> Result<Option<Document>, LoadError> {
         match &self.file {
             None => Ok(None),
-            // What cannot be looked at is not missing, and shall be complained about.
+            // What cannot be looked at is not missing, but an error.
             Some(Source { path, may_be_missing: true }) if matches!(path.try_exists(), Ok(false)) => Ok(None),
-            Some(Source { path, .. }) => Document::read(path).map(Some).map_err(|mistakes| self.named(mistakes)),
+            Some(Source { path, .. }) => Document::read(path).map(Some).map_err(|diagnostics| self.named(diagnostics)),
         }
     }
 
-    fn named(&self, mistakes: Diagnostics) -> LoadError {
+    fn named(&self, diagnostics: Diagnostics) -> LoadError {
         if self.variables.contains_key(OsStr::new(FILE)) {
-            LoadError::NamedFile(mistakes)
+            LoadError::NamedFile(diagnostics)
         } else {
-            LoadError::File(mistakes)
+            LoadError::File(diagnostics)
         }
     }
 
-    /// The directory of the file.
+    /// Returns the directory of the file.
     fn directory(&self) -> &Path {
         self.path().and_then(Path::parent).unwrap_or(Path::new(""))
     }
@@ -214,7 +213,7 @@ impl Loader {
         }
     }
 
-    /// Every variable is read as a document of one line, so that it obeys the same rules.
+    /// Reads every variable as a document of one line, so that it obeys the same rules.
     fn read_variables(&self, loaded: &mut Loaded) -> Result<(), LoadError> {
         let reader = Reader { directory: Path::new(""), home: self.home.as_deref() };
         for key in KEYS {
@@ -222,8 +221,8 @@ impl Loader {
             let Some(value) = self.variable(variable)? else { continue };
             let bare = key.kind == Kind::Number && value.bytes().all(|byte| byte.is_ascii_digit());
             let value = if bare { value.to_owned() } else { quoted(value) };
-            let wrong = |mistakes: Diagnostics| {
-                let reasons: Vec<String> = mistakes.list().iter().map(said_of_a_variable).collect();
+            let wrong = |diagnostics: Diagnostics| {
+                let reasons: Vec<String> = diagnostics.list().iter().map(said_of_a_variable).collect();
                 LoadError::Variable { variable, reason: reasons.join("; ") }
             };
             let document = Document::parse(variable, &format!("{} = {value}", key.name)).map_err(wrong)?;
@@ -234,13 +233,13 @@ impl Loader {
     }
 }
 
-/// Without the place and the key, which the user has not written.
-fn said_of_a_variable(mistake: &crate::toml_doc::Diagnostic) -> String {
-    let advice = if mistake.instead.is_empty() { String::new() } else { format!("; {}", mistake.instead) };
-    format!("{}{advice}", mistake.wrong)
+/// Returns the error without location and key, which the user has not written.
+fn said_of_a_variable(diagnostic: &crate::toml_doc::Diagnostic) -> String {
+    let advice = if diagnostic.instead.is_empty() { String::new() } else { format!("; {}", diagnostic.instead) };
+    format!("{}{advice}", diagnostic.wrong)
 }
 
-/// The configuration of a text alone.
+/// Reads the configuration from a text alone.
 pub(super) fn of_text(name: &str, text: &str) -> Result<Configuration, Diagnostics> {
     let document = Document::parse(name, text)?;
     let mut loaded = Loaded::new(None);
@@ -254,15 +253,15 @@ impl Loaded {
     }
 }
 
-/// Reads documents whose relative paths begin in a directory.
+/// Reads documents; relative paths in them start at a directory.
 struct Reader<'a> {
     directory: &'a Path,
     home: Option<&'a Path>,
 }
 
 impl Reader<'_> {
-    /// The file, and on top of it the preset that is called `chosen`, or that the file itself names. Returns the names of
-    /// all presets, for messages.
+    /// Reads the file, and on top of it the preset called `chosen`, or the one that the file itself names. Returns the
+    /// names of all presets, for messages.
     fn read(&self, file: &Document, chosen: Option<&str>, loaded: &mut Loaded) -> String {
         let root = file.root();
         let name = file.name();
@@ -273,7 +272,7 @@ impl Reader<'_> {
         let chosen = chosen.or(named);
         self.read_layer(root, loaded, &|place| Origin::File(name.to_owned(), place));
         for (preset, table) in presets(root) {
-            // Every preset is read, so that a mistake is found before the preset is needed.
+            // Every preset is read, so that an error is reported before the preset is needed.
             let mut scratch = Loaded::new(None);
             let into = if chosen == Some(preset) { &mut *loaded } else { &mut scratch };
             into.preset = Some(preset.to_owned());
@@ -293,7 +292,7 @@ impl Reader<'_> {
         known_to_all
     }
 
-    /// The keys of one layer.
+    /// Reads the keys of one layer.
     fn read_layer(&self, table: Table<'_>, loaded: &mut Loaded, origin: &dyn Fn(Location) -> Origin) {
         let mut sections: BTreeMap<&str, Option<Table<'_>>> = BTreeMap::from([("", Some(table))]);
         for key in KEYS {
@@ -319,13 +318,13 @@ impl Loaded {
     }
 }
 
-/// The presets that a document defines.
+/// Returns the presets that a document defines.
 fn presets<'d>(root: Table<'d>) -> impl Iterator<Item = (&'d str, Table<'d>)> {
     let entries = root.table("presets").into_iter().flat_map(Table::entries);
     entries.filter_map(|(key, item)| Some((key.name(), item.table()?)))
 }
 
-/// The preset that the file itself puts in force. A table is a preset in the wrong place.
+/// Returns the name of the preset that the file itself chooses. A table is a preset in the wrong place.
 fn name_of_preset<'d>(item: Item<'d>, known: &[&str], known_to_all: &str) -> Option<&'d str> {
     if item.is_table() {
         item.error("it is the name of the preset that is in force", "write [presets.NAME] to define one");

@@ -1,4 +1,4 @@
-//! Makes values of what a document says, beyond what the document itself knows: paths, words for ssh, ranges of ports.
+//! Converts values of a document to types that the document itself does not know: paths, words for ssh, ranges of ports.
 
 use std::ffi::OsString;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use super::rewrite::Rewrite;
 use crate::style::When;
 use crate::toml_doc::Item;
 
-/// A value, and where relative paths begin: in the directory of the file that names them.
+/// A value, and the directory at which relative paths start: that of the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Given<'a, 'd> {
     pub(super) item: Item<'d>,
@@ -22,7 +22,7 @@ pub(super) struct Given<'a, 'd> {
     pub(super) home: Option<&'a Path>,
 }
 
-/// What is written for each way of treating host keys, log levels and colours.
+/// The words for host key checking, log levels and colours.
 pub(super) const CHECK_HOST_KEYS: [(&str, CheckHostKeys); 3] =
     [("enforce", CheckHostKeys::Enforce), ("accept", CheckHostKeys::Accept), ("ignore", CheckHostKeys::Ignore)];
 pub(super) const LEVELS: [(&str, LevelFilter); 6] = [
@@ -35,20 +35,20 @@ pub(super) const LEVELS: [(&str, LevelFilter); 6] = [
 ];
 pub(super) const COLOURS: [(&str, When); 3] = [("auto", When::Auto), ("always", When::Always), ("never", When::Never)];
 
-/// Takes over what could be read.
+/// Sets `to` to a value that could be read.
 pub(super) fn set<T>(to: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *to = value;
     }
 }
 
-/// Puts what could be read before what lower layers said.
+/// Prepends values that could be read to those of lower layers.
 pub(super) fn join<T>(to: &mut Vec<T>, values: Option<Vec<T>>) {
     to.splice(0..0, values.unwrap_or_default());
 }
 
 impl Given<'_, '_> {
-    /// A text that is not empty, on one line: it becomes a word of a command line.
+    /// Returns a string that becomes a word of a command line: not empty, and on one line.
     pub(super) fn word(self) -> Option<String> {
         let text = self.item.string()?;
         match wrong_with_word(text) {
@@ -64,7 +64,7 @@ impl Given<'_, '_> {
         }
     }
 
-    /// Texts that become words of a command line.
+    /// Returns strings that become words of a command line.
     pub(super) fn words(self) -> Option<Vec<String>> {
         let words = self.item.strings()?;
         if let Some(wrong) = words.iter().find_map(|word| wrong_with_word(word)) {
@@ -78,7 +78,7 @@ impl Given<'_, '_> {
         Some(self.words()?.into_iter().map(OsString::from).collect())
     }
 
-    /// A path: `~/` is the home, and what is relative begins in the directory of the file.
+    /// Returns a path: `~/` is the home directory, and a relative one starts at the directory of the file.
     pub(super) fn path(self) -> Option<PathBuf> {
         let text = self.word()?;
         match (text.strip_prefix("~/"), self.home) {
@@ -91,29 +91,29 @@ impl Given<'_, '_> {
         }
     }
 
-    /// A program: a path if there is a slash in it, else a name to be looked up.
+    /// Returns a program: a path if there is a slash in it, else a name to be looked up.
     pub(super) fn program(self) -> Option<OsString> {
         let name = self.word()?;
         if name.contains('/') { self.path().map(PathBuf::into_os_string) } else { Some(name.into()) }
     }
 
-    /// The configuration for ssh; `none` is ssh's own word for none at all.
+    /// Returns the configuration for ssh; `none` is ssh's own word for none at all.
     pub(super) fn ssh_config(self) -> Option<PathBuf> {
         if self.item.is_string() && self.item.string() == Some("none") { Some("none".into()) } else { self.path() }
     }
 
-    /// What has a name of its own, such as a tool.
+    /// Returns a value with a name, such as a tool.
     pub(super) fn named<T: FromStr<Err: std::fmt::Display>>(self) -> Option<T> {
         self.item.parse(str::parse)
     }
 
-    /// `[first, end]`, where the end is excluded, as in execo.
+    /// Returns `[first, end]`, where the end is excluded, as in execo.
     pub(super) fn ports(self) -> Option<Range<u16>> {
         let instead = "write the first port and the one after the last, as in [25500, 26700]";
         let ports: Vec<Option<u16>> = self.item.items()?.into_iter().map(|item| item.integer(1..=u16::MAX)).collect();
         match ports[..] {
             [Some(first), Some(end)] if first < end => Some(first..end),
-            // That number has its own complaint.
+            // Its own error has been recorded.
             [Some(_), None] | [None, Some(_) | None] => None,
             [Some(_), Some(_)] => {
                 self.item.error("there is no port in it", instead);
@@ -126,7 +126,7 @@ impl Given<'_, '_> {
         }
     }
 
-    /// How many hosts of a chain may be skipped: a whole number is one of hosts, another a part of them.
+    /// Returns how many hosts of a chain may be skipped: an integer counts hosts, a float is a fraction of them.
     pub(super) fn skips(self) -> Option<Skips> {
         if self.item.is_integer() {
             return self.item.integer(0..=u32::MAX).map(|number| Skips::Hosts(number as usize));
@@ -142,7 +142,7 @@ impl Given<'_, '_> {
         Some(Skips::Ratio(ratio))
     }
 
-    /// A template, or a table of a pattern and a replacement.
+    /// Returns a template, or a table of a pattern and a replacement.
     pub(super) fn rewrite(self) -> Option<Rewrite> {
         if self.item.is_string() {
             return self.item.parse(Rewrite::template);
@@ -154,7 +154,7 @@ impl Given<'_, '_> {
         }
         let table = self.item.table()?;
         let find =
-            table.require("find", instead).and_then(|item| item.parse(|text| Regex::new(text).map_err(one_line)));
+            table.require("find", instead).and_then(|item| item.parse(|text| Regex::new(text).map_err(last_line)));
         let replace = table.require("replace", instead).and_then(Item::string);
         Some(Rewrite::Pattern { find: find?, replace: replace?.to_owned() })
     }
@@ -164,8 +164,8 @@ fn wrong_with_word(text: &str) -> Option<&'static str> {
     text.chars().any(char::is_control).then_some("there is a control character or the end of a line in it")
 }
 
-/// The regex crate draws its complaint over several lines; the last one says it all.
-fn one_line(error: regex::Error) -> String {
+/// Returns the last line of an error of the regex crate, which draws several; it says it all.
+fn last_line(error: regex::Error) -> String {
     let text = error.to_string();
     format!("it is no regular expression ({})", text.lines().last().unwrap_or_default().trim_start_matches("error: "))
 }

@@ -1,31 +1,31 @@
-//! How the address of a host becomes the one to connect to, as data: a template, or a pattern and what to put in its
-//! place. execo has a function here, which a file of data cannot hold.
+//! Rewrites the address of a host into the one to connect to, as data: a template, or a pattern and its replacement.
+//! execo has a function here, which a file cannot hold.
 
 use phalanx_process::ssh::HostRewrite;
 use regex::Regex;
 
-/// What stands for the address in a template.
+/// The placeholder of the address in a template.
 const HOST: &str = "{{{host}}}";
 
-/// A rule by which addresses are rewritten.
+/// A rule that rewrites addresses.
 #[derive(Debug, Clone)]
 pub enum Rewrite {
-    /// `{{{host}}}.example.org`: every address, put into a text.
+    /// `{{{host}}}.example.org`: a text with the address in it.
     Template(String),
-    /// What the pattern finds in an address is replaced; an address in which it finds nothing stays as it is.
+    /// Replaces the matches of a pattern; an address without a match stays as it is.
     Pattern {
         /// A regular expression.
         find: Regex,
-        /// The replacement; `$1` is what the first group found.
+        /// The replacement; `$1` is the match of the first group.
         replace: String,
     },
 }
 
 impl Rewrite {
-    /// A template.
+    /// Makes a rule from a template.
     ///
     /// # Errors
-    /// When the address is not in it: every host would become the same.
+    /// When the address is not in it: all hosts would become one.
     pub fn template(text: &str) -> Result<Self, String> {
         if text.contains(HOST) {
             return Ok(Self::Template(text.to_owned()));
@@ -33,7 +33,7 @@ impl Rewrite {
         Err(format!("{text:?} would make every host the same; put {HOST} where its address belongs"))
     }
 
-    /// The address to connect to.
+    /// Returns the address to connect to.
     #[must_use]
     pub fn apply(&self, address: &str) -> String {
         match self {
@@ -42,7 +42,7 @@ impl Rewrite {
         }
     }
 
-    /// As a parameter of connections.
+    /// Converts it into a parameter of connections.
     #[must_use]
     pub fn function(&self) -> HostRewrite {
         let rule = self.clone();
@@ -66,7 +66,6 @@ impl PartialEq for Rewrite {
 mod tests {
     use super::*;
 
-    /// Item 207.
     #[test]
     fn addresses_are_rewritten_by_a_template_or_by_a_pattern() {
         let template = Rewrite::template("{{{host}}}.example.org").unwrap();

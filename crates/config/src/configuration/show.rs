@@ -1,4 +1,4 @@
-//! Writes values as they would be written in a file: what is in force, and a file with every key there is.
+//! Writes values as TOML: the configuration in force, and a template with every key.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use super::keys::{KEYS, Key};
 use super::loader::{Loaded, Origin};
 use super::rewrite::Rewrite;
 
-/// A text in quotes.
+/// Quotes a text as TOML.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for char in text.chars() {
@@ -53,7 +53,7 @@ pub(super) fn list(words: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     format!("[{}]", words.join(", "))
 }
 
-/// The word that stands for a value.
+/// Returns the word for a value.
 pub(super) fn word<T: PartialEq>(words: &[(&str, T)], value: T) -> Option<String> {
     words.iter().find(|(_, known)| *known == value).map(|(word, _)| quoted(word))
 }
@@ -68,7 +68,7 @@ pub(super) fn rewrite(rule: &Rewrite) -> String {
 }
 
 impl Loaded {
-    /// What is in force, as a file that would say the same, with the origin of every value.
+    /// Returns the configuration in force as a file that would say the same, with the origin of every value.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let lines = KEYS.iter().map(|key| (key, self.line(key)));
@@ -88,7 +88,7 @@ impl Loaded {
     }
 }
 
-/// A file with every key there is, in comments, each with what it does: the default where there is one, else an example.
+/// Returns a file with every key in comments, each with its meaning, and its default or else an example.
 #[must_use]
 pub fn template() -> String {
     let entry = |key: &Key| {

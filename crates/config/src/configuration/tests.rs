@@ -1,4 +1,4 @@
-//! Items 175 to 209: every key, every layer, every mistake.
+//! Items 175 to 209: every key, every layer, every diagnostic.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -187,7 +187,7 @@ fn key(name: &str) -> &'static Key {
 }
 
 fn parsed(text: &str) -> Configuration {
-    Configuration::parse("f.toml", text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    Configuration::parse("f.toml", text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
 }
 
 fn complaint(text: &str) -> String {
@@ -213,7 +213,7 @@ fn every_wrong_value_is_refused_with_file_line_and_key() {
     for (name, _, _, wrong, expected) in rows() {
         let column = name.len() + 4;
         assert_eq!(complaint(&format!("\n{name} = {wrong}")), format!("f.toml:2:{column}: key `{name}`: {expected}"));
-        // In a preset too, and although nobody uses it.
+        // In a preset too, and although it is not in force.
         let (section, last) = key(name).parts();
         let text = format!("[presets.p.{section}]\n{last} = {wrong}").replace(".]", "]");
         let column = last.len() + 4;
@@ -357,7 +357,7 @@ impl Home {
         self.loader(variables).load().unwrap().configuration.fanout
     }
 
-    /// What is wrong, with the home taken out.
+    /// Returns what is wrong, with the home taken out.
     fn complaint(&self, loader: Loader) -> String {
         loader.load().unwrap_err().to_string().replace(self.0.path().to_str().unwrap(), "HOME")
     }

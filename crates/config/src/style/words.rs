@@ -3,7 +3,7 @@
 
 use anstyle::{Ansi256Color, AnsiColor, Color, Effects, Style};
 
-/// Words that are no style.
+/// A text that is not a style.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} {reason}; write a colour, a background and attributes as git does: \"red\", \"bold white blue\"")]
 pub struct InvalidStyle {
@@ -11,7 +11,7 @@ pub struct InvalidStyle {
     reason: &'static str,
 }
 
-/// Understands a style: at most two colours, the second for the background, and attributes, in any order.
+/// Parses a style: at most two colours, the second for the background, and attributes, in any order.
 ///
 /// ```
 /// use phalanx_config::style::{parse, words};
@@ -40,7 +40,7 @@ pub fn parse(text: &str) -> Result<Style, InvalidStyle> {
     Ok(style.fg_color(plain(style.get_fg_color())).bg_color(plain(style.get_bg_color())))
 }
 
-/// The bright colours by their numbers: git has words for them, anstyle-git 1.1 has not.
+/// Replaces the words for bright colours by their numbers: git has such words, anstyle-git 1.1 has not.
 fn with_numbers(text: &str) -> String {
     let number = |word: &str| {
         let bright = BRIGHT.iter().position(|colour| word.strip_prefix("bright") == Some(name(*colour)));
@@ -49,7 +49,7 @@ fn with_numbers(text: &str) -> String {
     text.split_whitespace().map(number).collect::<Vec<_>>().join(" ")
 }
 
-/// In the order of their numbers, from 8.
+/// The bright colours in the order of their numbers, from 8.
 const BRIGHT: [AnsiColor; 8] = [
     AnsiColor::BrightBlack,
     AnsiColor::BrightRed,
@@ -61,7 +61,7 @@ const BRIGHT: [AnsiColor; 8] = [
     AnsiColor::BrightWhite,
 ];
 
-/// A style in the words that [`parse`] understands.
+/// Returns a style in the words that [`parse`] understands.
 #[must_use]
 pub fn words(style: Style) -> String {
     let mut words = Vec::new();
@@ -115,9 +115,8 @@ mod tests {
     use super::super::Role;
     use super::*;
 
-    /// Item 185.
     #[test]
-    fn styles_are_understood_in_words_and_written_in_them() {
+    fn styles_are_parsed_and_written_as_words() {
         for text in [
             "",
             "red",

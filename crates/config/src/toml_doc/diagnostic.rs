@@ -1,17 +1,19 @@
-//! What is wrong with a document, and where.
+//! Errors in a document: where, what is wrong, and what to write instead.
 
 use std::fmt;
 
-/// A place in a document.
+use phalanx_process::visible::visible;
+
+/// A position in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    /// From 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column in characters, counted from 1.
     pub column: usize,
 }
 
-/// Where the lines of a text begin, so that a position in bytes can be told as people count.
+/// The beginnings of the lines of a text, to convert an offset in bytes into a location.
 #[derive(Debug)]
 pub(super) struct Lines {
     text: String,
@@ -24,7 +26,7 @@ impl Lines {
         Self { text: text.to_owned(), begins }
     }
 
-    /// The place of a byte; of one in the midst of a character, that of the character.
+    /// Returns the location of a byte; within a character, that of the character.
     pub(super) fn place(&self, byte: usize) -> Location {
         let byte = byte.min(self.text.len());
         let line = self.begins.partition_point(|&begin| begin <= byte);
@@ -36,12 +38,12 @@ impl Lines {
     }
 }
 
-/// One thing that is wrong, as it is shown: `FILE:LINE:COLUMN: key `x.y`: what is wrong; what to write instead`.
+/// An error in a document. Shown as `FILE:LINE:COLUMN: key `x.y`: what is wrong; what to write instead`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Where; nowhere if it is the file as a whole.
+    /// Its location; `None` if it concerns the file as a whole.
     pub place: Option<Location>,
-    /// The key with the tables in which it is: `connection.user`, `step[2].hosts`. The second table of an array is `[2]`.
+    /// The key with its tables: `connection.user`, `step[2].hosts`. The second table of an array is `[2]`.
     pub key: Option<String>,
     /// What is wrong.
     pub wrong: String,
@@ -50,29 +52,23 @@ pub struct Diagnostic {
 }
 
 impl fmt::Display for Diagnostic {
-    /// Without the file. On one line, whatever the document had in it.
+    /// Writes it on one line, without the file, whatever the document contains.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Location { line, column }) = self.place {
             write!(f, "{line}:{column}: ")?;
         }
         if let Some(key) = &self.key {
-            write!(f, "key `{}`: ", one_line(key))?;
+            write!(f, "key `{}`: ", visible(key))?;
         }
-        f.write_str(&one_line(&self.wrong))?;
+        f.write_str(&visible(&self.wrong))?;
         if !self.instead.is_empty() {
-            write!(f, "; {}", one_line(&self.instead))?;
+            write!(f, "; {}", visible(&self.instead))?;
         }
         Ok(())
     }
 }
 
-/// With control characters as escapes: no terminal and no line shall suffer from what a document holds.
-fn one_line(text: &str) -> String {
-    let escaped = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
-    text.chars().map(escaped).collect()
-}
-
-/// All that is wrong with a document: at least one thing, in the order of the lines.
+/// The errors in a document: at least one, in the order of the lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     file: String,
@@ -84,18 +80,18 @@ const SHOWN: usize = 20;
 
 impl Diagnostics {
     pub(super) fn new(file: String, mut list: Vec<Diagnostic>) -> Self {
-        list.sort_by_key(|mistake| mistake.place);
+        list.sort_by_key(|diagnostic| diagnostic.place);
         list.dedup();
         Self { file, list }
     }
 
-    /// The file in which they are.
+    /// Returns the name of the file.
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// Every one of them.
+    /// Returns all of them.
     #[must_use]
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
@@ -103,12 +99,12 @@ impl Diagnostics {
 }
 
 impl fmt::Display for Diagnostics {
-    /// One a line, each with the file; at most twenty.
+    /// Writes one per line, each with the file; at most twenty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.list.iter().take(SHOWN).enumerate() {
+        for (index, diagnostic) in self.list.iter().take(SHOWN).enumerate() {
             let line_end = if index == 0 { "" } else { "\n" };
-            let after_file = if mistake.place.is_some() { ":" } else { ": " };
-            write!(f, "{line_end}{}{after_file}{mistake}", self.file)?;
+            let after_file = if diagnostic.place.is_some() { ":" } else { ": " };
+            write!(f, "{line_end}{}{after_file}{diagnostic}", self.file)?;
         }
         match self.list.len().saturating_sub(SHOWN) {
             0 => Ok(()),

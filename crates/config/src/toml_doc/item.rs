@@ -1,4 +1,4 @@
-//! One value of a document, asked to be of some type.
+//! A value of a document, converted to a type.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -9,11 +9,10 @@ use phalanx_process::duration::{IntoDuration, InvalidDuration};
 use super::diagnostic::{Diagnostic, Location};
 use super::suggest::{list, suggest};
 use super::table::Table;
-use super::tree::{Node, Value, quoted};
+use super::tree::{Node, NodeValue, quoted};
 use super::{Document, size};
 
-/// One value of a document. What makes something of it says nothing (`None`) when it is wrong, and puts that on the list
-/// of the document's mistakes.
+/// A value of a document. Conversions return `None` when it is wrong, and record the error in the document.
 #[derive(Debug, Clone, Copy)]
 pub struct Item<'d> {
     document: &'d Document,
@@ -25,19 +24,19 @@ impl<'d> Item<'d> {
         Self { document, node }
     }
 
-    /// Where it stands.
+    /// Returns its location.
     #[must_use]
     pub fn place(self) -> Location {
         self.document.lines.place(self.node.span.start)
     }
 
-    /// Its key with the tables in which it is: `connection.user`, `step[2].hosts`.
+    /// Returns its key with its tables: `connection.user`, `step[2].hosts`.
     #[must_use]
     pub fn path(self) -> &'d str {
         &self.node.path
     }
 
-    /// Says that it is wrong: what is, and what to write instead, which may be empty.
+    /// Records that it is wrong: what is, and what to write instead, which may be empty.
     pub fn error(self, wrong: impl Into<String>, instead: impl Into<String>) {
         let key = Some(self.node.path.clone()).filter(|path| !path.is_empty());
         let place = Some(self.place());
@@ -49,36 +48,36 @@ impl<'d> Item<'d> {
         None
     }
 
-    /// A text.
+    /// Returns it as a string.
     #[must_use]
     pub fn string(self) -> Option<&'d str> {
         match &self.node.value {
-            Value::String(text) => Some(text),
+            NodeValue::String(text) => Some(text),
             _ => self.must_be("a string", "write a text in quotes"),
         }
     }
 
-    /// A text of which something is made, or that is refused with the reason.
+    /// Returns what `parse` makes of its string; its error is recorded.
     pub fn parse<T, E: Display>(self, parse: impl FnOnce(&'d str) -> Result<T, E>) -> Option<T> {
         parse(self.string()?).map_err(|error| self.error(error.to_string(), "")).ok()
     }
 
-    /// `true` or `false`.
+    /// Returns it as a boolean.
     #[must_use]
     pub fn boolean(self) -> Option<bool> {
         match &self.node.value {
-            Value::Boolean(boolean) => Some(*boolean),
+            NodeValue::Boolean(boolean) => Some(*boolean),
             _ => self.must_be("a boolean", "write true or false"),
         }
     }
 
-    /// A whole number within `range`.
+    /// Returns it as an integer within `range`.
     #[must_use]
     pub fn integer<N: TryFrom<i128> + TryInto<i128> + Copy>(self, range: RangeInclusive<N>) -> Option<N> {
         let first: i128 = (*range.start()).try_into().unwrap_or(i128::MIN);
         let last: i128 = (*range.end()).try_into().unwrap_or(i128::MAX);
         let instead = format!("write a number from {first} to {last}");
-        let Value::Integer { digits, radix } = &self.node.value else {
+        let NodeValue::Integer { digits, radix } = &self.node.value else {
             return self.must_be("an integer", instead);
         };
         let number = i128::from_str_radix(digits, *radix).ok().filter(|number| (first..=last).contains(number));
@@ -90,40 +89,42 @@ impl<'d> Item<'d> {
         number
     }
 
-    /// A number, whole or not, but finite.
+    /// Returns it as a finite number, whole or not.
     #[must_use]
     pub fn number(self) -> Option<f64> {
         let number = match &self.node.value {
-            Value::Integer { digits, radix } => i128::from_str_radix(digits, *radix).ok().map(|number| number as f64),
-            Value::Float(float) => Some(*float).filter(|float| float.is_finite()),
+            NodeValue::Integer { digits, radix } => {
+                i128::from_str_radix(digits, *radix).ok().map(|number| number as f64)
+            }
+            NodeValue::Float(float) => Some(*float).filter(|float| float.is_finite()),
             _ => None,
         };
         number.or_else(|| self.must_be("a number", "write a number such as 2 or 0.5"))
     }
 
-    /// A span of time: seconds, or a text in one of [the formats](phalanx_process::duration).
+    /// Returns it as a duration: seconds, or a text in one of [the formats](phalanx_process::duration).
     #[must_use]
     pub fn duration(self) -> Option<Duration> {
         const INSTEAD: &str = "write seconds (90, 1.5) or hours, minutes and seconds (\"0:01:30\")";
         let read = match &self.node.value {
-            Value::Integer { digits, radix } => {
+            NodeValue::Integer { digits, radix } => {
                 let seconds = u64::from_str_radix(digits, *radix).ok();
                 seconds.map(Duration::from_secs).ok_or(InvalidDuration { given: digits.clone() })
             }
-            Value::Float(seconds) => seconds.into_duration(),
-            Value::String(text) => text.as_str().into_duration(),
+            NodeValue::Float(seconds) => seconds.into_duration(),
+            NodeValue::String(text) => text.as_str().into_duration(),
             _ => return self.must_be("a duration", INSTEAD),
         };
         let wrong = |_| self.error(format!("{} is no duration", self.node.describe()), INSTEAD);
         read.map_err(wrong).ok()
     }
 
-    /// A number of bytes: an integer, or a text such as `"64K"`, `"10MiB"`, `"2GB"`.
+    /// Returns it as a number of bytes: an integer, or a text such as `"64K"`, `"10MiB"`, `"2GB"`.
     #[must_use]
     pub fn size(self) -> Option<u64> {
         let read = match &self.node.value {
-            Value::Integer { digits, radix } => u64::from_str_radix(digits, *radix).ok(),
-            Value::String(text) => size::parse(text),
+            NodeValue::Integer { digits, radix } => u64::from_str_radix(digits, *radix).ok(),
+            NodeValue::String(text) => size::parse(text),
             _ => return self.must_be("a size", size::EXPECTED),
         };
         if read.is_none() {
@@ -132,12 +133,12 @@ impl<'d> Item<'d> {
         read
     }
 
-    /// One of some words, and what it stands for.
+    /// Returns what it stands for, if it is one of these words.
     #[must_use]
     pub fn choice<T: Clone>(self, choices: &[(&str, T)]) -> Option<T> {
         let words = || choices.iter().map(|(word, _)| *word);
         let known = format!("write one of {}", list(words()));
-        let Value::String(given) = &self.node.value else { return self.must_be("a string", known) };
+        let NodeValue::String(given) = &self.node.value else { return self.must_be("a string", known) };
         let found = choices.iter().find(|(word, _)| word == given).map(|(_, value)| value.clone());
         if found.is_none() {
             let meant = suggest(given, words()).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
@@ -146,14 +147,14 @@ impl<'d> Item<'d> {
         found
     }
 
-    /// A list of texts, for which one text may stand.
+    /// Returns it as a list of strings, for which a single string may stand.
     #[must_use]
     pub fn strings(self) -> Option<Vec<String>> {
         const INSTEAD: &str = "write a text in quotes, or several: [\"a\", \"b\"]";
         match &self.node.value {
-            Value::String(text) => Some(vec![text.clone()]),
+            NodeValue::String(text) => Some(vec![text.clone()]),
             // All of them are looked at, so that each that is wrong is on the list.
-            Value::Array(_) => {
+            NodeValue::Array(_) => {
                 let texts: Vec<_> = self.items()?.into_iter().map(|item| item.string().map(str::to_owned)).collect();
                 texts.into_iter().collect()
             }
@@ -161,57 +162,57 @@ impl<'d> Item<'d> {
         }
     }
 
-    /// The members of an array.
+    /// Returns the members of it as an array.
     #[must_use]
     pub fn items(self) -> Option<Vec<Item<'d>>> {
         match &self.node.value {
-            Value::Array(items) => Some(items.iter().map(|node| Item::new(self.document, node)).collect()),
+            NodeValue::Array(items) => Some(items.iter().map(|node| Item::new(self.document, node)).collect()),
             _ => self.must_be("an array", "write values between [ and ], with commas"),
         }
     }
 
-    /// A table.
+    /// Returns it as a table.
     #[must_use]
     pub fn table(self) -> Option<Table<'d>> {
         match &self.node.value {
-            Value::Table(_) => Some(Table::new(self.document, self.node)),
+            NodeValue::Table(_) => Some(Table::new(self.document, self.node)),
             _ => self.must_be("a table", format!("write [{}] above its keys", self.node.path)),
         }
     }
 
-    /// Whether it is a text, for what may be one or something else.
+    /// Reports whether it is a string.
     #[must_use]
     pub fn is_string(self) -> bool {
-        matches!(self.node.value, Value::String(_))
+        matches!(self.node.value, NodeValue::String(_))
     }
 
-    /// Whether it is `true` or `false`, for what may be one or something else.
+    /// Reports whether it is a boolean.
     #[must_use]
     pub fn is_boolean(self) -> bool {
-        matches!(self.node.value, Value::Boolean(_))
+        matches!(self.node.value, NodeValue::Boolean(_))
     }
 
-    /// Whether it is an integer, for what may be one or something else.
+    /// Reports whether it is an integer.
     #[must_use]
     pub fn is_integer(self) -> bool {
-        matches!(self.node.value, Value::Integer { .. })
+        matches!(self.node.value, NodeValue::Integer { .. })
     }
 
-    /// Whether it is a float, for what may be one or something else.
+    /// Reports whether it is a float.
     #[must_use]
     pub fn is_float(self) -> bool {
-        matches!(self.node.value, Value::Float(_))
+        matches!(self.node.value, NodeValue::Float(_))
     }
 
-    /// Whether it is an array, for what may be one or something else.
+    /// Reports whether it is an array.
     #[must_use]
     pub fn is_array(self) -> bool {
-        matches!(self.node.value, Value::Array(_))
+        matches!(self.node.value, NodeValue::Array(_))
     }
 
-    /// Whether it is a table, for what may be one or something else.
+    /// Reports whether it is a table.
     #[must_use]
     pub fn is_table(self) -> bool {
-        matches!(self.node.value, Value::Table(_))
+        matches!(self.node.value, NodeValue::Table(_))
     }
 }

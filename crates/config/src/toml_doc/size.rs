@@ -11,7 +11,7 @@
 /// What to write where a size is asked for.
 pub(super) const EXPECTED: &str = "write bytes (4096), or a text with a unit (\"64K\", \"10MiB\", \"2GB\")";
 
-/// Understands a size.
+/// Parses a size.
 pub(super) fn parse(text: &str) -> Option<u64> {
     let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_understood() {
+    fn sizes_are_parsed() {
         for (text, expected) in [
             ("0", Some(0)),
             ("4096", Some(4096)),

@@ -1,7 +1,7 @@
-//! Which known word was probably meant.
+//! Suggests the known word that was probably meant.
 
-/// The known word nearest to `given`, if any is near: one change for every three characters, where capitals and the
-/// kind of dash do not count.
+/// Returns the known word nearest to `given`, if any is near: one change for every three characters, where capitals and
+/// the kind of dash do not count.
 #[must_use]
 pub fn suggest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |word: &str| word.to_lowercase().replace('-', "_");
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typing_errors_are_near_and_other_words_are_not() {
+    fn a_typing_error_has_a_suggestion_and_another_word_has_none() {
         let known = ["user", "port", "ssh_options", "scp_options", "kill_timeout"];
         for (given, expected) in [
             ("usr", Some("user")),

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::*;
 
-/// What the reading of a text complains about.
+/// Returns what the reading of a text complains about.
 fn complaints(text: &str, read: impl FnOnce(Table<'_>)) -> String {
     match Document::parse("f.toml", text) {
         Ok(document) => {
             read(document.root());
-            document.finish(()).err().map(|mistakes| mistakes.to_string()).unwrap_or_default()
+            document.finish(()).err().map(|diagnostics| diagnostics.to_string()).unwrap_or_default()
         }
-        Err(mistakes) => mistakes.to_string(),
+        Err(diagnostics) => diagnostics.to_string(),
     }
 }
 
@@ -198,8 +198,8 @@ fn bytes_that_are_no_text_are_found() {
 fn files_that_cannot_be_read_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let said = |path: &Path| {
-        let mistakes = Document::read(path).unwrap_err();
-        mistakes.to_string().replace(directory.path().to_str().unwrap(), "DIR")
+        let diagnostics = Document::read(path).unwrap_err();
+        diagnostics.to_string().replace(directory.path().to_str().unwrap(), "DIR")
     };
     assert_eq!(said(directory.path()), "DIR: it is a directory; give a file in TOML");
     assert_eq!(

@@ -1,4 +1,5 @@
-//! A document as it was written: every value with its place and the path of its key, every table with what was asked of it.
+//! The tree of a document: every value with its position and the path of its key, every table with the keys it was
+//! asked for.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,20 +8,20 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// One value.
+/// A value with its position.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) value: Value,
-    /// The key with the tables in which it is; empty for the document itself.
+    pub(super) value: NodeValue,
+    /// Its key with its tables; empty for the document itself.
     pub(super) path: String,
-    /// Where it stands, in bytes.
+    /// Its position, in bytes.
     pub(super) span: Range<usize>,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
+pub(super) enum NodeValue {
     String(String),
-    /// As digits, so that what is too large for us can be shown as it was written.
+    /// An integer as its digits, so that one that is too large can be shown as it was written.
     Integer {
         digits: String,
         radix: u32,
@@ -33,14 +34,14 @@ pub(super) enum Value {
     Table(Fields),
 }
 
-/// What is in a table.
+/// The fields of a table.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    /// In the order in which they were written.
+    /// The fields, in the order of the document.
     pub(super) list: Vec<Field>,
-    /// What was asked for, and whether it may be suggested to somebody who writes something else.
+    /// The keys that were asked for, and whether each may be suggested in place of an unknown one.
     pub(super) asked: RefCell<BTreeMap<String, bool>>,
-    /// Whether somebody read it as a table: only then it means something that nobody asked for a key.
+    /// Whether it was read as a table: only then a key that was not asked for is unknown.
     pub(super) opened: Cell<bool>,
 }
 
@@ -53,38 +54,40 @@ pub(super) struct Field {
 
 impl Node {
     pub(super) fn root(table: DeTable<'_>) -> Self {
-        Self { value: Value::Table(fields(table, "")), path: String::new(), span: 0..0 }
+        Self { value: NodeValue::Table(fields(table, "")), path: String::new(), span: 0..0 }
     }
 
     fn new(value: Spanned<DeValue<'_>>, path: String) -> Self {
         let span = value.span();
         let value = match value.into_inner() {
-            DeValue::String(text) => Value::String(text.into_owned()),
-            DeValue::Integer(integer) => Value::Integer { digits: integer.as_str().to_owned(), radix: integer.radix() },
-            // What is too large for a float is infinite, which whoever wants a number refuses.
-            DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::INFINITY)),
-            DeValue::Boolean(boolean) => Value::Boolean(boolean),
-            DeValue::Datetime(date) => Value::Date(date.to_string()),
+            DeValue::String(text) => NodeValue::String(text.into_owned()),
+            DeValue::Integer(integer) => {
+                NodeValue::Integer { digits: integer.as_str().to_owned(), radix: integer.radix() }
+            }
+            // What is too large for a float is infinite, which is refused where a number is wanted.
+            DeValue::Float(float) => NodeValue::Float(float.as_str().parse().unwrap_or(f64::INFINITY)),
+            DeValue::Boolean(boolean) => NodeValue::Boolean(boolean),
+            DeValue::Datetime(date) => NodeValue::Date(date.to_string()),
             DeValue::Array(items) => {
                 let items = items.into_iter().zip(1..);
-                Value::Array(items.map(|(item, rank)| Self::new(item, format!("{path}[{rank}]"))).collect())
+                NodeValue::Array(items.map(|(item, rank)| Self::new(item, format!("{path}[{rank}]"))).collect())
             }
-            DeValue::Table(table) => Value::Table(fields(table, &path)),
+            DeValue::Table(table) => NodeValue::Table(fields(table, &path)),
         };
         Self { value, path, span }
     }
 
-    /// What it is, for messages: `the string "ssh"`, `an array`.
+    /// Describes it for messages: `the string "ssh"`, `an array`.
     pub(super) fn describe(&self) -> String {
         match &self.value {
-            Value::String(text) => format!("the string {}", quoted(text)),
-            Value::Integer { digits, radix: 10 } => format!("the integer {}", shortened(digits)),
-            Value::Integer { .. } => "an integer".into(),
-            Value::Float(float) => format!("the float {float:?}"),
-            Value::Boolean(boolean) => format!("the boolean {boolean}"),
-            Value::Date(date) => format!("the date or time {date}"),
-            Value::Array(_) => "an array".into(),
-            Value::Table(_) => "a table".into(),
+            NodeValue::String(text) => format!("the string {}", quoted(text)),
+            NodeValue::Integer { digits, radix: 10 } => format!("the integer {}", shortened(digits)),
+            NodeValue::Integer { .. } => "an integer".into(),
+            NodeValue::Float(float) => format!("the float {float:?}"),
+            NodeValue::Boolean(boolean) => format!("the boolean {boolean}"),
+            NodeValue::Date(date) => format!("the date or time {date}"),
+            NodeValue::Array(_) => "an array".into(),
+            NodeValue::Table(_) => "a table".into(),
         }
     }
 }
@@ -101,18 +104,18 @@ fn fields(table: DeTable<'_>, path: &str) -> Fields {
     Fields { list, ..Fields::default() }
 }
 
-/// A key as it is written in TOML: bare where that is possible.
+/// Quotes a key as TOML needs it: bare where that is possible.
 pub(super) fn word(key: &str) -> String {
     let bare = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
     if !key.is_empty() && key.chars().all(bare) { shortened(key) } else { quoted(key) }
 }
 
-/// A text in quotes, control characters escaped, and not longer than a line can bear.
+/// Quotes a text, with control characters escaped, and shortened to fit a line.
 pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", shortened(text))
 }
 
-/// Longer texts are cut in messages.
+/// Texts longer than this are cut in messages.
 const LONGEST: usize = 60;
 
 fn shortened(text: &str) -> String {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_config::groups::{GroupResolver, NodeList};
-use phalanx_config::toml_doc::{Item, Key, Table, suggest};
+use phalanx_config::toml_doc::{Item, Table, TableKey, suggest};
 use phalanx_nodeset::Parser;
 
 use super::{Overrides, ReadError};
@@ -51,7 +51,7 @@ pub(super) struct HostLists<'d> {
     resolver: &'d GroupResolver,
     overrides: &'d Overrides,
     lists: BTreeMap<String, Vec<String>>,
-    keys: BTreeMap<String, Key<'d>>,
+    keys: BTreeMap<String, TableKey<'d>>,
     used: RefCell<BTreeSet<String>>,
 }
 
@@ -88,7 +88,7 @@ impl<'d> HostLists<'d> {
     }
 
     /// Reads a variable whose value is in the environment: `password = { env = "CONSOLE_PASSWORD" }`.
-    fn read_secret(&mut self, key: Key<'d>, item: Item<'d>, scope: &mut Scope) -> Result<(), ReadError> {
+    fn read_secret(&mut self, key: TableKey<'d>, item: Item<'d>, scope: &mut Scope) -> Result<(), ReadError> {
         let Some(table) = item.table() else { return Ok(()) };
         let Some(source) = table.require("env", "write where its value is: { env = \"CONSOLE_PASSWORD\" }") else {
             return Ok(());
@@ -120,7 +120,7 @@ impl<'d> HostLists<'d> {
         Ok(())
     }
 
-    fn name(&mut self, key: Key<'d>, values: Vec<String>, scope: &mut Scope) {
+    fn name(&mut self, key: TableKey<'d>, values: Vec<String>, scope: &mut Scope) {
         match scope.lists.insert(key.name(), values) {
             Ok(()) => drop(self.keys.insert(key.name().to_owned(), key)),
             Err(error) => key.error(error.to_string(), ""),
@@ -129,7 +129,7 @@ impl<'d> HostLists<'d> {
 
     fn read_hosts(&mut self, root: Table<'d>, scope: &mut Scope) -> Result<(), ReadError> {
         let entries: Vec<_> = root.table("hosts").into_iter().flat_map(Table::entries).collect();
-        let items: BTreeMap<&str, (Key<'d>, Item<'d>)> =
+        let items: BTreeMap<&str, (TableKey<'d>, Item<'d>)> =
             entries.iter().map(|(key, item)| (key.name(), (*key, *item))).collect();
         for (key, _) in &entries {
             self.resolve_list(key.name(), &items, scope, &mut Vec::new())?;
@@ -141,7 +141,7 @@ impl<'d> HostLists<'d> {
     fn resolve_list(
         &mut self,
         name: &'d str,
-        items: &BTreeMap<&'d str, (Key<'d>, Item<'d>)>,
+        items: &BTreeMap<&'d str, (TableKey<'d>, Item<'d>)>,
         scope: &mut Scope,
         open: &mut Vec<&'d str>,
     ) -> Result<(), ReadError> {
@@ -272,7 +272,7 @@ impl<'d> HostLists<'d> {
     }
 
     /// The names that nothing uses.
-    pub(super) fn unused(&self) -> Vec<(String, Key<'d>)> {
+    pub(super) fn unused(&self) -> Vec<(String, TableKey<'d>)> {
         let used = self.used.borrow();
         let path = |name: &str| if self.lists.contains_key(name) { "hosts" } else { "vars" };
         let unused = self.keys.iter().filter(|(name, _)| !used.contains(*name));
@@ -299,7 +299,7 @@ fn item_is_right(hosts: &[String], words: &[String]) -> bool {
 }
 
 /// Complains about a name that is taken.
-fn is_free(key: Key<'_>, scope: &Scope) -> bool {
+fn is_free(key: TableKey<'_>, scope: &Scope) -> bool {
     let name = key.name();
     if OWN.contains(&name) || name == "host" {
         key.error(format!("`{name}` has a meaning of its own in every plan"), "choose another name");
