@@ -217,6 +217,20 @@ fn a_dialogue_answers_is_refused_or_misses() {
     }
 }
 
+/// A program that discards what was sent before its prompt, or right after it, is sent nothing before its time.
+#[test]
+fn a_line_of_a_dialogue_waits_for_its_delay() {
+    let began = std::time::Instant::now();
+    let ran = played(
+        "[[step]]\nlocal = 'printf first:; read a; printf second:; read b; echo got $a $b'\n\
+         dialogue = [ { send = 'one', delay = 0.2 }, { expect = 'second:', send = 'two', delay = 0.3 } ]\n",
+        &[],
+    );
+    assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
+    assert!(ran.stdout().contains("got one two"), "{}", ran.stdout());
+    assert!(began.elapsed() >= std::time::Duration::from_millis(500));
+}
+
 #[test]
 fn output_goes_into_a_file_of_each_process() {
     let stage = Stage::new(

@@ -255,6 +255,8 @@ pub struct Line {
     pub expect: Option<String>,
     /// What is said then.
     pub send: Option<Send>,
+    /// How long to wait before it is said.
+    pub delay: Duration,
     /// When it counts.
     pub turn: Turn,
 }

@@ -370,10 +370,10 @@ impl Player {
                 Alarm::Member(member) => {
                     let Some(running) = self.running_mut(turn) else { continue };
                     let one = &mut running.members[member];
-                    if one.id.is_none() || one.deadline().is_none_or(|deadline| deadline > now) {
+                    if one.id.is_none() || one.poll_timeout().is_none_or(|deadline| deadline > now) {
                         continue;
                     }
-                    let wishes = one.look_at_the_time(now);
+                    let wishes = one.handle_timeout(now);
                     self.grant(turn, member, wishes, now);
                 }
                 Alarm::Limit => match self.under_way.get(&turn) {

@@ -273,7 +273,7 @@ impl Watcher {
                 None => context.captured(*id, stream),
             };
             let ended = context.is_open(*id, stream) != Some(true);
-            self.streams[stream as usize].seeker.seed(kept.map_or(&[][..], |kept| kept.bytes()), ended);
+            self.streams[stream as usize].seeker.seed(context, kept.map_or(&[][..], |kept| kept.bytes()), ended);
         }
     }
 

@@ -4,10 +4,14 @@
 use std::io::{BufRead, BufReader, ErrorKind, Lines};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use phalanx_core::serial::{LineSettings as Settings, Serial};
-use phalanx_process::expect::{Dialogue, Expect, IDLE_TIMEOUT, Matcher, Pattern, Script};
+use phalanx_process::expect::{Expect, Matcher, Pattern, Script, Session, SessionResult};
+
+/// Longer than any of this takes.
+const SAFETY_NET: Duration = Duration::from_secs(30);
 
 /// Two ptys and what is written to one coming out of the other, until dropped.
 struct Cable {
@@ -99,17 +103,23 @@ fn a_dialogue_logs_in_over_a_serial_line_at_several_speeds() {
         assert_eq!(near.speed().expect("a line"), speed);
         let answers = std::thread::scope(|scope| {
             let machine = scope.spawn(|| machine(&far));
-            let mut dialogue = Dialogue::new(&script).expect("valid");
-            while dialogue.outcome().is_none() {
-                match receive(&near, u16::try_from(IDLE_TIMEOUT.as_millis()).expect("short")) {
-                    Some(chunk) => dialogue.feed(&chunk),
-                    None => dialogue.handle_idle(),
+            let mut session = Session::default();
+            session.run_script(Instant::now(), &script, Some(SAFETY_NET)).expect("valid");
+            let result = loop {
+                let until = session.poll_timeout().expect("there is a limit");
+                let left = until.saturating_duration_since(Instant::now()).as_millis() + 1;
+                match receive(&near, u16::try_from(left).expect("short")) {
+                    Some(chunk) => session.feed(Instant::now(), &chunk),
+                    None => session.handle_timeout(Instant::now()),
                 }
-                while let Some(answer) = dialogue.poll_write() {
-                    send(&near, &answer);
+                while let Some(response) = session.poll_write() {
+                    send(&near, &response);
                 }
-            }
-            assert!(dialogue.outcome().expect("ended").ok());
+                if let Some(result) = session.poll_result() {
+                    break result;
+                }
+            };
+            assert!(matches!(result, SessionResult::Script(outcome) if outcome.ok()));
             machine.join().expect("no panic")
         });
         assert_eq!(answers, [b"root".to_vec(), b"secret".to_vec()]);

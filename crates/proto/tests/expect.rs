@@ -2,7 +2,7 @@
 //! E15), the numbers to the items of `docs/execo.md`.
 
 use phalanx_proto::expect::{
-    Dialogue, Expect, Extent, Match, MatchResult, Matcher, NotFound, Pattern, Precedence, Reason, Script,
+    Expect, Extent, Match, MatchResult, Matcher, NotFound, Pattern, Precedence, Reason, Session,
 };
 
 fn expect<const N: usize>(patterns: [Pattern; N]) -> Expect {
@@ -418,7 +418,7 @@ fn e10_a_stream_can_be_driven_from_any_thread() {
     let mut stream = Matcher::default();
     let prompt = regex("login: ");
     shareable(&prompt);
-    sendable(&Dialogue::new(&Script::new()).expect("valid"));
+    sendable(&Session::default());
     let found = std::thread::spawn(move || stream.expect(&prompt).or_else(|| stream.feed(b"login: ")))
         .join()
         .expect("no panic");

@@ -55,11 +55,11 @@ impl Bridge {
         let mut drive = Drive::new()?;
         drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         let labelled = plan.lines.len() > 1;
+        let now = Instant::now();
         let mut members = Vec::new();
         for (host, spec) in plan.lines {
-            members.push(Member::new(drive.start(spec), host, plan.until.as_ref()));
+            members.push(Member::new(drive.start(spec), host, plan.until.as_ref(), now));
         }
-        let now = Instant::now();
         Ok(Self {
             drive,
             members,
@@ -178,7 +178,7 @@ impl Bridge {
     /// 5. the time is over
     fn reason_to_leave(&mut self) -> Option<Left> {
         let now = Instant::now();
-        self.members.iter_mut().for_each(|member| member.look_at_the_time(now));
+        self.members.iter_mut().for_each(|member| member.handle_timeout(now));
         if self.left.is_some() {
             return self.left;
         }
@@ -202,7 +202,7 @@ impl Bridge {
 
     fn next_deadline(&self) -> Option<Instant> {
         let own = [self.deadline, self.quiet_at(), self.drive.next_deadline()];
-        own.into_iter().chain(self.members.iter().map(Member::quiet_at)).flatten().min()
+        own.into_iter().chain(self.members.iter().map(Member::poll_timeout)).flatten().min()
     }
 
     /// Says what went wrong. The lines are closed when this is dropped, and programs on other hosts end with their

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use phalanx_process::expect::{Expect, IDLE_TIMEOUT, Matcher};
+use phalanx_process::expect::{Expect, Session};
 use phalanx_process::id::ProcessId;
 use phalanx_process::lines::{FedLines, Lines};
 use phalanx_process::outcome::Finished;
@@ -17,33 +17,27 @@ pub(super) struct Member {
     /// Something was written to it that it has not taken yet.
     pub(super) busy: bool,
     lines: Lines,
-    search: Option<Search>,
+    /// The search for what it is to say.
+    until: Option<Session>,
+    found: bool,
     ended: Option<Arc<Finished>>,
 }
 
-/// The search for what it is to say.
-struct Search {
-    matcher: Matcher,
-    found: bool,
-    /// When silence decides what further bytes might change.
-    quiet_at: Option<Instant>,
-}
-
 impl Member {
-    pub(super) fn new(id: ProcessId, host: Option<String>, until: Option<&Expect>) -> Self {
-        let search = until.map(|expect| {
-            let mut matcher = Matcher::default();
-            let found = matcher.expect(expect).is_some_and(|verdict| verdict.is_ok());
-            Search { matcher, found, quiet_at: None }
+    pub(super) fn new(id: ProcessId, host: Option<String>, until: Option<&Expect>, now: Instant) -> Self {
+        let until = until.map(|expect| {
+            let mut session = Session::default();
+            session.expect(now, expect, None);
+            session
         });
-        Self { id, host, busy: false, lines: Lines::default(), search, ended: None }
+        let mut member = Self { id, host, busy: false, lines: Lines::default(), until, found: false, ended: None };
+        member.search(|_| {});
+        member
     }
 
     /// Takes what it said, and shows it: as it is, or line by line behind its host.
     pub(super) fn said(&mut self, bytes: &[u8], labelled: bool, out: &mut Vec<u8>, now: Instant) {
-        if let Some(search) = &mut self.search {
-            search.feed(bytes, now);
-        }
+        self.search(|session| session.feed(now, bytes));
         match (&self.host, labelled) {
             (Some(host), true) => label(host, self.lines.feed(bytes), out),
             _ => out.extend_from_slice(bytes),
@@ -61,22 +55,25 @@ impl Member {
         self.ended.is_some()
     }
 
-    /// Whether it has said what is looked for.
+    /// Returns whether it has said what is looked for.
     pub(super) fn has_found(&self) -> bool {
-        self.search.as_ref().is_some_and(|search| search.found)
+        self.found
     }
 
-    /// When its silence matters.
-    pub(super) fn quiet_at(&self) -> Option<Instant> {
-        self.search.as_ref()?.quiet_at
+    /// Returns when [`Member::handle_timeout`] is to be called next, if at all.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.until.as_ref().and_then(Session::poll_timeout)
     }
 
-    /// Takes note that time has passed.
-    pub(super) fn look_at_the_time(&mut self, now: Instant) {
-        if let Some(search) = &mut self.search
-            && search.quiet_at.take_if(|at| *at <= now).is_some()
-        {
-            search.found |= search.matcher.handle_idle().is_some_and(|verdict| verdict.is_ok());
+    /// Takes note of the time.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.search(|session| session.handle_timeout(now));
+    }
+
+    fn search(&mut self, step: impl FnOnce(&mut Session)) {
+        if let Some(session) = &mut self.until {
+            step(session);
+            self.found |= session.poll_result().is_some_and(|result| result.ok());
         }
     }
 
@@ -90,16 +87,6 @@ impl Member {
         let result = Evidence::new(finished, Route::Ssh).judge();
         let reason = if result.kind() == ResultKind::Exit && !said.is_empty() { said } else { result.sentence() };
         Some(format!("{host}: {reason}"))
-    }
-}
-
-impl Search {
-    fn feed(&mut self, bytes: &[u8], now: Instant) {
-        if self.found {
-            return;
-        }
-        self.found = self.matcher.feed(bytes).is_some_and(|verdict| verdict.is_ok());
-        self.quiet_at = (!self.found && self.matcher.is_pending()).then(|| now + IDLE_TIMEOUT);
     }
 }
 

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use phalanx_process::event::Stream;
-use phalanx_process::expect::{Dialogue, Expect, IDLE_TIMEOUT, Matcher, Pattern, Script, ScriptOutcome};
+use phalanx_process::expect::{Expect, Pattern, Script, ScriptOutcome, Session, SessionResult};
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
 use phalanx_process::result::{Delivery, EndedBecause, Evidence, HostResult, Route};
 use phalanx_process::spec::NON_BLOCKING;
 
 use super::recipe::Recipe;
-use crate::model::{Processes, Send, Turn};
+use crate::model::{Dialogue, Processes, Send, Turn};
 
 /// One process of a step.
 #[derive(Default)]
@@ -40,26 +40,26 @@ pub(super) struct Member {
     missed: Option<String>,
     /// The first error of writing its output into a file.
     output_lost: Option<String>,
-    watch: Option<Watch>,
+    readiness: Option<Readiness>,
     talk: Option<Talk>,
     sinks: [Option<Sink>; 2],
 }
 
-/// It is to say something.
-struct Watch {
-    streams: [Matcher; 2],
-    until: Option<Instant>,
-    quiet_at: Option<Instant>,
+/// What it must say, on either stream, to be ready.
+struct Readiness {
+    pattern: Expect,
     limit: Duration,
-    expected: String,
+    streams: [Session; 2],
 }
 
-/// A conversation.
+/// The dialogue with it.
 struct Talk {
-    dialogue: Dialogue,
+    script: Script,
+    /// How long each reply may take.
     limit: Duration,
-    until: Option<Instant>,
-    quiet_at: Option<Instant>,
+    session: Session,
+    outcome: Option<ScriptOutcome>,
+    begun: bool,
 }
 
 /// A file that output goes to.
@@ -92,7 +92,7 @@ impl Member {
                 *slot = Some(Sink::new(recipe.text(file, index)?.into())?);
             }
         }
-        self.watch = step.ready.as_ref().map(|ready| Watch::new(&ready.pattern, ready.limit));
+        self.readiness = step.ready.as_ref().map(|ready| Readiness::new(&ready.pattern, ready.limit));
         self.talk = match &step.dialogue {
             Some(dialogue) => Some(Talk::new(dialogue, recipe, index)?),
             None => None,
@@ -100,24 +100,15 @@ impl Member {
         Ok(())
     }
 
-    /// What is said at once.
-    pub(super) fn started(&mut self, step: &Processes, recipe: &Recipe, index: usize, now: Instant) -> Wishes {
+    /// Takes note that it runs: the time for what is expected of it begins.
+    pub(super) fn started(&mut self, now: Instant) -> Wishes {
         let mut wishes = Wishes::default();
-        if let Some(dialogue) = &step.dialogue {
-            let first = dialogue.lines.iter().take_while(|line| line.expect.is_none());
-            for send in first.filter_map(|line| line.send.as_ref()) {
-                wishes.write.extend(said(send, recipe, index).unwrap_or_default().into_bytes());
-            }
-        }
-        if let Some(watch) = &mut self.watch {
-            watch.until = now.checked_add(watch.limit);
+        if let Some(readiness) = &mut self.readiness {
+            readiness.begin(now);
         } else if self.talk.is_none() {
             (self.ready, wishes.ready) = (true, true);
         }
-        if let Some(talk) = &mut self.talk {
-            talk.until = now.checked_add(talk.limit);
-        }
-        self.look_at_talk(now, &mut wishes);
+        self.converse(&mut wishes, |talk| talk.begin(now));
         wishes
     }
 
@@ -130,15 +121,9 @@ impl Member {
             let lost = format!("cannot write `{}`: {error}", sink.path.display());
             self.output_lost.get_or_insert(lost);
         }
-        if let Some(watch) = self.watch.as_mut().filter(|_| !self.ready) {
-            let matcher = &mut watch.streams[stream as usize];
-            let found = matcher.feed(bytes).is_some_and(|verdict| verdict.is_ok());
-            watch.quiet_at = (!found && matcher.is_pending()).then(|| now + IDLE_TIMEOUT);
-            (self.ready, wishes.ready) = (found, found);
-        }
-        if let Some(talk) = self.talk.as_mut().filter(|_| stream == Stream::Stdout) {
-            talk.dialogue.feed(bytes);
-            self.look_at_talk(now, &mut wishes);
+        self.look_whether_ready(&mut wishes, |streams| streams[stream as usize].feed(now, bytes));
+        if stream == Stream::Stdout {
+            self.converse(&mut wishes, |talk| talk.session.feed(now, bytes));
         }
         wishes
     }
@@ -148,72 +133,57 @@ impl Member {
         self.sinks[stream as usize].is_some()
     }
 
-    /// When it should be looked at again.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let watch = self.watch.as_ref().filter(|_| !self.ready);
-        let talk = self.talk.as_ref().filter(|talk| talk.dialogue.outcome().is_none());
-        let ready = watch.map(|watch| [watch.until, watch.quiet_at]);
-        let reply = talk.map(|talk| [talk.until, talk.quiet_at]);
-        ready.into_iter().chain(reply).flatten().chain([self.kill_at, self.end_at]).flatten().min()
+    /// Returns when [`Member::handle_timeout`] is to be called next, if at all.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let readiness = self.readiness.as_ref().filter(|_| !self.ready);
+        let streams = readiness.map(|readiness| &readiness.streams).into_iter().flatten();
+        let sessions = streams.chain(self.talk.as_ref().map(|talk| &talk.session));
+        sessions.map(Session::poll_timeout).chain([self.kill_at, self.end_at]).flatten().min()
     }
 
-    /// Takes note that time has passed.
-    pub(super) fn look_at_the_time(&mut self, now: Instant) -> Wishes {
-        let mut wishes = Wishes::default();
-        let over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if over(self.kill_at) {
-            self.kill_at = None;
-            wishes.kill = true;
-        }
-        if over(self.end_at) {
-            self.end_at = None;
-            wishes.end = true;
-        }
-        if let Some(watch) = self.watch.as_mut().filter(|_| !self.ready) {
-            if watch.quiet_at.take_if(|at| *at <= now).is_some() {
-                let found =
-                    watch.streams.iter_mut().any(|stream| stream.handle_idle().is_some_and(|verdict| verdict.is_ok()));
-                (self.ready, wishes.ready) = (found, found);
-            }
-            if !self.ready && over(watch.until) {
-                let Watch { limit, expected, .. } = watch;
-                let seconds = limit.as_secs_f64();
-                let late = format!("was not ready within {seconds} s: it did not say {expected}");
-                self.missed.get_or_insert(late);
-                watch.until = None;
-                wishes.kill = true;
-            }
-        }
-        if let Some(talk) = self.talk.as_mut().filter(|talk| talk.dialogue.outcome().is_none()) {
-            if talk.quiet_at.take_if(|at| *at <= now).is_some() {
-                talk.dialogue.handle_idle();
-            } else if over(talk.until) {
-                talk.dialogue.timeout();
-            }
-            self.look_at_talk(now, &mut wishes);
-        }
+    /// Takes note of the time.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Wishes {
+        let over = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        let (kill, end) = (over(&mut self.kill_at), over(&mut self.end_at));
+        let mut wishes = Wishes { kill, end, ..Wishes::default() };
+        self.look_whether_ready(&mut wishes, |streams| {
+            streams.iter_mut().for_each(|stream| stream.handle_timeout(now));
+        });
+        self.converse(&mut wishes, |talk| talk.session.handle_timeout(now));
         wishes
     }
 
-    fn look_at_talk(&mut self, now: Instant, wishes: &mut Wishes) {
-        let Some(talk) = &mut self.talk else { return };
-        while let Some(answer) = talk.dialogue.poll_write() {
-            wishes.write.extend(answer);
-            talk.until = now.checked_add(talk.limit);
+    /// Drives the search for what makes it ready.
+    fn look_whether_ready(&mut self, wishes: &mut Wishes, step: impl FnOnce(&mut [Session; 2])) {
+        let Some(readiness) = self.readiness.as_mut().filter(|_| !self.ready) else { return };
+        step(&mut readiness.streams);
+        let results: Vec<_> = readiness.streams.iter_mut().filter_map(Session::poll_result).collect();
+        if results.iter().any(SessionResult::ok) {
+            (self.ready, wishes.ready) = (true, true);
+        } else if !results.is_empty() {
+            let (seconds, expected) = (readiness.limit.as_secs_f64(), pattern_text(&readiness.pattern));
+            self.missed.get_or_insert(format!("was not ready within {seconds} s: it did not say {expected}"));
+            wishes.kill = true;
         }
-        talk.quiet_at = talk.dialogue.is_pending().then(|| now + IDLE_TIMEOUT);
+    }
+
+    /// Drives the dialogue.
+    fn converse(&mut self, wishes: &mut Wishes, step: impl FnOnce(&mut Talk)) {
+        let Some(talk) = &mut self.talk else { return };
+        step(talk);
+        while let Some(response) = talk.session.poll_write() {
+            wishes.write.extend(response);
+        }
+        let Some(SessionResult::Script(outcome)) = talk.session.poll_result() else { return };
+        let outcome = talk.outcome.insert(outcome);
         if self.ready || self.missed.is_some() {
             return;
         }
-        match talk.dialogue.outcome() {
-            None => {}
-            Some(ScriptOutcome::Succeeded(_)) => {
-                (self.ready, wishes.ready, wishes.done) = (true, true, true);
-            }
-            Some(outcome) => {
-                self.missed = Some(complaint(outcome));
-                wishes.kill = true;
-            }
+        if outcome.ok() {
+            (self.ready, wishes.ready, wishes.done) = (true, true, true);
+        } else {
+            self.missed = complaint(outcome);
+            wishes.kill = true;
         }
     }
 
@@ -224,10 +194,11 @@ impl Member {
         recipe: &Recipe,
         finished: &Finished,
         (asked, delivery): (EndedBecause, Option<Delivery>),
+        now: Instant,
     ) -> HostResult {
         self.id = None;
         self.sinks = [None, None];
-        self.miss_what_did_not_come(step);
+        self.miss_what_did_not_come(step, now);
         let line_is_done = recipe.is_line() && step.dialogue.is_some() && self.ready && self.missed.is_none();
         Evidence::new(finished, if recipe.is_remote() { Route::Ssh } else { Route::Direct })
             .accepting(&step.exit_codes)
@@ -240,12 +211,16 @@ impl Member {
     }
 
     /// Enters as missed what was expected until now and cannot come any more.
-    fn miss_what_did_not_come(&mut self, step: &Processes) {
-        if let Some(talk) = self.talk.as_mut().filter(|talk| talk.dialogue.outcome().is_none()) {
-            talk.dialogue.end_of_file();
-            match talk.dialogue.outcome() {
-                Some(ScriptOutcome::Succeeded(_)) => self.ready = true,
-                Some(outcome) if !self.ending => drop(self.missed.get_or_insert(complaint(outcome))),
+    fn miss_what_did_not_come(&mut self, step: &Processes, now: Instant) {
+        if let Some(talk) = self.talk.as_mut().filter(|talk| talk.outcome.is_none()) {
+            // With one that could not be started, it has not begun.
+            talk.begin(now);
+            talk.session.handle_eof(now);
+            match talk.session.poll_result() {
+                Some(SessionResult::Script(outcome)) if outcome.ok() => self.ready = true,
+                Some(SessionResult::Script(outcome)) if !self.ending => {
+                    self.missed = self.missed.take().or_else(|| complaint(&outcome));
+                }
                 _ => {}
             }
         }
@@ -259,11 +234,12 @@ impl Member {
     }
 }
 
-fn complaint(outcome: &ScriptOutcome) -> String {
+/// Says what was wrong, if anything was.
+fn complaint(outcome: &ScriptOutcome) -> Option<String> {
     match outcome {
-        ScriptOutcome::Failed(found) => format!("was refused: it said \"{}\"", found.matched().escape_ascii()),
-        ScriptOutcome::NotFound(missed) => missed.to_string(),
-        ScriptOutcome::Succeeded(_) => unreachable!("that is no complaint"),
+        ScriptOutcome::Failed(found) => Some(format!("was refused: it said \"{}\"", found.matched().escape_ascii())),
+        ScriptOutcome::NotFound(missed) => Some(missed.to_string()),
+        ScriptOutcome::Succeeded(_) => None,
     }
 }
 
@@ -271,39 +247,45 @@ fn pattern_text(pattern: &Expect) -> String {
     pattern.patterns().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
 
-impl Watch {
+impl Readiness {
     fn new(pattern: &Expect, limit: Duration) -> Self {
-        let matcher = || {
-            let mut matcher = Matcher::default();
-            // Nothing was received yet, so nothing can be found yet.
-            let _ = matcher.expect(pattern);
-            matcher
-        };
-        let expected = pattern_text(pattern);
-        Self { streams: [matcher(), matcher()], until: None, quiet_at: None, limit, expected }
+        Self { pattern: pattern.clone(), limit, streams: Default::default() }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        for stream in &mut self.streams {
+            stream.expect(now, &self.pattern, Some(self.limit));
+        }
     }
 }
 
 impl Talk {
-    fn new(dialogue: &crate::model::Dialogue, recipe: &Recipe, index: usize) -> Result<Self, String> {
+    fn new(dialogue: &Dialogue, recipe: &Recipe, index: usize) -> Result<Self, String> {
         let mut script = Script::new();
-        let lines: Vec<_> = dialogue.lines.iter().filter(|line| line.expect.is_some()).collect();
-        let last = lines.iter().rposition(|line| line.turn == Turn::Next);
-        for (number, line) in lines.iter().enumerate() {
-            let pattern = Pattern::regex(line.expect.clone().unwrap_or_default());
-            let answer = line.send.as_ref().map(|send| said(send, recipe, index)).transpose()?;
-            script = match (line.turn, answer) {
-                (Turn::Refused, _) => script.fail_on(pattern),
-                (Turn::Whenever, answer) => script.repeat(pattern, answer.unwrap_or_default()),
-                (Turn::Optional, answer) => script.optional(pattern, answer.unwrap_or_default()),
-                // Nothing is answered to what comes last.
-                (Turn::Next, None) if Some(number) == last => script.succeed_on(pattern),
-                (Turn::Next, answer) => script.respond(pattern, answer.unwrap_or_default()),
+        let last = dialogue.lines.iter().rposition(|line| line.expect.is_some() && line.turn == Turn::Next);
+        for (number, line) in dialogue.lines.iter().enumerate() {
+            let response = line.send.as_ref().map(|send| said(send, recipe, index)).transpose()?;
+            let answers = response.is_some();
+            let response = response.unwrap_or_default();
+            script = match (line.turn, line.expect.as_ref().map(Pattern::regex)) {
+                (_, None) => script.send(response),
+                (Turn::Refused, Some(pattern)) => script.fail_on(pattern),
+                // Nothing is sent after what comes last.
+                (Turn::Next, Some(pattern)) if !answers && Some(number) == last => script.succeed_on(pattern),
+                (Turn::Next, Some(pattern)) => script.respond(pattern, response),
+                (Turn::Optional, Some(pattern)) => script.optional(pattern, response),
+                (Turn::Whenever, Some(pattern)) => script.repeat(pattern, response),
             };
+            script = script.pause(line.delay);
         }
-        let limit = dialogue.limit;
-        let dialogue = Dialogue::new(&script).map_err(|error| error.to_string())?;
-        Ok(Self { dialogue, limit, until: None, quiet_at: None })
+        Ok(Self { script, limit: dialogue.limit, session: Session::default(), outcome: None, begun: false })
+    }
+
+    fn begin(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.begun, true) {
+            let begun = self.session.run_script(now, &self.script, Some(self.limit));
+            begun.expect("its patterns were compiled when the plan was read");
+        }
     }
 }
 

@@ -143,7 +143,7 @@ impl Player {
     }
 
     pub(super) fn arm_member(&mut self, turn: Turn, member: usize) {
-        let at = self.running_mut(turn).and_then(|running| running.members[member].deadline());
+        let at = self.running_mut(turn).and_then(|running| running.members[member].poll_timeout());
         if let Some(at) = at {
             self.alarms.insert((at, turn, Alarm::Member(member)));
         }
@@ -155,12 +155,9 @@ impl Player {
             self.happenings.push_back(Happening::Started { turn, member, attempt: 1, pid });
             return;
         }
-        let plan = Arc::clone(&self.plan);
-        let step = Self::description(&plan, self.course.part(turn));
         let Some(running) = self.running_mut(turn) else { return };
-        let Running { recipe, members, .. } = running;
-        let wishes = members[member].started(step, recipe, member, now);
-        let attempt = members[member].attempt;
+        let wishes = running.members[member].started(now);
+        let attempt = running.members[member].attempt;
         self.happenings.push_back(Happening::Started { turn, member, attempt, pid });
         self.grant(turn, member, wishes, now);
     }
@@ -263,7 +260,7 @@ impl Player {
         let Some(running) = self.running_mut(turn) else { return };
         let Running { recipe, members, schedule, .. } = running;
         let delivery = recipe.transfers().map(|copy| Fault::delivery(copy.finished(member, &finished)));
-        let result = members[member].ended(step, recipe, &finished, (asked, delivery));
+        let result = members[member].ended(step, recipe, &finished, (asked, delivery), now);
         let retry = schedule.ended(member, result.is_ok(), now);
         self.happenings.push_back(Happening::Ended { turn, member, finished, result, retry });
         self.pump(turn);

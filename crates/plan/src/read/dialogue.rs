@@ -41,7 +41,8 @@ impl<'d> Reader<'d> {
         if let (Some(_), Some(raw)) = (send, raw) {
             raw.error("there is `send` too", "write one of them: `send` presses Enter, `send_raw` does not");
         }
-        if let (Some(item), true) = (line.get("refuse"), expect.is_some() || send.is_some() || raw.is_some()) {
+        let alone = expect.is_none() && send.is_none() && raw.is_none() && line.get("delay").is_none();
+        if let (Some(item), false) = (line.get("refuse"), alone) {
             item.error("nothing else can be in this line", "give the failure a line of its own: { refuse = \"…\" }");
             return None;
         }
@@ -52,12 +53,16 @@ impl<'d> Reader<'d> {
             .and_then(|item| self.unseen(item, scope))
             .map(Send::Line)
             .or_else(|| raw.and_then(|item| self.unseen(item, scope)).map(Send::Raw));
+        let delay = line.get("delay").and_then(Item::duration).unwrap_or_default();
         if let Some(refuse) = refuse {
-            return Some(Line { expect: refuse.map(str::to_owned), send: None, turn: Turn::Refused });
+            return Some(Line { expect: refuse.map(str::to_owned), send: None, delay, turn: Turn::Refused });
         }
         if line.keys().next().is_none() || (line.get("expect").is_none() && send.is_none() && raw.is_none()) {
             line.error("it neither expects nor sends anything", "write { expect = \"login: \", send = \"root\" }");
             return None;
+        }
+        if let (Some(delay), None) = (line.get("delay"), send.or(raw)) {
+            delay.error("nothing is sent in this line", "leave it out, or write `send`");
         }
         if line.get("expect").is_none() && (optional || whenever) {
             line.error("it is said at once, since it expects nothing", "write `expect`: what to wait for");
@@ -74,7 +79,7 @@ impl<'d> Reader<'d> {
         } else {
             Turn::Next
         };
-        Some(Line { expect: expect.flatten().map(str::to_owned), send: sent, turn })
+        Some(Line { expect: expect.flatten().map(str::to_owned), send: sent, delay, turn })
     }
 }
 

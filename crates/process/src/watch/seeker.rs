@@ -1,10 +1,10 @@
-//! One stream of one process and what is expected of it now: the pure matcher or dialogue, and the two timers that it
-//! needs. Runs within handlers, on the engine's thread.
+//! One stream of one process and what is expected of it now: the pure [session](Session), and the timer that it needs.
+//! Runs within handlers, on the engine's thread.
 
 use std::time::{Duration, Instant};
 
 use crate::event::Request;
-use crate::expect::{Dialogue, Expect, IDLE_TIMEOUT, InvalidPattern, MatchResult, Matcher, Script, ScriptOutcome};
+use crate::expect::{Expect, InvalidPattern, MatchResult, Script, ScriptOutcome, Session, SessionResult};
 use crate::handler::Context;
 use crate::id::{ProcessId, TimerId};
 
@@ -22,38 +22,30 @@ pub(super) enum Answer {
     ScriptOutcome(Result<ScriptOutcome, InvalidPattern>),
 }
 
-/// See the module's documentation.
-#[derive(Debug, Default)]
-pub(super) struct Seeker {
-    talk: Talk,
-    limit: Option<Duration>,
-    deadline: Option<TimerId>,
-    quiet: Option<TimerId>,
-    heard_at: Option<Instant>,
-}
-
-/// Who reads the stream at the moment. The matcher, and with it the position in the stream, is handed on from one to the
-/// next.
-#[derive(Debug)]
-enum Talk {
-    Matcher(Matcher),
-    Dialogue(Box<Dialogue>),
-}
-
-impl Default for Talk {
-    fn default() -> Self {
-        Self::Matcher(Matcher::default())
+impl From<SessionResult> for Answer {
+    fn from(result: SessionResult) -> Self {
+        match result {
+            SessionResult::Match(result) => Self::MatchResult(result),
+            SessionResult::Script(outcome) => Self::ScriptOutcome(Ok(outcome)),
+        }
     }
 }
 
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Seeker {
+    session: Session,
+    /// The timer that expires first, of those that were asked for and have not expired. The session may want to be
+    /// called later by now, which costs one look and not a timer for every byte.
+    armed: Option<(Instant, TimerId)>,
+}
+
 impl Seeker {
-    /// What was received before anything was expected.
-    pub(super) fn seed(&mut self, bytes: &[u8], ended: bool) {
-        let Talk::Matcher(matcher) = &mut self.talk else { return };
-        let unexpected = matcher.feed(bytes);
-        debug_assert!(unexpected.is_none(), "nothing was expected");
+    /// Takes what was received before anything was expected.
+    pub(super) fn seed(&mut self, context: &Context<'_>, bytes: &[u8], ended: bool) {
+        self.session.feed(context.now(), bytes);
         if ended {
-            matcher.end_of_file();
+            self.session.handle_eof(context.now());
         }
     }
 
@@ -66,162 +58,58 @@ impl Seeker {
         what: What,
         limit: Option<Duration>,
     ) -> Option<Answer> {
-        let mut matcher = match std::mem::take(&mut self.talk) {
-            Talk::Matcher(matcher) => matcher,
-            Talk::Dialogue(dialogue) => dialogue.into_matcher(),
-        };
-        self.limit = limit;
+        let now = context.now();
         match what {
-            What::Patterns(patterns) => {
-                let mut verdict = matcher.expect(&patterns);
-                if verdict.is_none() && limit == Some(Duration::ZERO) {
-                    verdict = matcher.timeout();
-                }
-                self.talk = Talk::Matcher(matcher);
-                match verdict {
-                    Some(verdict) => Some(Answer::MatchResult(verdict)),
-                    None => {
-                        self.go_on(context, true);
-                        None
-                    }
+            What::Patterns(patterns) => self.session.expect(now, &patterns, limit),
+            What::Script(script) => {
+                if let Err(invalid) = self.session.run_script(now, &script, limit) {
+                    return Some(Answer::ScriptOutcome(Err(invalid)));
                 }
             }
-            What::Script(script) => match Dialogue::on(matcher, &script) {
-                Err(invalid) => Some(Answer::ScriptOutcome(Err(invalid))),
-                Ok(mut dialogue) => {
-                    if limit == Some(Duration::ZERO) {
-                        dialogue.timeout();
-                    }
-                    self.talk = Talk::Dialogue(Box::new(dialogue));
-                    self.run_script(context, id, true)
-                }
-            },
         }
+        self.perform(context, id)
     }
 
     /// Takes bytes that arrived.
     pub(super) fn feed(&mut self, context: &mut Context<'_>, id: ProcessId, bytes: &[u8]) -> Option<Answer> {
-        self.heard_at = Some(context.now());
-        match &mut self.talk {
-            Talk::Matcher(matcher) => {
-                let verdict = matcher.feed(bytes);
-                self.verdict(context, verdict)
-            }
-            Talk::Dialogue(dialogue) => {
-                dialogue.feed(bytes);
-                self.run_script(context, id, false)
-            }
-        }
+        self.session.feed(context.now(), bytes);
+        self.perform(context, id)
     }
 
-    /// The stream has ended.
+    /// Takes note that the stream has ended.
     pub(super) fn end(&mut self, context: &mut Context<'_>, id: ProcessId) -> Option<Answer> {
-        match &mut self.talk {
-            Talk::Matcher(matcher) if matcher.has_ended() => None,
-            Talk::Matcher(matcher) => {
-                let verdict = matcher.end_of_file();
-                self.verdict(context, verdict)
-            }
-            Talk::Dialogue(dialogue) => {
-                dialogue.end_of_file();
-                self.run_script(context, id, false)
-            }
-        }
+        self.session.handle_eof(context.now());
+        self.perform(context, id)
     }
 
-    /// Whether this timer matters to it.
+    /// Returns whether this timer is its own.
     pub(super) fn owns(&self, timer: TimerId) -> bool {
-        [self.deadline, self.quiet].contains(&Some(timer))
+        self.armed.is_some_and(|(_, armed)| armed == timer)
     }
 
-    /// A timer has expired; it may be one of ours that still matters.
+    /// Takes note that a timer has expired, which may be its own.
     pub(super) fn expire(&mut self, context: &mut Context<'_>, id: ProcessId, timer: TimerId) -> Option<Answer> {
-        if self.deadline == Some(timer) {
-            return self.settle(context, id, Matcher::timeout, Dialogue::timeout);
-        }
-        if self.quiet != Some(timer) {
-            return None;
-        }
-        self.quiet = None;
-        let silent = self.heard_at.map_or(IDLE_TIMEOUT, |at| context.now().saturating_duration_since(at));
-        if silent < IDLE_TIMEOUT {
-            self.quiet = Some(context.timer(IDLE_TIMEOUT - silent));
-            return None;
-        }
-        self.settle(context, id, Matcher::handle_idle, Dialogue::handle_idle)
+        self.armed.take_if(|(_, armed)| *armed == timer)?;
+        self.session.handle_timeout(context.now());
+        self.perform(context, id)
     }
 
     /// Consumes everything received so far.
     pub(super) fn skip_received(&mut self) {
-        if let Talk::Matcher(matcher) = &mut self.talk {
-            matcher.skip_received();
-        }
+        self.session.skip_received();
     }
 
-    fn settle(
-        &mut self,
-        context: &mut Context<'_>,
-        id: ProcessId,
-        matcher: fn(&mut Matcher) -> Option<MatchResult>,
-        dialogue: fn(&mut Dialogue),
-    ) -> Option<Answer> {
-        match &mut self.talk {
-            Talk::Matcher(this) => {
-                let verdict = matcher(this);
-                self.verdict(context, verdict)
-            }
-            Talk::Dialogue(this) => {
-                dialogue(this);
-                self.run_script(context, id, false)
-            }
+    /// Does what the session asks for, and returns what came of it.
+    fn perform(&mut self, context: &mut Context<'_>, id: ProcessId) -> Option<Answer> {
+        while let Some(bytes) = self.session.poll_write() {
+            context.request(id, Request::Write(bytes.into()));
         }
-    }
-
-    fn verdict(&mut self, context: &mut Context<'_>, verdict: Option<MatchResult>) -> Option<Answer> {
-        if verdict.is_none() {
-            self.go_on(context, false);
-        } else {
-            self.stop();
+        if let Some(at) = self.session.poll_timeout()
+            && self.armed.is_none_or(|(armed, _)| at < armed)
+        {
+            let timer = context.timer(at.saturating_duration_since(context.now()));
+            self.armed = Some((at, timer));
         }
-        verdict.map(Answer::MatchResult)
-    }
-
-    /// Writes what the dialogue wants written. Each answer begins the time for the next.
-    fn run_script(&mut self, context: &mut Context<'_>, id: ProcessId, mut restart: bool) -> Option<Answer> {
-        let Talk::Dialogue(dialogue) = &mut self.talk else { return None };
-        while let Some(answer) = dialogue.poll_write() {
-            restart = true;
-            context.request(id, Request::Write(answer.into()));
-        }
-        if let Some(outcome) = dialogue.outcome() {
-            let outcome = outcome.clone();
-            self.stop();
-            if let Talk::Dialogue(dialogue) = std::mem::take(&mut self.talk) {
-                self.talk = Talk::Matcher(dialogue.into_matcher());
-            }
-            return Some(Answer::ScriptOutcome(Ok(outcome)));
-        }
-        self.go_on(context, restart);
-        None
-    }
-
-    /// Sets the timers of a search that goes on.
-    fn go_on(&mut self, context: &mut Context<'_>, restart: bool) {
-        if restart {
-            self.deadline = self.limit.map(|limit| context.timer(limit));
-        }
-        let pending = match &mut self.talk {
-            Talk::Matcher(matcher) => matcher.is_pending(),
-            Talk::Dialogue(dialogue) => dialogue.is_pending(),
-        };
-        if pending && self.quiet.is_none() {
-            self.quiet = Some(context.timer(IDLE_TIMEOUT));
-        }
-    }
-
-    /// Forgets the timers: they expire unheard.
-    fn stop(&mut self) {
-        self.deadline = None;
-        self.quiet = None;
+        self.session.poll_result().map(Answer::from)
     }
 }

@@ -121,6 +121,13 @@ impl Matcher {
         self.expect(expect).or_else(|| self.timeout()).expect("a timeout ends every expectation")
     }
 
+    /// Expects nothing any more. Consumes nothing; the same expectation, asked for next, goes on where it was.
+    pub fn cancel(&mut self) {
+        if let Some(active) = self.active.take() {
+            self.paused = Some(active);
+        }
+    }
+
     /// Consumes everything received so far: the next search sees only what comes from now on. Ends the current one.
     pub fn skip_received(&mut self) {
         self.active = None;

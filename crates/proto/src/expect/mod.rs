@@ -1,7 +1,7 @@
 //! Expect: waiting for something in a stream of bytes.
 //!
-//! Reads no descriptor, no clock, and calls nobody: bytes and events go in, verdicts come out. The engine drives one
-//! [`Matcher`] per stream that something is expected of; [`Dialogue`] is a conversation on top of one.
+//! Reads no descriptor and no clock, and calls nothing: bytes and events go in, results come out. A [`Matcher`] searches
+//! one stream; a [`Session`] adds the time, and scripts. Everything that expects something of a stream drives a session.
 //!
 //! # What is found
 //!
@@ -52,13 +52,15 @@ mod program;
 mod received;
 mod script;
 mod search;
+mod session;
 mod syntax;
 
 pub use compiled::{Expect, Extent, InvalidPattern, Precedence};
 pub use matched::{Match, MatchResult, NotFound, Reason};
 pub use matcher::Matcher;
 pub use pattern::Pattern;
-pub use script::{Dialogue, Script, ScriptOutcome};
+pub use script::{Script, ScriptOutcome};
+pub use session::{Session, SessionResult};
 
 /// How long a stream is silent before a match that further bytes might change is taken as it is.
 ///

@@ -1,29 +1,28 @@
-//! A conversation: what to answer to what, until it has succeeded or failed. Pure like the matcher it stands on: bytes
-//! go in, bytes to write come out; who reads and writes them (a pty, an ssh, a serial line) is not known here.
+//! A script: what to respond to what, until it has succeeded or failed; and the state of one that runs. A
+//! [`Session`](super::Session) runs it on a stream.
 //!
 //! ```text
-//!             an answer is due                              all that must be answered was,
+//!             a response is due; perhaps after a pause      all steps that are not optional are over,
 //!            ┌──────────────┐                               and a success pattern is found
 //!            ▼              │                               (or there is none)
 //!   ┌──▶ Running ───────────┘  ───────────────────────────────────────────────────────────▶ Succeeded
 //!   │       │ ╲
-//!   │       │  ╲ a failure pattern is found ───────────────────────────────────────────────▶ Refused
+//!   │       │  ╲ a failure pattern is found ──────────────────────────────────────────────▶ Failed
 //!   │       ▼   ╲
-//!   └── quiet    the stream ends, or the time is over ────────────────────────────────────▶ NotFound
+//!   └── silence  the stream ends, or the time is over ────────────────────────────────────▶ NotFound
 //! ```
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use super::compiled::{Expect, InvalidPattern};
-use super::matched::{Match, MatchResult, NotFound};
-use super::matcher::Matcher;
+use super::matched::{Match, NotFound};
 use super::pattern::Pattern;
 
-/// What to answer to what: the description of a [`Dialogue`], for any number of streams.
+/// What to respond to what: a description, for any number of streams. A [`Session`](super::Session) runs it.
 ///
-/// At any moment the patterns of these lists are looked for; of those decided by the same byte, the first in this order
-/// counts:
+/// What [`Script::send`] lists is sent first. Then, at any moment, the patterns of these lists are looked for; of those
+/// decided by the same byte, the first in this order counts:
 ///
 /// 1. those of [`Script::fail_on`];
 /// 2. those of [`Script::repeat`];
@@ -31,6 +30,7 @@ use super::pattern::Pattern;
 /// 4. those of [`Script::succeed_on`], once no step is left that must come.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
+    opening: Vec<Response>,
     patterns: Vec<Pattern>,
     /// In the order of the patterns.
     roles: Vec<Role>,
@@ -38,60 +38,93 @@ pub struct Script {
 
 #[derive(Clone, Debug)]
 enum Role {
-    Step { answer: Answer, optional: bool },
-    Repeat(Answer),
+    Step { response: Response, optional: bool },
+    Repeat(Response),
     Success,
     Failure,
 }
 
-/// Bytes that may be a password: never shown.
-#[derive(Clone)]
-struct Answer(Vec<u8>);
+/// Bytes to send, which may be a password and are never shown.
+#[derive(Clone, Default)]
+pub(super) struct Response {
+    pub(super) bytes: Vec<u8>,
+    /// How long to wait before they are sent.
+    pub(super) pause: Duration,
+}
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
+        write!(f, "{} bytes", self.bytes.len())
+    }
+}
+
+impl From<&[u8]> for Response {
+    fn from(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), pause: Duration::ZERO }
     }
 }
 
 impl Script {
-    /// A script that says nothing, and succeeds at once.
+    /// Returns a script without steps, which succeeds at once.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The next step: when the pattern is found, writes the answer, as it is. A line needs its `\n` (or `\r` on a raw
-    /// terminal).
+    /// Sends this before anything is expected.
     #[must_use]
-    pub fn respond(self, pattern: impl Into<Pattern>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(pattern, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: false })
+    pub fn send(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.opening.push(bytes.as_ref().into());
+        self
     }
 
-    /// The next step, which may be left out: once a later step was answered, or the script has succeeded, its turn is
-    /// over.
+    /// Adds the next step: when the pattern is found, sends the response, as it is. A line needs its `\n` (or `\r` on a
+    /// raw terminal).
     #[must_use]
-    pub fn optional(self, pattern: impl Into<Pattern>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(pattern, Role::Step { answer: Answer(answer.as_ref().to_vec()), optional: true })
+    pub fn respond(self, pattern: impl Into<Pattern>, response: impl AsRef<[u8]>) -> Self {
+        self.with(pattern, Role::Step { response: response.as_ref().into(), optional: false })
     }
 
-    /// Writes the answer whenever the pattern is found, any number of times: `--More--`, `(yes/no)?`.
+    /// Adds a step that may be left out: once a later step was responded to, or the script has succeeded, it is no longer
+    /// looked for.
     #[must_use]
-    pub fn repeat(self, pattern: impl Into<Pattern>, answer: impl AsRef<[u8]>) -> Self {
-        self.with(pattern, Role::Repeat(Answer(answer.as_ref().to_vec())))
+    pub fn optional(self, pattern: impl Into<Pattern>, response: impl AsRef<[u8]>) -> Self {
+        self.with(pattern, Role::Step { response: response.as_ref().into(), optional: true })
     }
 
-    /// The script has succeeded when this pattern is found after all steps that must come. Without such a pattern, it has
-    /// succeeded with the last of them.
+    /// Sends the response every time the pattern is found: `--More--`, `(yes/no)?`. An empty match, which would be found
+    /// again without end, is responded to once, until something else has matched.
+    #[must_use]
+    pub fn repeat(self, pattern: impl Into<Pattern>, response: impl AsRef<[u8]>) -> Self {
+        self.with(pattern, Role::Repeat(response.as_ref().into()))
+    }
+
+    /// Ends the script with success when this pattern is found after all steps that must come. Without such a pattern, it
+    /// succeeds with the last of them.
     #[must_use]
     pub fn succeed_on(self, pattern: impl Into<Pattern>) -> Self {
         self.with(pattern, Role::Success)
     }
 
-    /// The script has failed when this pattern is found, at any time: `Login incorrect`.
+    /// Ends the script with failure when this pattern is found, at any time: `Login incorrect`.
     #[must_use]
     pub fn fail_on(self, pattern: impl Into<Pattern>) -> Self {
         self.with(pattern, Role::Failure)
+    }
+
+    /// Waits before the response that was added last is sent, every time. A getty, for one, discards what arrives
+    /// within a second of its prompt. Meanwhile nothing is looked for; what arrives is looked at afterwards.
+    #[must_use]
+    pub fn pause(mut self, pause: Duration) -> Self {
+        let response = match self.roles.last_mut() {
+            None => self.opening.last_mut(),
+            Some(Role::Step { response, .. } | Role::Repeat(response)) => Some(response),
+            Some(Role::Success | Role::Failure) => None,
+        };
+        if let Some(response) = response {
+            response.pause = pause;
+        }
+        self
     }
 
     fn with(mut self, pattern: impl Into<Pattern>, role: Role) -> Self {
@@ -130,11 +163,11 @@ impl Script {
     }
 }
 
-/// How a dialogue ended.
+/// How a script ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScriptOutcome {
-    /// All was answered. The match that ended it: that of [`Script::succeed_on`], or of the last step; `None` for an empty
-    /// script.
+    /// Everything was responded to. Holds the match that ended it: that of [`Script::succeed_on`], or of the last step;
+    /// `None` for a script that expects nothing.
     Succeeded(Option<Match>),
     /// A pattern of [`Script::fail_on`] was found.
     Failed(Match),
@@ -143,274 +176,79 @@ pub enum ScriptOutcome {
 }
 
 impl ScriptOutcome {
-    /// Whether the dialogue has succeeded.
+    /// Returns whether the script has succeeded.
     #[must_use]
     pub fn ok(&self) -> bool {
         matches!(self, Self::Succeeded(_))
     }
 }
 
-/// A [`Script`] being played on one stream.
-///
-/// ```
-/// use phalanx_proto::expect::{Dialogue, Pattern, Script};
-///
-/// let script = Script::new()
-///     .respond("login: ", "root\n")
-///     .optional("Password: ", "secret\n")
-///     .succeed_on(Pattern::regex("[$#] "))
-///     .fail_on("incorrect");
-/// let mut dialogue = Dialogue::new(&script)?;
-/// dialogue.feed(b"n1 login: ");
-/// assert_eq!(dialogue.poll_write().as_deref(), Some(&b"root\n"[..]));
-/// dialogue.feed(b"root\r\nWelcome\r\n# ");
-/// assert!(dialogue.outcome().expect("ended").ok());
-/// # Ok::<(), phalanx_proto::expect::InvalidPattern>(())
-/// ```
+/// The state of a script that runs. Reads no stream: matches go in, what is to be done comes out.
 #[derive(Debug)]
-pub struct Dialogue {
+pub(super) struct ScriptRun {
     script: Script,
     /// All patterns of the script, compiled.
     patterns: Expect,
-    matcher: Matcher,
+    /// How much of the opening was sent.
+    opened: usize,
     /// Steps before this number are over.
     step: usize,
     /// The script's number of every pattern that is looked for now.
     active: Vec<usize>,
-    writes: VecDeque<Answer>,
-    outcome: Option<ScriptOutcome>,
+    /// Repeated patterns whose last match was empty: left out until something else has matched.
+    muted: Vec<usize>,
 }
 
-impl Dialogue {
-    /// Starts a dialogue on a new stream.
-    ///
-    /// # Errors
-    ///
-    /// When a regular expression of the script is malformed.
-    pub fn new(script: &Script) -> Result<Self, InvalidPattern> {
-        Self::on(Matcher::default(), script)
-    }
+/// What a script asks for.
+#[derive(Debug)]
+pub(super) enum Next {
+    Send(Response),
+    Look(Expect),
+    End(ScriptOutcome),
+}
 
-    /// Starts a dialogue on a stream that has been read before: what was received and not yet consumed is looked at
-    /// first.
-    ///
-    /// # Errors
-    ///
-    /// As [`Dialogue::new`].
-    pub fn on(matcher: Matcher, script: &Script) -> Result<Self, InvalidPattern> {
+impl ScriptRun {
+    pub(super) fn new(script: &Script) -> Result<Self, InvalidPattern> {
         let patterns = Expect::new(&script.patterns)?;
-        let mut dialogue = Self {
-            script: script.clone(),
-            patterns,
-            matcher,
-            step: 0,
-            active: Vec::new(),
-            writes: VecDeque::new(),
-            outcome: None,
-        };
-        if dialogue.script.is_over(0) {
-            dialogue.outcome = Some(ScriptOutcome::Succeeded(None));
-        } else {
-            let verdict = dialogue.look();
-            dialogue.go_on(verdict);
+        let script = script.clone();
+        Ok(Self { script, patterns, opened: 0, step: 0, active: Vec::new(), muted: Vec::new() })
+    }
+
+    /// What comes first, or after a response was sent; `last` is the match that it responded to.
+    pub(super) fn next(&mut self, last: Option<Match>) -> Next {
+        if let Some(response) = self.script.opening.get(self.opened) {
+            self.opened += 1;
+            return Next::Send(response.clone());
         }
-        Ok(dialogue)
-    }
-
-    /// Takes bytes that arrived. What arrives after the end is kept for whoever takes over; see
-    /// [`Dialogue::into_matcher`].
-    pub fn feed(&mut self, chunk: &[u8]) {
-        let verdict = self.matcher.feed(chunk);
-        self.go_on(verdict);
-    }
-
-    /// The stream fell silent; see [`Matcher::handle_idle`].
-    pub fn handle_idle(&mut self) {
-        let verdict = self.matcher.handle_idle();
-        self.go_on(verdict);
-    }
-
-    /// Whether silence would decide something; see [`Matcher::is_pending`].
-    pub fn is_pending(&mut self) -> bool {
-        self.matcher.is_pending()
-    }
-
-    /// The time for the next answer is over.
-    pub fn timeout(&mut self) {
-        let verdict = self.matcher.timeout();
-        self.go_on(verdict);
-    }
-
-    /// The stream has ended.
-    pub fn end_of_file(&mut self) {
-        let verdict = self.matcher.end_of_file();
-        self.go_on(verdict);
-    }
-
-    /// The next bytes to write to the other side. Ask until there are none, also after the end: a last answer may be
-    /// among them.
-    #[must_use]
-    pub fn poll_write(&mut self) -> Option<Vec<u8>> {
-        self.writes.pop_front().map(|answer| answer.0)
-    }
-
-    /// How the dialogue ended, once it has.
-    #[must_use]
-    pub fn outcome(&self) -> Option<&ScriptOutcome> {
-        self.outcome.as_ref()
-    }
-
-    /// The stream, positioned after the last match, to go on with something else.
-    #[must_use]
-    pub fn into_matcher(self) -> Matcher {
-        self.matcher
-    }
-
-    fn look(&mut self) -> Option<MatchResult> {
+        if self.script.is_over(self.step) {
+            return Next::End(ScriptOutcome::Succeeded(last));
+        }
         self.active = self.script.active(self.step);
-        self.matcher.expect(&self.patterns.select(&self.active))
+        self.active.retain(|number| !self.muted.contains(number));
+        Next::Look(self.patterns.select(&self.active))
     }
 
-    fn go_on(&mut self, mut verdict: Option<MatchResult>) {
-        while self.outcome.is_none()
-            && let Some(ended) = verdict
-        {
-            match ended {
-                Ok(found) => self.apply(found),
-                Err(missed) => self.outcome = Some(ScriptOutcome::NotFound(missed)),
-            }
-            verdict = if self.outcome.is_none() { self.look() } else { None };
-        }
-    }
-
-    fn apply(&mut self, found: Match) {
+    /// What follows from a match of one of the patterns that were looked for.
+    pub(super) fn apply(&mut self, found: &Match) -> Next {
         let number = self.active[found.pattern()];
+        let is_empty = found.position().is_empty();
+        if !is_empty {
+            self.muted.clear();
+        }
         match &self.script.roles[number] {
-            Role::Failure => self.outcome = Some(ScriptOutcome::Failed(found)),
-            Role::Success => self.outcome = Some(ScriptOutcome::Succeeded(Some(found))),
-            Role::Repeat(answer) => self.writes.push_back(answer.clone()),
-            Role::Step { answer, .. } => {
-                self.writes.push_back(answer.clone());
-                self.step = number + 1;
-                if self.script.is_over(self.step) {
-                    self.outcome = Some(ScriptOutcome::Succeeded(Some(found)));
+            Role::Failure => Next::End(ScriptOutcome::Failed(found.clone())),
+            Role::Success => Next::End(ScriptOutcome::Succeeded(Some(found.clone()))),
+            Role::Repeat(response) => {
+                // A timeout takes its time, so that it does not come without end.
+                if is_empty && self.script.patterns[number] != Pattern::Timeout {
+                    self.muted.push(number);
                 }
+                Next::Send(response.clone())
+            }
+            Role::Step { response, .. } => {
+                self.step = number + 1;
+                Next::Send(response.clone())
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::expect::Reason;
-
-    fn login() -> Script {
-        Script::new()
-            .respond("login: ", "root\n")
-            .optional("Password: ", "secret\n")
-            .respond("terminal type? ", "vt100\n")
-            .repeat("--More--", " ")
-            .succeed_on(Pattern::regex("[$#] "))
-            .fail_on("incorrect")
-    }
-
-    /// Plays all chunks and says what was written.
-    fn play(dialogue: &mut Dialogue, chunks: &[&str]) -> Vec<String> {
-        for chunk in chunks {
-            dialogue.feed(chunk.as_bytes());
-        }
-        std::iter::from_fn(|| dialogue.poll_write())
-            .map(|answer| String::from_utf8_lossy(&answer).into_owned())
-            .collect()
-    }
-
-    #[test]
-    fn steps_are_answered_in_their_order_whatever_the_chunks() {
-        let text = "n1 login: Password: --More----More--terminal type? # ";
-        for size in [1, 3, 100] {
-            let mut dialogue = Dialogue::new(&login()).expect("valid");
-            let chunks: Vec<&str> =
-                text.as_bytes().chunks(size).map(|chunk| str::from_utf8(chunk).expect("ASCII")).collect();
-            assert_eq!(play(&mut dialogue, &chunks), ["root\n", "secret\n", " ", " ", "vt100\n"]);
-            assert!(dialogue.outcome().expect("ended").ok());
-        }
-    }
-
-    #[test]
-    fn an_optional_step_may_be_left_out_and_is_then_over() {
-        let mut dialogue = Dialogue::new(&login()).expect("valid");
-        assert_eq!(play(&mut dialogue, &["login: terminal type? Password: "]), ["root\n", "vt100\n"]);
-        assert!(dialogue.outcome().is_none());
-    }
-
-    #[test]
-    fn a_prompt_before_its_time_is_no_success() {
-        let mut dialogue = Dialogue::new(&login()).expect("valid");
-        assert_eq!(play(&mut dialogue, &["# Welcome # login: "]), ["root\n"]);
-        assert!(dialogue.outcome().is_none());
-    }
-
-    #[test]
-    fn a_refusal_ends_the_dialogue_at_any_time() {
-        let mut dialogue = Dialogue::new(&login()).expect("valid");
-        play(&mut dialogue, &["login: ", "Password: ", "Login incorrect\r\n", "login: "]);
-        assert!(matches!(dialogue.outcome(), Some(ScriptOutcome::Failed(found)) if found.matched() == b"incorrect"));
-        assert_eq!(dialogue.into_matcher().unconsumed(), b"\r\nlogin: ");
-    }
-
-    #[test]
-    fn without_a_success_needle_the_last_step_is_the_success() {
-        let mut dialogue = Dialogue::new(&Script::new().respond("login: ", "root\n")).expect("valid");
-        assert_eq!(play(&mut dialogue, &["login: rest"]), ["root\n"]);
-        assert!(dialogue.outcome().expect("ended").ok());
-        assert_eq!(dialogue.into_matcher().unconsumed(), b"rest");
-    }
-
-    #[test]
-    fn a_timeout_and_an_end_say_what_was_waited_for() {
-        let mut dialogue = Dialogue::new(&login()).expect("valid");
-        play(&mut dialogue, &["login: "]);
-        dialogue.timeout();
-        let Some(ScriptOutcome::NotFound(missed)) = dialogue.outcome() else { panic!("missed") };
-        assert_eq!(missed.expected, r#""incorrect", "--More--", "Password: " or "terminal type? ""#);
-        let mut dialogue = Dialogue::new(&login()).expect("valid");
-        dialogue.end_of_file();
-        assert!(matches!(
-            dialogue.outcome(),
-            Some(ScriptOutcome::NotFound(NotFound { reason: Reason::EndOfFile, .. }))
-        ));
-    }
-
-    #[test]
-    fn the_end_of_the_stream_can_be_the_success() {
-        let script = Script::new().respond("login: ", "root\n").succeed_on(Pattern::EndOfFile);
-        let mut dialogue = Dialogue::new(&script).expect("valid");
-        play(&mut dialogue, &["login: bye"]);
-        dialogue.end_of_file();
-        assert!(matches!(dialogue.outcome(), Some(ScriptOutcome::Succeeded(Some(found))) if found.before() == b"bye"));
-    }
-
-    #[test]
-    fn silence_settles_a_prompt_that_may_go_on() {
-        let script = Script::new().respond(Pattern::regex("login: *"), "root\n");
-        let mut dialogue = Dialogue::new(&script).expect("valid");
-        assert!(play(&mut dialogue, &["login: "]).is_empty());
-        assert!(dialogue.is_pending());
-        dialogue.handle_idle();
-        assert_eq!(play(&mut dialogue, &[]), ["root\n"]);
-    }
-
-    #[test]
-    fn a_dialogue_goes_on_where_another_search_stopped() {
-        let mut matcher = Matcher::default();
-        assert!(matcher.feed(b"login: ").is_none());
-        let mut dialogue = Dialogue::on(matcher, &login()).expect("valid");
-        assert_eq!(play(&mut dialogue, &[]), ["root\n"]);
-    }
-
-    #[test]
-    fn answers_are_not_shown() {
-        assert!(!format!("{:?}", Dialogue::new(&login())).contains("secret"));
     }
 }
