@@ -10,7 +10,7 @@ pub(crate) fn node_set(text: &str) {
     for dialect in [Dialect::Phalanx, Dialect::ClusterShell] {
         match Parser::new().dialect(dialect).parse(text) {
             Ok(set) => holds_together(&set),
-            Err(phalanx_nodeset::Error::Parse(error)) => {
+            Err(phalanx_nodeset::NodeSetError::Parse(error)) => {
                 assert!(text.is_char_boundary(error.offset()) || error.text() != text, "{text:?}: {error}");
                 assert!(error.caret().ends_with('^'));
             }

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
 use phalanx_config::groups::{GroupResolver, HostListError, NodeList};
-use phalanx_nodeset::{Error as SetError, GroupError, NodeSet, Parser};
+use phalanx_nodeset::{GroupError, NodeSet, NodeSetError as SetError, Parser};
 use phalanx_process::host::{Host, InvalidHost};
 
 /// The variable in which pdsh's users keep the name of their host file.

@@ -1,10 +1,10 @@
 //! Many names and boxes into one set at once, in the time it takes to sort them: added one by one, each would move all the others.
 
 use crate::index::Key;
+use crate::index_tree::{Budget, SetOp, Space, TooFragmented};
 use crate::nodeset::NodeSet;
 use crate::pattern::{Pattern, split_name};
 use crate::rangeset::{RangeSet, Span};
-use crate::space::{Budget, Keep, Space, TooFragmented};
 use foldhash::HashMap;
 use std::collections::BTreeMap;
 
@@ -141,14 +141,14 @@ impl Heap {
     }
 }
 
-/// In halves, so that each piece takes part in few operations.
+/// Unites spaces in halves, so that each piece takes part in few operations.
 fn union_of(mut spaces: Vec<Space>, budget: &mut Budget) -> Result<Space, TooFragmented> {
     while spaces.len() > 1 {
         let mut halves = Vec::with_capacity(spaces.len().div_ceil(2));
         let mut pairs = spaces.into_iter();
         while let Some(left) = pairs.next() {
             halves.push(match pairs.next() {
-                Some(right) => left.combine(&right, Keep::UNION, budget)?,
+                Some(right) => left.combine(&right, SetOp::UNION, budget)?,
                 None => left,
             });
         }

@@ -107,25 +107,26 @@ impl ParseError {
         ParseError { kind, text: text.to_owned(), offset }
     }
 
-    /// What is wrong.
+    /// Returns what is wrong.
     #[must_use]
     pub fn kind(&self) -> &ParseErrorKind {
         &self.kind
     }
 
-    /// The text that was being read.
+    /// Returns the text that was being read.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Where in [`text`](Self::text) it is wrong, in bytes from the start; always a character's first byte, or the end.
+    /// Returns where in [`text`](Self::text) it is wrong, in bytes from the start; always a character's first byte, or
+    /// the end.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
     }
 
-    /// The line of the text that is wrong, and under it a `^` below the character.
+    /// Returns the line of the text that is wrong, and under it a `^` below the character.
     #[must_use]
     pub fn caret(&self) -> String {
         let start = self.text[..self.offset].rfind('\n').map_or(0, |newline| newline + 1);

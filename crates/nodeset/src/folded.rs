@@ -1,9 +1,9 @@
 //! A node set as text, with choices.
 
-use crate::boxes;
+use crate::cover;
+use crate::index_tree::Space;
 use crate::nodeset::{NodeSet, Piece};
 use crate::rangeset::{Autostep, RangeSet};
-use crate::space::Space;
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,7 +49,7 @@ impl FoldAxes {
 impl FromStr for FoldAxes {
     type Err = crate::ParseError;
 
-    /// A range set counted from 1, or one negative number counted from the end.
+    /// Parses a range set counted from 1, or one negative number counted from the end.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.trim().strip_prefix('-').map(str::parse) {
             Some(Ok(from_end)) => Ok(FoldAxes::FromEnd(from_end)),
@@ -67,7 +67,7 @@ pub struct FoldedSet<'a> {
 }
 
 impl NodeSet {
-    /// The folded text, with choices; `to_string()` is this without any.
+    /// Returns the folded text, with choices; `to_string()` is this without any.
     #[must_use]
     pub fn folded(&self) -> FoldedSet<'_> {
         FoldedSet { set: self, autostep: Autostep::Never, axes: FoldAxes::All }
@@ -101,8 +101,8 @@ impl FoldedSet<'_> {
             return self.set.pieces();
         }
         self.set.pieces_with(&|space| match axes_of(space) {
-            0 => boxes::fold(space),
-            axes => boxes::fold_on_axes(space, &|axis| self.axes.includes(axis, axes)),
+            0 => cover::fold(space),
+            axes => cover::fold_on_axes(space, &|axis| self.axes.includes(axis, axes)),
         })
     }
 }

@@ -1,11 +1,12 @@
 //! Shell-like wildcards in names: `*` is any text, `?` any one character. Brackets are ranges and have been expanded before.
 
-/// Whether an operand is a mask rather than a name.
+/// Reports whether an operand is a mask rather than a name.
 pub(crate) fn is_mask(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-/// Whether the whole name fits the mask. Linear in the name for every star: going back to the last star only is enough.
+/// Reports whether the whole name fits the mask. Linear in the name for every star: going back to the last star only is
+/// enough.
 pub(crate) fn fits(mask: &str, name: &str) -> bool {
     let (mask, name): (Vec<char>, Vec<char>) = (mask.chars().collect(), name.chars().collect());
     let (mut at, mut in_name) = (0, 0);

@@ -7,19 +7,19 @@ use crate::error::ParseError;
 
 /// Some sources of groups, one of them the default.
 pub trait Groups {
-    /// The source of that name, or the default one.
+    /// Returns the source of that name, or the default one.
     ///
     /// # Errors
     /// [`GroupError::UnknownSource`] when there is none; [`GroupError::Configuration`] when the sources cannot be read at all.
     fn source(&self, name: Option<&str>) -> Result<&dyn GroupSource, GroupError>;
 
-    /// The names of all sources, the default one first.
+    /// Returns the names of all sources, the default one first.
     ///
     /// # Errors
     /// [`GroupError::Configuration`] when the sources cannot be read.
     fn source_names(&self) -> Result<Vec<String>, GroupError>;
 
-    /// The default source's name as configured, which needs no prefix where groups are shown.
+    /// Returns the default source's name as configured, which needs no prefix where groups are shown.
     ///
     /// # Errors
     /// [`GroupError::Configuration`] when the sources cannot be read.
@@ -28,33 +28,35 @@ pub trait Groups {
 
 /// One source of groups. What it returns is text to be read as node sets, or as group names.
 pub trait GroupSource {
-    /// The name it is known by.
+    /// Returns the name it is known by.
     fn name(&self) -> &str;
 
-    /// The node set of a group, `None` when the source knows that there is no such group.
+    /// Returns the node set of a group, `None` when the source knows that there is no such group.
     ///
     /// # Errors
     /// When asking failed, which is not the same as an unknown group.
     fn nodes(&self, group: &str) -> Result<Option<String>, GroupError>;
 
-    /// The names of all groups.
+    /// Returns the names of all groups.
     ///
     /// # Errors
     /// [`GroupError::NoUpcall`] when the source cannot list; otherwise when asking failed.
     fn groups(&self) -> Result<Vec<String>, GroupError>;
 
-    /// The node set of all nodes, where the source has a way of its own to say so; `None` means that it is the union of all groups.
+    /// Returns the node set of all nodes, where the source has a way of its own to say so; `None` means that it is the
+    /// union of all groups.
     ///
     /// # Errors
     /// When asking failed.
     fn all(&self) -> Result<Option<String>, GroupError>;
 
-    /// Whether [`groups_of`](Self::groups_of) has a way of its own that is better than looking into every group.
+    /// Reports whether [`groups_of`](Self::groups_of) has a way of its own that is better than looking into every
+    /// group.
     fn knows_reverse(&self) -> bool {
         false
     }
 
-    /// The groups a node is in, where the source has a way of its own to say so.
+    /// Returns the groups a node is in, where the source has a way of its own to say so.
     ///
     /// # Errors
     /// When asking failed.
@@ -90,7 +92,8 @@ pub enum GroupError {
 }
 
 impl GroupError {
-    /// Whether groups were asked for where no source of groups is the default, most likely because none is configured.
+    /// Reports whether groups were asked for where no source of groups is the default, most likely because none is
+    /// configured.
     #[must_use]
     pub fn is_without_sources(&self) -> bool {
         matches!(self, GroupError::UnknownSource(source) if source == "<default>")
@@ -106,7 +109,7 @@ pub fn illegal_in_group_name(name: &str) -> Option<char> {
 /// Why a text with groups in it is no node set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum NodeSetError {
     /// The text is wrong.
     #[error(transparent)]
     Parse(#[from] ParseError),

@@ -43,38 +43,38 @@ const FIRST: [Key; MAX_DIGITS + 1] = {
     table
 };
 
-/// 10 to the power of `exponent`, which is at most [`MAX_DIGITS`].
+/// Returns 10 to the power of `exponent`, which is at most [`MAX_DIGITS`].
 pub(crate) fn power_of_ten(exponent: usize) -> Key {
     POWERS[exponent]
 }
 
-/// The key of the string of exactly `width` digits with this value.
+/// Returns the key of the string of exactly `width` digits with this value.
 pub(crate) fn key(width: usize, value: Key) -> Key {
     debug_assert!((1..=MAX_DIGITS).contains(&width) && (0..POWERS[width]).contains(&value));
     FIRST[width] + value
 }
 
-/// The largest key of strings of `width` digits.
+/// Returns the largest key of strings of `width` digits.
 pub(crate) fn last_key(width: usize) -> Key {
     FIRST[width] + POWERS[width] - 1
 }
 
-/// The key of a number written without padding; negative numbers are their own keys.
+/// Returns the key of a number written without padding; negative numbers are their own keys.
 pub(crate) fn key_of_number(number: Key) -> Key {
     if number < 0 { number } else { key(natural_width(number), number) }
 }
 
-/// How many digits the number has when nothing pads it.
+/// Returns how many digits the number has when nothing pads it.
 pub(crate) fn natural_width(number: Key) -> usize {
     (1..MAX_DIGITS).find(|&width| number < POWERS[width]).unwrap_or(MAX_DIGITS)
 }
 
-/// The key of a string of digits. `None` when it is empty, too long or holds anything else.
+/// Returns the key of a string of digits. `None` when it is empty, too long or holds anything else.
 pub(crate) fn key_of_digits(digits: &[u8]) -> Option<Key> {
     value_of_digits(digits).map(|value| key(digits.len(), value))
 }
 
-/// The value of a string of digits, however padded. `None` when it is empty, too long or holds anything else.
+/// Returns the value of a string of digits, however padded. `None` when it is empty, too long or holds anything else.
 pub(crate) fn value_of_digits(digits: &[u8]) -> Option<Key> {
     if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -86,21 +86,21 @@ pub(crate) fn value_of_digits(digits: &[u8]) -> Option<Key> {
     Some(digits.iter().fold(0, |value, digit| value * 10 + Key::from(digit - b'0')))
 }
 
-/// The key of two strings of digits one after the other, which together are no longer than [`MAX_DIGITS`].
+/// Returns the key of two strings of digits one after the other, which together are no longer than [`MAX_DIGITS`].
 pub(crate) fn join(left: Key, right: Key) -> Key {
     let (left_width, left_value) = width_and_value(left);
     let (right_width, right_value) = width_and_value(right);
     key(left_width + right_width, left_value * POWERS[right_width] + right_value)
 }
 
-/// The width and value of the string of digits behind a key that is not negative.
+/// Returns the width and value of the string of digits behind a key that is not negative.
 pub(crate) fn width_and_value(key: Key) -> (usize, Key) {
     debug_assert!(key >= 0);
     let width = (1..MAX_DIGITS).find(|&width| key < FIRST[width + 1]).unwrap_or(MAX_DIGITS);
     (width, key - FIRST[width])
 }
 
-/// Whether the string behind the key starts with a zero that a plain number would not have.
+/// Reports whether the string behind the key starts with a zero that a plain number would not have.
 pub(crate) fn is_padded(key: Key) -> bool {
     if key < 0 {
         return false;
@@ -109,7 +109,7 @@ pub(crate) fn is_padded(key: Key) -> bool {
     width > 1 && value < POWERS[width - 1]
 }
 
-/// The first key of the same width that no zero pads.
+/// Returns the first key of the same width that no zero pads.
 pub(crate) fn first_unpadded(key: Key) -> Key {
     let (width, _) = width_and_value(key);
     if width == 1 { 0 } else { FIRST[width] + POWERS[width - 1] }

@@ -1,11 +1,11 @@
 //! [`NodeSet`]: sets of names.
 
-use crate::boxes;
 use crate::builder::Builder;
+use crate::cover;
 use crate::index::{self, Key};
+use crate::index_tree::{Budget, SetOp, Space, TooFragmented};
 use crate::pattern::{Pattern, split_name};
 use crate::rangeset::{Autostep, RangeSet, Span};
-use crate::space::{Budget, Keep, Space, TooFragmented};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -51,7 +51,7 @@ pub(crate) struct Piece {
 }
 
 impl NodeSet {
-    /// The set without names.
+    /// Makes the set without names.
     #[must_use]
     pub fn new() -> Self {
         NodeSet::default()
@@ -65,7 +65,7 @@ impl NodeSet {
         self.negative_notation
     }
 
-    /// The set of exactly these names. Nothing in a name is special: no brackets, no operators.
+    /// Makes the set of exactly these names. Nothing in a name is special: no brackets, no operators.
     ///
     /// ```
     /// use phalanx_nodeset::NodeSet;
@@ -82,25 +82,26 @@ impl NodeSet {
         *self = self.union(&NodeSet::from_names([name]));
     }
 
-    /// How many names; `usize::MAX` when there are more than that.
+    /// Returns how many names; `usize::MAX` when there are more than that.
     #[must_use]
     pub fn len(&self) -> usize {
         usize::try_from(self.count()).unwrap_or(usize::MAX)
     }
 
-    /// How many names, as far as a `u128` reaches: `a[1-1000000]b[1-1000000]` is counted without being expanded.
+    /// Returns how many names, as far as a `u128` reaches: `a[1-1000000]b[1-1000000]` is counted without being
+    /// expanded.
     #[must_use]
     pub fn count(&self) -> u128 {
         self.patterns.values().map(Space::len).fold(0, u128::saturating_add)
     }
 
-    /// Whether there is no name.
+    /// Reports whether there is no name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    /// Whether the name is in the set.
+    /// Reports whether the name is in the set.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         let (mut pattern, mut indices) = (String::new(), Vec::new());
@@ -108,47 +109,47 @@ impl NodeSet {
         self.patterns.get(&Pattern::new(&pattern)).is_some_and(|space| space.contains(&indices))
     }
 
-    /// Whether every name of the other set is in this one.
+    /// Reports whether every name of the other set is in this one.
     #[must_use]
     pub fn is_superset(&self, other: &NodeSet) -> bool {
         other.difference(self).is_empty()
     }
 
-    /// Whether the sets have no name in common.
+    /// Reports whether the sets have no name in common.
     #[must_use]
     pub fn is_disjoint(&self, other: &NodeSet) -> bool {
         self.intersection(other).is_empty()
     }
 
-    /// The names of both sets.
+    /// Returns the names of both sets.
     #[must_use]
     pub fn union(&self, other: &NodeSet) -> NodeSet {
-        self.combine_unbounded(other, Keep::UNION)
+        self.combine_unbounded(other, SetOp::UNION)
     }
 
-    /// The names of this set that the other lacks.
+    /// Returns the names of this set that the other lacks.
     #[must_use]
     pub fn difference(&self, other: &NodeSet) -> NodeSet {
-        self.combine_unbounded(other, Keep::DIFFERENCE)
+        self.combine_unbounded(other, SetOp::DIFFERENCE)
     }
 
-    /// The names that both sets have.
+    /// Returns the names that both sets have.
     #[must_use]
     pub fn intersection(&self, other: &NodeSet) -> NodeSet {
-        self.combine_unbounded(other, Keep::INTERSECTION)
+        self.combine_unbounded(other, SetOp::INTERSECTION)
     }
 
-    /// The names that exactly one of the sets has.
+    /// Returns the names that exactly one of the sets has.
     #[must_use]
     pub fn symmetric_difference(&self, other: &NodeSet) -> NodeSet {
-        self.combine_unbounded(other, Keep::SYMMETRIC_DIFFERENCE)
+        self.combine_unbounded(other, SetOp::SYMMETRIC_DIFFERENCE)
     }
 
-    fn combine_unbounded(&self, other: &NodeSet, keep: Keep) -> NodeSet {
+    fn combine_unbounded(&self, other: &NodeSet, keep: SetOp) -> NodeSet {
         self.combine(other, keep, &mut Budget::unlimited()).expect("an unlimited budget is never spent")
     }
 
-    pub(crate) fn combine(&self, other: &NodeSet, keep: Keep, budget: &mut Budget) -> Result<NodeSet, TooFragmented> {
+    pub(crate) fn combine(&self, other: &NodeSet, keep: SetOp, budget: &mut Budget) -> Result<NodeSet, TooFragmented> {
         let mut result = self.clone();
         result.negative_notation |= other.negative_notation;
         if !keep.only_left {
@@ -176,7 +177,8 @@ impl NodeSet {
         Ok(result)
     }
 
-    /// The patterns as they are to be shown: `foo-%s` under `foo%s` with negative indices, where that was asked for.
+    /// Returns the patterns as they are to be shown: `foo-%s` under `foo%s` with negative indices, where that was asked
+    /// for.
     fn shown_patterns(&self) -> Cow<'_, BTreeMap<Pattern, Space>> {
         if !self.negative_notation {
             return Cow::Borrowed(&self.patterns);
@@ -199,9 +201,9 @@ impl NodeSet {
         Cow::Owned(shown)
     }
 
-    /// The parts of the folded set, in its order.
+    /// Returns the parts of the folded set, in its order.
     pub(crate) fn pieces(&self) -> Vec<Piece> {
-        self.pieces_with(&boxes::fold)
+        self.pieces_with(&cover::fold)
     }
 
     pub(crate) fn pieces_with(&self, fold: &dyn Fn(&Space) -> Vec<Vec<RangeSet>>) -> Vec<Piece> {
@@ -212,7 +214,7 @@ impl NodeSet {
         self.shown_patterns().iter().flat_map(pieces).collect()
     }
 
-    /// The names one by one, in the order of the set: by pattern, then by index.
+    /// Returns the names one by one, in the order of the set: by pattern, then by index.
     ///
     /// A set of several axes that is no single box comes box after box, as ClusterShell has it.
     pub fn iter(&self) -> impl Iterator<Item = String> + use<> {
@@ -220,7 +222,8 @@ impl NodeSet {
     }
 }
 
-/// A space whose pattern ends in a hyphen before its one axis, split into what a negative number can say and what it cannot.
+/// Returns a space whose pattern ends in a hyphen before its one axis, split into what a negative number can say and
+/// what it cannot.
 fn with_negative_indices(pattern: &Pattern, space: &Space) -> Vec<(Pattern, Space)> {
     let (Some(bare), Space::Line(set)) = (pattern.without_hyphen_before_its_axis(), space) else {
         return vec![(pattern.clone(), space.clone())];
@@ -247,7 +250,7 @@ fn with_negative_indices(pattern: &Pattern, space: &Space) -> Vec<(Pattern, Spac
 }
 
 impl Piece {
-    /// How many names, or `u128::MAX` when there are more.
+    /// Returns how many names, or `u128::MAX` when there are more.
     pub(crate) fn len(&self) -> u128 {
         self.axes.iter().map(RangeSet::len).fold(1, u128::saturating_mul)
     }
@@ -256,7 +259,7 @@ impl Piece {
         self.pattern.write(out, |out, axis| write_axis(out, &self.axes[axis], autostep))
     }
 
-    /// The names, the last axis fastest.
+    /// Returns the names, the last axis fastest.
     pub(crate) fn into_names(self) -> impl Iterator<Item = String> {
         let mut keys: Vec<Key> = self.axes.iter().map(|axis| axis.spans()[0].first).collect();
         let mut cursors = vec![0; keys.len()];
@@ -309,7 +312,7 @@ impl fmt::Display for NodeSet {
 }
 
 impl<S: AsRef<str>> FromIterator<S> for NodeSet {
-    /// The set of these names; see [`NodeSet::from_names`].
+    /// Makes the set of these names; see [`NodeSet::from_names`].
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
         NodeSet::from_names(names)
     }

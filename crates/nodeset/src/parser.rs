@@ -3,12 +3,12 @@
 use crate::builder::Builder;
 use crate::error::{ParseError, ParseErrorKind};
 use crate::glob;
-use crate::groups::{Error, GroupError, GroupSource, Groups, illegal_in_group_name};
+use crate::groups::{GroupError, GroupSource, Groups, NodeSetError, illegal_in_group_name};
+use crate::index_tree::{Budget, SetOp, TooFragmented};
+use crate::input_order::{InputOrder, OperandNames};
 use crate::nodeset::NodeSet;
-use crate::order::{InputOrder, OperandNames};
 use crate::pattern::push_text;
 use crate::rangeset::{MAX_PIECES, RangeSet};
-use crate::space::{Budget, Keep, TooFragmented};
 use crate::syntax::{Dialect, Operand, Operator, Token, operands, tokens, words};
 use foldhash::HashMap;
 use std::cell::RefCell;
@@ -28,7 +28,7 @@ const MAX_GROUPS_IN_OPERAND: usize = 100_000;
 /// let strict = Parser::new().dialect(Dialect::ClusterShell);
 /// assert!(strict.parse("a[1-2][3-4]").is_err());
 /// assert_eq!(Parser::new().parse("a[1-2][3-4]")?.to_string(), "a[13-14,23-24]");
-/// # Ok::<(), phalanx_nodeset::Error>(())
+/// # Ok::<(), phalanx_nodeset::NodeSetError>(())
 /// ```
 ///
 /// What groups contained is remembered for the life of the parser, so that one group is asked for once however often it is named.
@@ -59,7 +59,7 @@ impl FromStr for NodeSet {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match Parser::new().parse(text) {
             Ok(set) => Ok(set),
-            Err(Error::Parse(error)) => Err(error),
+            Err(NodeSetError::Parse(error)) => Err(error),
             Err(other) => unreachable!("without groups there is nothing to ask: {other}"),
         }
     }
@@ -76,7 +76,7 @@ impl NodeSet {
 }
 
 impl<'g> Parser<'g> {
-    /// A parser in the dialect of Phalanx, without groups.
+    /// Makes a parser in the dialect of Phalanx, without groups.
     #[must_use]
     pub fn new() -> Self {
         Parser::default()
@@ -108,24 +108,24 @@ impl<'g> Parser<'g> {
     /// # Errors
     /// When the text is no node set, when it would need more than [`crate::MAX_PIECES`] pieces of memory, or when a group it names cannot
     /// be asked for.
-    pub fn parse(&self, text: &str) -> Result<NodeSet, Error> {
+    pub fn parse(&self, text: &str) -> Result<NodeSet, NodeSetError> {
         self.parse_in(text, self.default_source.as_deref())
     }
 
-    /// All nodes of a source, or of the default one: `@*`.
+    /// Returns all nodes of a source, or of the default one: `@*`.
     ///
     /// # Errors
     /// As for [`parse`](Self::parse).
-    pub fn all_nodes(&self, source: Option<&str>) -> Result<NodeSet, Error> {
+    pub fn all_nodes(&self, source: Option<&str>) -> Result<NodeSet, NodeSetError> {
         self.all_of(self.source(source.or(self.default_source.as_deref()))?)
     }
 
-    /// The names in the order of the text; see [`expand_in_input_order`](crate::expand_in_input_order). A group's nodes come in the order
-    /// of its set.
+    /// Returns the names in the order of the text; see [`expand_in_input_order`](crate::expand_in_input_order). A
+    /// group's nodes come in the order of its set.
     ///
     /// # Errors
     /// As for [`parse`](Self::parse).
-    pub fn parse_in_input_order(&self, text: &str) -> Result<InputOrder, Error> {
+    pub fn parse_in_input_order(&self, text: &str) -> Result<InputOrder, NodeSetError> {
         let set = self.parse(text)?;
         let names = operands(text, self.dialect)?.into_iter().map(|operand| {
             if operand.text.starts_with('@') || (glob::is_mask(operand.text) && self.groups.is_some()) {
@@ -133,7 +133,7 @@ impl<'g> Parser<'g> {
             }
             Ok(OperandNames::new(&tokens(operand.text, operand.offset, text, self.dialect)?))
         });
-        Ok(InputOrder::new(names.collect::<Result<_, Error>>()?, set))
+        Ok(InputOrder::new(names.collect::<Result<_, NodeSetError>>()?, set))
     }
 
     fn source(&self, name: Option<&str>) -> Result<&'g dyn GroupSource, GroupError> {
@@ -144,7 +144,7 @@ impl<'g> Parser<'g> {
     }
 
     /// Reads a set in which groups without a source are those of `source`.
-    pub(crate) fn parse_in(&self, text: &str, source: Option<&str>) -> Result<NodeSet, Error> {
+    pub(crate) fn parse_in(&self, text: &str, source: Option<&str>) -> Result<NodeSet, NodeSetError> {
         let mut evaluation = Evaluation::default();
         for operand in operands(text, self.dialect)? {
             let fragmented = |TooFragmented| too_fragmented(text, operand.offset);
@@ -160,7 +160,7 @@ impl<'g> Parser<'g> {
         evaluation.finish().map_err(|TooFragmented| too_fragmented(text, 0).into())
     }
 
-    fn operand(&self, operand: Operand<'_>, whole: &str, source: Option<&str>) -> Result<NodeSet, Error> {
+    fn operand(&self, operand: Operand<'_>, whole: &str, source: Option<&str>) -> Result<NodeSet, NodeSetError> {
         let group = operand.text.strip_prefix('@');
         if group.is_some() && self.groups.is_none() {
             let kind = ParseErrorKind::NoGroups(operand.text.to_owned());
@@ -178,15 +178,15 @@ impl<'g> Parser<'g> {
         plain_set(&tokens).map_err(|TooFragmented| too_fragmented(whole, operand.offset).into())
     }
 
-    /// The union of all groups that an operand names once its brackets are expanded.
+    /// Returns the union of all groups that an operand names once its brackets are expanded.
     fn groups_named(
         &self,
         tokens: &[Token<'_>],
         operand: Operand<'_>,
         whole: &str,
         source: Option<&str>,
-    ) -> Result<NodeSet, Error> {
-        let fragmented = |TooFragmented| Error::from(too_fragmented(whole, operand.offset));
+    ) -> Result<NodeSet, NodeSetError> {
+        let fragmented = |TooFragmented| NodeSetError::from(too_fragmented(whole, operand.offset));
         let names: Vec<String> = OperandNames::new(tokens).take(MAX_GROUPS_IN_OPERAND + 1).collect();
         if names.len() > MAX_GROUPS_IN_OPERAND {
             return Err(fragmented(TooFragmented));
@@ -194,10 +194,10 @@ impl<'g> Parser<'g> {
         let mut union = Evaluation::default();
         for name in names {
             let nodes = self.group(&name, source).map_err(|error| match error {
-                Error::Source(error @ GroupError::QueryFailed(_)) => {
-                    Error::Group { error, operand: operand.text.to_owned() }
+                NodeSetError::Source(error @ GroupError::QueryFailed(_)) => {
+                    NodeSetError::Group { error, operand: operand.text.to_owned() }
                 }
-                Error::Parse(error) if matches!(error.kind(), ParseErrorKind::GroupCycle(_)) => {
+                NodeSetError::Parse(error) if matches!(error.kind(), ParseErrorKind::GroupCycle(_)) => {
                     ParseError::new(error.kind().clone(), whole, operand.offset).into()
                 }
                 other => other,
@@ -207,8 +207,8 @@ impl<'g> Parser<'g> {
         union.finish().map_err(fragmented)
     }
 
-    /// One group, as written after its first `@`: `group`, `source:group`, `*`, `source:*`, `@` or `@source`.
-    fn group(&self, name: &str, source: Option<&str>) -> Result<NodeSet, Error> {
+    /// Returns one group, as written after its first `@`: `group`, `source:group`, `*`, `source:*`, `@` or `@source`.
+    fn group(&self, name: &str, source: Option<&str>) -> Result<NodeSet, NodeSetError> {
         if let Some(listed) = name.strip_prefix('@').filter(|listed| !listed.contains(':')) {
             let listed = Some(listed).filter(|listed| !listed.is_empty());
             return self.group_names(self.source(listed.or(source))?);
@@ -222,8 +222,8 @@ impl<'g> Parser<'g> {
         if group == "*" { self.all_of(source) } else { self.nodes_of(source, group) }
     }
 
-    /// The names of a source's groups, as a node set.
-    pub(crate) fn group_names(&self, source: &dyn GroupSource) -> Result<NodeSet, Error> {
+    /// Returns the names of a source's groups, as a node set.
+    pub(crate) fn group_names(&self, source: &dyn GroupSource) -> Result<NodeSet, NodeSetError> {
         let names = source.groups()?;
         match names.iter().find_map(|name| illegal_in_group_name(name)) {
             Some(illegal) => Err(GroupError::IllegalCharacter(illegal).into()),
@@ -231,8 +231,9 @@ impl<'g> Parser<'g> {
         }
     }
 
-    /// The nodes of one group. What it contains is a node set, in which groups without a source are of the same source.
-    pub(crate) fn nodes_of(&self, source: &dyn GroupSource, group: &str) -> Result<NodeSet, Error> {
+    /// Returns the nodes of one group. What it contains is a node set, in which groups without a source are of the same
+    /// source.
+    pub(crate) fn nodes_of(&self, source: &dyn GroupSource, group: &str) -> Result<NodeSet, NodeSetError> {
         let key = (source.name().to_owned(), group.to_owned());
         if let Some(known) = self.known.borrow().get(&key) {
             return Ok(known.clone());
@@ -242,17 +243,18 @@ impl<'g> Parser<'g> {
         }
         let nodes = match source.nodes(group)? {
             Some(content) if content.trim().is_empty() && self.is_unknown(source, group)? => {
-                return Err(Error::UnknownGroup { source_name: key.0, group: key.1 });
+                return Err(NodeSetError::UnknownGroup { source_name: key.0, group: key.1 });
             }
             Some(content) => self.nested(&key, &content)?,
             None if group.is_empty() || self.dialect == Dialect::ClusterShell => NodeSet::new(),
-            None => return Err(Error::UnknownGroup { source_name: key.0, group: key.1 }),
+            None => return Err(NodeSetError::UnknownGroup { source_name: key.0, group: key.1 }),
         };
         self.known.borrow_mut().insert(key, nodes.clone());
         Ok(nodes)
     }
 
-    /// Whether a group without nodes is one that the source does not even list. An upcall often cannot tell the two apart by itself.
+    /// Reports whether a group without nodes is one that the source does not even list. An upcall often cannot tell the
+    /// two apart by itself.
     fn is_unknown(&self, source: &dyn GroupSource, group: &str) -> Result<bool, GroupError> {
         if self.dialect == Dialect::ClusterShell || group.is_empty() {
             return Ok(false);
@@ -264,7 +266,7 @@ impl<'g> Parser<'g> {
         }
     }
 
-    fn nested(&self, key: &(String, String), content: &str) -> Result<NodeSet, Error> {
+    fn nested(&self, key: &(String, String), content: &str) -> Result<NodeSet, NodeSetError> {
         self.nesting.borrow_mut().push(key.clone());
         let nodes = self.parse_words_in(content, Some(&key.0));
         self.nesting.borrow_mut().pop();
@@ -276,16 +278,16 @@ impl<'g> Parser<'g> {
     /// ```
     /// use phalanx_nodeset::Parser;
     /// assert_eq!(Parser::new().parse_words("n1 n2\nlogin[1-2]")?.to_string(), "login[1-2],n[1-2]");
-    /// # Ok::<(), phalanx_nodeset::Error>(())
+    /// # Ok::<(), phalanx_nodeset::NodeSetError>(())
     /// ```
     ///
     /// # Errors
     /// As for [`parse`](Self::parse).
-    pub fn parse_words(&self, text: &str) -> Result<NodeSet, Error> {
+    pub fn parse_words(&self, text: &str) -> Result<NodeSet, NodeSetError> {
         self.parse_words_in(text, self.default_source.as_deref())
     }
 
-    fn parse_words_in(&self, text: &str, source: Option<&str>) -> Result<NodeSet, Error> {
+    fn parse_words_in(&self, text: &str, source: Option<&str>) -> Result<NodeSet, NodeSetError> {
         let mut union = Evaluation::default();
         for word in words(text) {
             if is_plain_name(word) {
@@ -298,18 +300,18 @@ impl<'g> Parser<'g> {
         union.finish().map_err(|TooFragmented| too_fragmented("", 0).into())
     }
 
-    fn all_of(&self, source: &dyn GroupSource) -> Result<NodeSet, Error> {
+    fn all_of(&self, source: &dyn GroupSource) -> Result<NodeSet, NodeSetError> {
         let failed = |error| match error {
-            GroupError::QueryFailed(_) | GroupError::IllegalCharacter(_) => Error::AllNodes(error),
-            GroupError::NoUpcall { .. } => Error::NoWayToAllNodes,
-            other => Error::Source(other),
+            GroupError::QueryFailed(_) | GroupError::IllegalCharacter(_) => NodeSetError::AllNodes(error),
+            GroupError::NoUpcall { .. } => NodeSetError::NoWayToAllNodes,
+            other => NodeSetError::Source(other),
         };
         if let Some(all) = source.all().map_err(failed)? {
             return self.parse_words_in(&all, Some(source.name()));
         }
         let groups = source.groups().map_err(failed)?;
         if let Some(illegal) = groups.iter().find_map(|name| illegal_in_group_name(name)) {
-            return Err(Error::AllNodes(GroupError::IllegalCharacter(illegal)));
+            return Err(NodeSetError::AllNodes(GroupError::IllegalCharacter(illegal)));
         }
         let mut union = Evaluation::default();
         for group in groups {
@@ -319,8 +321,8 @@ impl<'g> Parser<'g> {
         union.finish().map_err(|TooFragmented| too_fragmented("@*", 0).into())
     }
 
-    /// The nodes of the default source whose names fit one of the masks.
-    fn nodes_fitting(&self, tokens: &[Token<'_>], source: Option<&str>) -> Result<NodeSet, Error> {
+    /// Returns the nodes of the default source whose names fit one of the masks.
+    fn nodes_fitting(&self, tokens: &[Token<'_>], source: Option<&str>) -> Result<NodeSet, NodeSetError> {
         let masks: Vec<String> = OperandNames::new(tokens).take(MAX_GROUPS_IN_OPERAND).collect();
         let all = self.all_of(self.source(source)?)?;
         let fitting = all.iter().filter(|name| masks.iter().any(|mask| glob::fits(mask, name)));
@@ -332,7 +334,7 @@ fn too_fragmented(text: &str, offset: usize) -> ParseError {
     ParseError::new(ParseErrorKind::TooFragmented, text, offset)
 }
 
-/// Whether nothing in the text is special, as in most lines of most lists of hosts.
+/// Reports whether nothing in the text is special, as in most lines of most lists of hosts.
 fn is_plain_name(text: &str) -> bool {
     text.bytes()
         .all(|byte| !matches!(byte, b'[' | b']' | b',' | b'!' | b'&' | b'^' | b'@' | b'*' | b'?' | b' ' | b'\t'))
@@ -379,10 +381,10 @@ impl Evaluation {
     fn apply(&mut self, operator: Operator, right: &NodeSet) -> Result<(), TooFragmented> {
         self.settle()?;
         let keep = match operator {
-            Operator::Union => Keep::UNION,
-            Operator::Difference => Keep::DIFFERENCE,
-            Operator::Intersection => Keep::INTERSECTION,
-            Operator::SymmetricDifference => Keep::SYMMETRIC_DIFFERENCE,
+            Operator::Union => SetOp::UNION,
+            Operator::Difference => SetOp::DIFFERENCE,
+            Operator::Intersection => SetOp::INTERSECTION,
+            Operator::SymmetricDifference => SetOp::SYMMETRIC_DIFFERENCE,
         };
         self.combine(right, keep)
     }
@@ -397,10 +399,10 @@ impl Evaluation {
             self.value = right;
             return Ok(());
         }
-        self.combine(&right, if self.subtract { Keep::DIFFERENCE } else { Keep::UNION })
+        self.combine(&right, if self.subtract { SetOp::DIFFERENCE } else { SetOp::UNION })
     }
 
-    fn combine(&mut self, right: &NodeSet, keep: Keep) -> Result<(), TooFragmented> {
+    fn combine(&mut self, right: &NodeSet, keep: SetOp) -> Result<(), TooFragmented> {
         self.budget.next_operation();
         self.value = std::mem::take(&mut self.value).combine(right, keep, &mut self.budget)?;
         Ok(())
@@ -433,8 +435,8 @@ fn push_operand(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -
     heap.push_box(&pattern, &axes, budget)
 }
 
-/// An element is its string, so `foo[-1]` is the same as `foo-1`: the hyphen becomes text, and an axis with numbers of both signs becomes
-/// two patterns.
+/// Makes an element its string, so that `foo[-1]` is the same as `foo-1`: the hyphen becomes text, and an axis with
+/// numbers of both signs becomes two patterns.
 fn push_with_negatives(tokens: &[Token<'_>], heap: &mut Builder, budget: &mut Budget) -> Result<(), TooFragmented> {
     let mut boxes: Vec<(String, Vec<RangeSet>)> = vec![(String::new(), Vec::new())];
     for token in tokens {

@@ -44,7 +44,8 @@ impl Pattern {
         out.write_str(rest)
     }
 
-    /// The pattern without the hyphen directly before its only axis, when there is one: what a negative index would have been typed with.
+    /// Returns the pattern without the hyphen directly before its only axis, when there is one: what a negative index
+    /// would have been typed with.
     pub(crate) fn without_hyphen_before_its_axis(&self) -> Option<Pattern> {
         let at = self
             .0

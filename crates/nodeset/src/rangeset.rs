@@ -49,7 +49,7 @@ pub struct RangeSet {
 pub(crate) type Spans = SmallVec<[Span; 1]>;
 
 impl RangeSet {
-    /// The set without elements.
+    /// Makes the set without elements.
     #[must_use]
     pub fn new() -> Self {
         RangeSet::default()
@@ -59,7 +59,7 @@ impl RangeSet {
         RangeSet { spans: Spans::from_buf([Span { first: key, last: key }]) }
     }
 
-    /// From intervals in any order, overlapping or not.
+    /// Makes a set from intervals in any order, overlapping or not.
     pub(crate) fn from_spans(spans: impl Into<Spans>) -> Self {
         let mut spans = spans.into();
         if !spans.is_sorted() {
@@ -83,19 +83,19 @@ impl RangeSet {
         &self.spans
     }
 
-    /// How many elements, which a set of spans knows without counting them.
+    /// Returns how many elements, which a set of spans knows without counting them.
     #[must_use]
     pub fn len(&self) -> u128 {
         self.spans.iter().map(|span| span.len()).sum()
     }
 
-    /// Whether there is no element.
+    /// Reports whether there is no element.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// Whether the index, padding included, is an element.
+    /// Reports whether the index, padding included, is an element.
     #[must_use]
     pub fn contains(&self, index: &str) -> bool {
         key_of_text(index).is_some_and(|key| self.contains_key(key))
@@ -110,17 +110,17 @@ impl RangeSet {
         self.spans.iter().flat_map(|span| span.first..=span.last)
     }
 
-    /// The elements as text, in order.
+    /// Returns the elements as text, in order.
     pub fn iter(&self) -> impl Iterator<Item = String> + '_ {
         self.keys().map(key_text)
     }
 
-    /// The spans, cut where the width of the strings changes. Negative numbers are of one width here.
+    /// Returns the spans, cut where the width of the strings changes. Negative numbers are of one width here.
     pub(crate) fn by_width(&self) -> Vec<Span> {
         self.spans.iter().copied().flat_map(fold::pieces_of_one_kind).collect()
     }
 
-    /// The values of the indices as half-open intervals, without the negative ones.
+    /// Returns the values of the indices as half-open intervals, without the negative ones.
     pub(crate) fn by_value(&self) -> impl Iterator<Item = (u128, u128)> + '_ {
         let value = |key: Key| index::width_and_value(key).1.unsigned_abs();
         let counted = self.spans.iter().copied().flat_map(fold::pieces_of_one_kind).filter(|span| span.first >= 0);
@@ -131,7 +131,7 @@ impl RangeSet {
         self.spans.first().is_some_and(|span| span.first < 0)
     }
 
-    /// The negative numbers without their sign, and the rest.
+    /// Returns the negative numbers without their sign, and the rest.
     pub(crate) fn split_negative(&self) -> (RangeSet, RangeSet) {
         let (negative, rest): (Vec<Span>, Vec<Span>) = self.by_width().into_iter().partition(|span| span.first < 0);
         let negated: Spans =
@@ -139,7 +139,7 @@ impl RangeSet {
         (RangeSet::from_spans(negated), RangeSet::from_spans(rest))
     }
 
-    /// The position of a key in the order of the set, from 0.
+    /// Returns the position of a key in the order of the set, from 0.
     pub(crate) fn position_of_key(&self, key: Key) -> Option<u128> {
         let mut before = 0;
         for span in &self.spans {
@@ -151,7 +151,7 @@ impl RangeSet {
         None
     }
 
-    /// The elements at positions `from..to` of the order.
+    /// Returns the elements at positions `from..to` of the order.
     pub(crate) fn at_positions(&self, from: u128, to: u128) -> RangeSet {
         let mut spans = Spans::new();
         let mut before = 0;
@@ -171,47 +171,47 @@ impl RangeSet {
         RangeSet { spans }
     }
 
-    /// The elements at the given positions of the order, from 0; positions beyond the end select nothing.
+    /// Returns the elements at the given positions of the order, from 0; positions beyond the end select nothing.
     #[must_use]
     pub fn slice(&self, positions: &RangeSet) -> RangeSet {
         RangeSet::from_spans(
-            crate::select::position_runs(positions)
+            crate::slice::position_runs(positions)
                 .flat_map(|(from, to)| self.at_positions(from, to).spans)
                 .collect::<Spans>(),
         )
     }
 
-    /// The elements of both sets, in either.
+    /// Returns the elements of both sets, in either.
     #[must_use]
     pub fn union(&self, other: &RangeSet) -> RangeSet {
         self.combine(other, |left, right| left || right)
     }
 
-    /// The elements of all sets, in one go.
+    /// Returns the elements of all sets, in one go.
     #[must_use]
     pub fn union_of<'a>(sets: impl IntoIterator<Item = &'a RangeSet>) -> RangeSet {
         RangeSet::from_spans(sets.into_iter().flat_map(|set| set.spans.iter().copied()).collect::<Spans>())
     }
 
-    /// The elements of this set that the other lacks.
+    /// Returns the elements of this set that the other lacks.
     #[must_use]
     pub fn difference(&self, other: &RangeSet) -> RangeSet {
         self.combine(other, |left, right| left && !right)
     }
 
-    /// The elements that both sets have.
+    /// Returns the elements that both sets have.
     #[must_use]
     pub fn intersection(&self, other: &RangeSet) -> RangeSet {
         self.combine(other, |left, right| left && right)
     }
 
-    /// The elements that exactly one of the sets has.
+    /// Returns the elements that exactly one of the sets has.
     #[must_use]
     pub fn symmetric_difference(&self, other: &RangeSet) -> RangeSet {
         self.combine(other, |left, right| left != right)
     }
 
-    /// One sweep over the ends of all spans of both sets; `keep` says which side's presence makes an element of the result.
+    /// Sweeps once over the ends of all spans of both sets; `keep` says which side's presence makes an element of the result.
     pub(crate) fn combine(&self, other: &RangeSet, keep: impl Fn(bool, bool) -> bool) -> RangeSet {
         let mut spans = Spans::new();
         let mut open: Option<Key> = None;

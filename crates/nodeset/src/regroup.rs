@@ -1,6 +1,6 @@
 //! A set in terms of groups: `@compute,login1`.
 
-use crate::groups::{Error, GroupError, GroupSource, illegal_in_group_name};
+use crate::groups::{GroupError, GroupSource, NodeSetError, illegal_in_group_name};
 use crate::nodeset::NodeSet;
 use crate::parser::Parser;
 use std::cmp::Reverse;
@@ -16,12 +16,12 @@ pub struct Regrouped {
 }
 
 impl Parser<'_> {
-    /// The set in terms of the source's groups: those it wholly contains, the largest first and then by name, each only where none before
-    /// has taken a node of it.
+    /// Returns the set in terms of the source's groups: those it wholly contains, the largest first and then by name,
+    /// each only where none before has taken a node of it.
     ///
     /// # Errors
     /// When the source cannot answer. A source that cannot list its groups has none here, unless it knows the groups of a node.
-    pub fn regroup(&self, set: &NodeSet, source: &dyn GroupSource) -> Result<Regrouped, Error> {
+    pub fn regroup(&self, set: &NodeSet, source: &dyn GroupSource) -> Result<Regrouped, NodeSetError> {
         let mut candidates: Vec<(Reverse<u128>, String, NodeSet)> = Vec::new();
         for (name, nodes) in self.groups_meeting(set, source)? {
             if set.is_superset(&nodes) {
@@ -40,11 +40,15 @@ impl Parser<'_> {
         Ok(Regrouped { groups: groups.into_iter().collect(), rest })
     }
 
-    /// The groups of a source that have nodes of the set, by name, with all their nodes.
+    /// Returns the groups of a source that have nodes of the set, by name, with all their nodes.
     ///
     /// # Errors
     /// As for [`regroup`](Self::regroup).
-    pub fn groups_meeting(&self, set: &NodeSet, source: &dyn GroupSource) -> Result<Vec<(String, NodeSet)>, Error> {
+    pub fn groups_meeting(
+        &self,
+        set: &NodeSet,
+        source: &dyn GroupSource,
+    ) -> Result<Vec<(String, NodeSet)>, NodeSetError> {
         let mut meeting = Vec::new();
         for name in self.candidate_names(set, source)? {
             let nodes = self.nodes_of(source, &name)?;
@@ -55,15 +59,15 @@ impl Parser<'_> {
         Ok(meeting)
     }
 
-    /// All groups of a source, by name, with their nodes.
+    /// Returns all groups of a source, by name, with their nodes.
     ///
     /// # Errors
     /// When the source cannot answer.
-    pub fn nodes_of_group(&self, source: &dyn GroupSource, group: &str) -> Result<NodeSet, Error> {
+    pub fn nodes_of_group(&self, source: &dyn GroupSource, group: &str) -> Result<NodeSet, NodeSetError> {
         self.nodes_of(source, group)
     }
 
-    /// The names of a source's groups, in order.
+    /// Returns the names of a source's groups, in order.
     ///
     /// # Errors
     /// When the source cannot list its groups, or one has a name that could not be written in a node set.
@@ -75,15 +79,16 @@ impl Parser<'_> {
         }
     }
 
-    /// The groups worth a look. A source that knows a node's groups is asked about each node where those are fewer than the groups.
-    fn candidate_names(&self, set: &NodeSet, source: &dyn GroupSource) -> Result<BTreeSet<String>, Error> {
+    /// Returns the groups worth a look. A source that knows a node's groups is asked about each node where those are
+    /// fewer than the groups.
+    fn candidate_names(&self, set: &NodeSet, source: &dyn GroupSource) -> Result<BTreeSet<String>, NodeSetError> {
         let listed = self.list_groups(source);
         let by_node =
             source.knows_reverse() && listed.as_ref().map_or(true, |listed| listed.len() as u128 >= set.count());
         if by_node {
             let mut names = BTreeSet::new();
             for node in set.iter() {
-                names.extend(source.groups_of(&node).map_err(Error::Reverse)?.unwrap_or_default());
+                names.extend(source.groups_of(&node).map_err(NodeSetError::Reverse)?.unwrap_or_default());
             }
             return Ok(names);
         }

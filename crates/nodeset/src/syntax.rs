@@ -96,7 +96,8 @@ fn operand<'a>(
     Ok(Operand { operator, text: trimmed.trim_end(), offset: range.start + (raw.len() - trimmed.len()) })
 }
 
-/// The operator at the very end has nothing on its right. ClusterShell names the operand on its left unless that ends with a bracket.
+/// Returns the error of an operator at the very end, which has nothing on its right. ClusterShell names the operand on its left unless
+/// that ends with a bracket.
 fn missing_last(whole: &str, text: &str, operands: &[Operand<'_>]) -> ParseError {
     let at = text.len() - 1;
     let left = operands.last().map(|operand| &text[operand.offset..at]).filter(|left| !left.contains('['));
@@ -150,7 +151,7 @@ fn end_of_word(text: &str) -> Option<usize> {
     (!text.is_empty()).then_some(text.len())
 }
 
-/// Where the text goes on after the bracket that opens at `at`.
+/// Returns where the text goes on after the bracket that opens at `at`.
 fn skip_bracket(text: &str, at: usize, dialect: Dialect) -> Result<usize, ParseError> {
     if dialect == Dialect::Phalanx && opens_address(&text[at + 1..]) {
         return Ok(at + 1);
@@ -161,8 +162,8 @@ fn skip_bracket(text: &str, at: usize, dialect: Dialect) -> Result<usize, ParseE
     }
 }
 
-/// Whether what follows a `[` is an IPv6 address, as in `[fe80::1]:22`: a colon comes before anything else that is no hexadecimal digit.
-/// A range never holds a colon, so nothing ClusterShell reads changes its meaning.
+/// Reports whether what follows a `[` is an IPv6 address, as in `[fe80::1]:22`: a colon comes before anything else that
+/// is no hexadecimal digit. A range never holds a colon, so nothing ClusterShell reads changes its meaning.
 fn opens_address(inside: &str) -> bool {
     inside.bytes().find(|byte| !byte.is_ascii_hexdigit()) == Some(b':')
 }
@@ -192,7 +193,7 @@ impl AsTyped {
         self.0.iter().map(|part| part_len(part)).fold(1, u128::saturating_mul)
     }
 
-    /// The index at a position below [`len`](Self::len); the last part turns fastest.
+    /// Returns the index at a position below [`len`](Self::len); the last part turns fastest.
     pub(crate) fn key_at(&self, position: u128) -> Key {
         let mut below = self.len();
         let mut rest = position;
@@ -258,7 +259,7 @@ impl<'a> Tokens<'a, '_> {
         &self.text[self.at..]
     }
 
-    /// Up to the end of the whole text: what ClusterShell quotes in its messages.
+    /// Returns the rest of the whole text, which ClusterShell quotes in its messages.
     fn whole_rest(&self) -> &str {
         self.whole[self.offset + self.at..].trim_end()
     }
@@ -290,7 +291,7 @@ impl<'a> Tokens<'a, '_> {
         Ok(())
     }
 
-    /// Whether an address that was opened in an earlier piece of text is still open: digits come between.
+    /// Reports whether an address that was opened in an earlier piece of text is still open: digits come between.
     fn closes_address(&self) -> bool {
         let opened = self.tokens.iter().filter_map(|token| match token {
             Token::Text(text) => {
@@ -345,7 +346,7 @@ impl<'a> Tokens<'a, '_> {
         Ok(())
     }
 
-    /// ClusterShell looks at the next bracket before it reads what is in this one.
+    /// Refuses a second opening bracket: ClusterShell looks at the next bracket before it reads what is in this one.
     fn refuse_reopening(&mut self) -> Result<(), ParseError> {
         let Some(close) = self.rest().find(']').filter(|_| self.dialect == Dialect::ClusterShell) else {
             return Ok(());
@@ -390,7 +391,7 @@ impl<'a> Tokens<'a, '_> {
             .map_err(|(kind, at)| ParseError::new(ParseErrorKind::Range(kind), self.whole, self.offset + open + 1 + at))
     }
 
-    /// `foo[[1-2]]`: what ClusterShell complains about is the bracket that closes once too often.
+    /// Returns the error of `foo[[1-2]]`: ClusterShell reports the bracket that closes once too often.
     fn nested_bracket(&self, inside: &str, length: usize) -> Option<ParseErrorKind> {
         inside[..length].contains('[').then(|| {
             let rest = &inside[length + 1..];
@@ -411,7 +412,7 @@ impl<'a> Tokens<'a, '_> {
     }
 }
 
-/// Every string of the one set followed by every string of the other.
+/// Returns every string of the one set followed by every string of the other.
 fn join_sets(left: &RangeSet, right: &RangeSet) -> Result<RangeSet, ParseErrorKind> {
     let beside = |text: String| ParseErrorKind::Range(RangeErrorKind::NegativeBesideDigits(text));
     if let Some(negative) = left.keys().next().into_iter().chain(right.keys().next()).find(|&key| key < 0) {

@@ -2,7 +2,7 @@
 
 use super::format::FormatError;
 use super::options::USAGE;
-use phalanx_nodeset::{Error, GroupError, ParseError, ParseErrorKind, RangeErrorKind};
+use phalanx_nodeset::{GroupError, NodeSetError, ParseError, ParseErrorKind, RangeErrorKind};
 use std::ffi::OsString;
 use std::io;
 
@@ -12,7 +12,7 @@ pub(super) enum Complaint {
     /// The options make no request.
     Usage(String),
     /// The operands make no set, or its groups cannot be asked for.
-    Set(Error),
+    Set(NodeSetError),
     /// Listing groups failed.
     Listing(GroupError),
     /// The format is none.
@@ -40,7 +40,9 @@ impl Complaint {
     pub(super) fn message(&self, program: &str) -> String {
         match self {
             Complaint::Usage(what) => format!("{USAGE}\n\n{program}: error: {what}"),
-            Complaint::Set(Error::Parse(error)) if too_large(error) => format!("ERROR: {}", RangeErrorKind::TooLarge),
+            Complaint::Set(NodeSetError::Parse(error)) if too_large(error) => {
+                format!("ERROR: {}", RangeErrorKind::TooLarge)
+            }
             Complaint::Set(error) => format!("{program}: {}", set_message(error)),
             Complaint::Listing(GroupError::QueryFailed(what)) => format!("{program}: Group error: {what}"),
             Complaint::Listing(error) => format!("{program}: {}", group_message(error)),
@@ -61,16 +63,24 @@ fn too_large(error: &ParseError) -> bool {
     )
 }
 
-fn set_message(error: &Error) -> String {
+fn set_message(error: &NodeSetError) -> String {
     match error {
-        Error::Parse(_) | Error::Group { .. } | Error::UnknownGroup { .. } => format!("Parse error: {error}"),
-        Error::AllNodes(GroupError::QueryFailed(what)) => format!("External error: Failed to get all nodes: {what}"),
-        Error::AllNodes(GroupError::IllegalCharacter(character)) => {
+        NodeSetError::Parse(_) | NodeSetError::Group { .. } | NodeSetError::UnknownGroup { .. } => {
+            format!("Parse error: {error}")
+        }
+        NodeSetError::AllNodes(GroupError::QueryFailed(what)) => {
+            format!("External error: Failed to get all nodes: {what}")
+        }
+        NodeSetError::AllNodes(GroupError::IllegalCharacter(character)) => {
             format!("External error: Group source error (GroupResolverIllegalCharError: {character})")
         }
-        Error::Reverse(GroupError::QueryFailed(what)) => format!("External error: Group source query failed: {what}"),
-        Error::NoWayToAllNodes => format!("External error: {error}"),
-        Error::AllNodes(error) | Error::Reverse(error) | Error::Source(error) => group_message(error),
+        NodeSetError::Reverse(GroupError::QueryFailed(what)) => {
+            format!("External error: Group source query failed: {what}")
+        }
+        NodeSetError::NoWayToAllNodes => format!("External error: {error}"),
+        NodeSetError::AllNodes(error) | NodeSetError::Reverse(error) | NodeSetError::Source(error) => {
+            group_message(error)
+        }
         _ => error.to_string(),
     }
 }
@@ -83,8 +93,8 @@ fn group_message(error: &GroupError) -> String {
     }
 }
 
-impl From<Error> for Complaint {
-    fn from(error: Error) -> Self {
+impl From<NodeSetError> for Complaint {
+    fn from(error: NodeSetError) -> Self {
         Complaint::Set(error)
     }
 }

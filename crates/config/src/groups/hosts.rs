@@ -13,7 +13,7 @@
 use super::host_file;
 use super::upcall::RunUpcall;
 use super::{GroupResolver, job};
-use phalanx_nodeset::{Error, NodeSet, Parser, words};
+use phalanx_nodeset::{NodeSet, NodeSetError, Parser, words};
 use phalanx_process::host::{Host, InvalidHost};
 use std::collections::HashSet;
 use std::fmt;
@@ -88,7 +88,7 @@ pub enum HostListError {
         /// Where, unless it was given directly.
         place: Option<Place>,
         /// What is wrong.
-        error: Error,
+        error: NodeSetError,
     },
     /// What it names is no host.
     #[error("{}{error}", at(place.as_ref()))]
@@ -140,9 +140,9 @@ struct Entry {
 }
 
 impl Entry {
-    fn wrong(&self, error: Error) -> HostListError {
+    fn wrong(&self, error: NodeSetError) -> HostListError {
         let place = self.place.as_ref().map(|place| match &error {
-            Error::Parse(inside) if inside.text() == self.text => place.after(&self.text[..inside.offset()]),
+            NodeSetError::Parse(inside) if inside.text() == self.text => place.after(&self.text[..inside.offset()]),
             _ => place.clone(),
         });
         HostListError::NodeSet { place, error }

@@ -7,7 +7,7 @@
 //!
 //! let groups = GroupResolver::standard();
 //! let nodes = Parser::new().groups(&groups).parse("@compute!@slurmstate:down")?;
-//! # Ok::<(), phalanx_nodeset::Error>(())
+//! # Ok::<(), phalanx_nodeset::NodeSetError>(())
 //! ```
 //!
 //! Nothing is read before the first question, and a node set without groups asks none. This module does the I/O; what groups mean in a

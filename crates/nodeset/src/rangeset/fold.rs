@@ -26,7 +26,7 @@ pub struct Folded<'a> {
 }
 
 impl RangeSet {
-    /// The set as text with the given autostep; `to_string()` is `folded(Autostep::Never)`.
+    /// Returns the set as text with the given autostep; `to_string()` is `folded(Autostep::Never)`.
     ///
     /// ```
     /// use phalanx_nodeset::{Autostep, RangeSet};
@@ -39,7 +39,7 @@ impl RangeSet {
         Folded { set: self, autostep }
     }
 
-    /// The contiguous runs of the folded form, one set each.
+    /// Returns the contiguous runs of the folded form, one set each.
     ///
     /// ```
     /// use phalanx_nodeset::RangeSet;
@@ -91,12 +91,12 @@ fn write_run(out: &mut impl fmt::Write, run: Run) -> fmt::Result {
     if run.step == 1 { Ok(()) } else { write!(out, "/{}", run.step) }
 }
 
-/// The longest runs that can be written `first-last`.
+/// Returns the longest runs that can be written `first-last`.
 fn contiguous_runs(set: &RangeSet) -> impl Iterator<Item = Run> + '_ {
     longest_runs(set).flat_map(readable_parts)
 }
 
-/// A range of [`MAX_RANGE`] numbers could not be read back, so a longer run is cut.
+/// Cuts runs longer than [`MAX_RANGE`], which could not be read back.
 fn readable_parts(run: Run) -> impl Iterator<Item = Run> {
     let padded_width = index::is_padded(run.first).then(|| index::width_and_value(run.first).0);
     let key =
@@ -136,7 +136,7 @@ fn continues(run: Span, next: Key) -> bool {
     step_between(run.first, run.last, next) == Some(1)
 }
 
-/// How far `next` is from `last`, when a run that starts with `first` may go on to `next` at all.
+/// Returns how far `next` is from `last`, when a run that starts with `first` may go on to `next` at all.
 fn step_between(first: Key, last: Key, next: Key) -> Option<Key> {
     let one_width = last >= 0 && index::width_and_value(last).0 == index::width_and_value(next).0;
     if one_width {
@@ -150,7 +150,7 @@ fn number(key: Key) -> Key {
     if key < 0 { key } else { index::width_and_value(key).1 }
 }
 
-/// Greedy, from left to right, as ClusterShell does: a contiguous run stays whole but for its first index, which may close a sequence.
+/// Folds greedily, from left to right, as ClusterShell does: a contiguous run stays whole but for its first index, which may close a sequence.
 fn fold_steps(runs: &[Run], least: u64, write: &mut impl FnMut(Run) -> fmt::Result) -> fmt::Result {
     let mut at = 0;
     // The first index of runs[at] when a sequence has not already taken it.
@@ -183,7 +183,7 @@ fn fold_steps(runs: &[Run], least: u64, write: &mut impl FnMut(Run) -> fmt::Resu
     Ok(())
 }
 
-/// The key that follows in a contiguous run, which may change width: after `9` comes `10`, not `00`.
+/// Returns the key that follows in a contiguous run, which may change width: after `9` comes `10`, not `00`.
 fn after(key: Key) -> Key {
     if index::is_padded(key) || key < 0 { key + 1 } else { index::key_of_number(number(key) + 1) }
 }
@@ -196,7 +196,7 @@ struct Sequence {
     ends_in: usize,
 }
 
-/// The longest evenly spaced sequence that starts with the single index of `runs[at]`.
+/// Returns the longest evenly spaced sequence that starts with the single index of `runs[at]`.
 fn sequence_from(runs: &[Run], at: usize) -> Sequence {
     let start = runs[at].last;
     let mut sequence = Sequence { last: start, step: 0, count: 1, ends_in: at };

@@ -29,18 +29,18 @@ pub(crate) struct TypedRange {
 }
 
 impl TypedRange {
-    /// The range of the one index with these digits.
+    /// Makes the range of the one index with these digits.
     pub(crate) fn of_digits(digits: &str) -> Option<Self> {
         let value = index::value_of_digits(digits.as_bytes())?;
         Some(TypedRange { first: value, last: value, step: 1, prefix: None, width: Some(digits.len()), stepped: false })
     }
 
-    /// How many numbers.
+    /// Returns how many numbers.
     pub(crate) fn len(self) -> u128 {
         (self.last - self.first).unsigned_abs() / self.step.unsigned_abs() + 1
     }
 
-    /// The index at a position below [`len`](Self::len).
+    /// Returns the index at a position below [`len`](Self::len).
     pub(crate) fn key_at(self, position: u128) -> Key {
         self.key(self.first + position as Key * self.step)
     }
@@ -66,7 +66,7 @@ impl TypedRange {
     }
 }
 
-/// Unpadded numbers change width on the way, and every width is a span of its own.
+/// Splits a range of unpadded numbers by width: every width is a span of its own.
 pub(super) fn unpadded_spans(mut first: Key, last: Key) -> Vec<Span> {
     let mut spans = Vec::new();
     if first < 0 {
@@ -82,7 +82,7 @@ pub(super) fn unpadded_spans(mut first: Key, last: Key) -> Vec<Span> {
     spans
 }
 
-/// The set that some ranges make.
+/// Returns the set that some ranges make.
 pub(crate) fn set_of(ranges: &[TypedRange]) -> Result<RangeSet, RangeErrorKind> {
     let mut spans = Vec::new();
     ranges.iter().try_for_each(|range| range.push_spans(&mut spans))?;
@@ -181,8 +181,8 @@ enum Bounds<'a> {
     Nonsense,
 }
 
-/// Which hyphens are signs. ClusterShell ignores what stands before the first of three hyphen-separated parts, so that `1-2-3` is `-2-3`;
-/// its recorded cases insist on that for numbers.
+/// Returns which hyphens are signs. ClusterShell ignores what stands before the first of three hyphen-separated parts,
+/// so that `1-2-3` is `-2-3`; its recorded cases insist on that for numbers.
 fn split_bounds(base: &str) -> Bounds<'_> {
     let parts: Vec<&str> = base.splitn(5, '-').collect();
     match parts[..] {

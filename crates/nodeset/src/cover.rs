@@ -15,8 +15,8 @@
 //! [`MAX_CELLS`]) the boxes are those of the tree, in its own order of axes.
 
 use crate::index::Key;
+use crate::index_tree::Space;
 use crate::rangeset::{RangeSet, Span, Spans};
-use crate::space::Space;
 use foldhash::{HashMap, HashMapExt};
 use std::cmp::Reverse;
 
@@ -32,12 +32,12 @@ const MAX_WORK: usize = 1 << 22;
 /// For each axis, the classes of a box in ascending order.
 type ClassBox = Vec<Vec<u32>>;
 
-/// The boxes of a space, disjoint, largest first.
+/// Returns the boxes of a space, disjoint, largest first.
 pub(crate) fn fold(space: &Space) -> Vec<Vec<RangeSet>> {
     fold_with(space, cover)
 }
 
-/// As [`fold`], but only the chosen axes (from 0) may have more than one index in a box.
+/// Folds as [`fold`] does, but only the chosen axes (from 0) may have more than one index in a box.
 pub(crate) fn fold_on_axes(space: &Space, chosen: &dyn Fn(usize) -> bool) -> Vec<Vec<RangeSet>> {
     fold_with(space, |cells, axes| {
         let free: Vec<usize> = (0..axes).filter(|&axis| chosen(axis)).collect();
@@ -64,7 +64,8 @@ fn fold_with(space: &Space, cover: impl Fn(&[u32], usize) -> Vec<ClassBox>) -> V
 /// The longest first, then the one with the smaller first index, then with the smaller last one.
 type OrderOfAxis = (Reverse<u128>, Key, Key);
 
-/// The largest box first; among equals the one with more indices on the first axis, then with the smaller first index, and so on.
+/// Compares boxes: the largest first; among equals the one with more indices on the first axis, then with the smaller first
+/// index, and so on.
 fn order_of_boxes(axes: &[RangeSet]) -> (Reverse<u128>, Vec<OrderOfAxis>) {
     let size = axes.iter().map(RangeSet::len).fold(1, u128::saturating_mul);
     let ends = |axis: &RangeSet| {
@@ -74,7 +75,7 @@ fn order_of_boxes(axes: &[RangeSet]) -> (Reverse<u128>, Vec<OrderOfAxis>) {
     (Reverse(size), axes.iter().map(ends).collect())
 }
 
-/// The tree's own boxes: one for each way from its root to a leaf.
+/// Returns the tree's own boxes: one for each way from its root to a leaf.
 fn paths(space: &Space) -> Vec<Vec<RangeSet>> {
     fn walk(space: &Space, above: &mut Vec<RangeSet>, out: &mut Vec<Vec<RangeSet>>) {
         match space {
@@ -102,7 +103,7 @@ fn expand_axes(axes: Vec<RangeSet>, chosen: &dyn Fn(usize) -> bool) -> impl Iter
     product(choices.collect())
 }
 
-/// Every combination of one choice for each axis, the last axis fastest.
+/// Returns every combination of one choice for each axis, the last axis fastest.
 pub(crate) fn product(choices: Vec<Vec<RangeSet>>) -> impl Iterator<Item = Vec<RangeSet>> {
     let mut odometer = vec![0; choices.len()];
     let mut done = choices.iter().any(Vec::is_empty);
@@ -116,7 +117,7 @@ pub(crate) fn product(choices: Vec<Vec<RangeSet>>) -> impl Iterator<Item = Vec<R
     })
 }
 
-/// The next combination; false when that is the first again.
+/// Moves on to the next combination; returns false when that is the first again.
 fn turn(odometer: &mut [usize], size: impl Fn(usize) -> usize) -> bool {
     for axis in (0..odometer.len()).rev() {
         odometer[axis] += 1;
@@ -146,7 +147,7 @@ impl Classes {
     }
 }
 
-/// The classes, and the cells of all boxes as one flat list of class numbers. `None` when there are too many.
+/// Returns the classes, and the cells of all boxes as one flat list of class numbers. `None` when there are too many.
 fn cells_of(boxes: &[Vec<RangeSet>]) -> Option<(Classes, Vec<u32>)> {
     let axes = boxes[0].len();
     let mut classes = Classes { of_axis: Vec::with_capacity(axes) };
@@ -188,8 +189,8 @@ struct Segments {
     classes: usize,
 }
 
-/// A sweep over the ends of all boxes on this axis. Which boxes are present is summed up in 128 bits, in the manner of Zobrist hashing:
-/// lists of them would have the square of their number as their size.
+/// Sweeps over the ends of all boxes on this axis. Which boxes are present is summed up in 128 bits, in the
+/// manner of Zobrist hashing: lists of them would have the square of their number as their size.
 fn segments(boxes: &[Vec<RangeSet>], axis: usize) -> Segments {
     let mut edges: Vec<(Key, u128)> = Vec::new();
     for (number, ranges) in boxes.iter().enumerate() {
@@ -211,17 +212,18 @@ fn segments(boxes: &[Vec<RangeSet>], axis: usize) -> Segments {
     Segments { list, classes: class_of.len() }
 }
 
-/// What stands for a class of an axis in a sum of marks.
+/// Returns the mark of a class of an axis, to be summed up.
 fn mark(axis: usize, class: u32) -> u128 {
     scatter((axis as u64) << 32 | u64::from(class))
 }
 
-/// What stands for a set of classes of axes, whatever their order: equal marks are equal sets, but for one chance in 2¹²⁸.
+/// Returns the mark of a set of classes of axes, whatever their order: equal marks are equal sets, but for one
+/// chance in 2¹²⁸.
 fn mark_of(classes: impl IntoIterator<Item = (usize, u32)>) -> u128 {
     classes.into_iter().fold(0, |sum, (axis, class)| sum ^ mark(axis, class))
 }
 
-/// 128 bits without a pattern, by SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+/// Makes 128 bits without a pattern, by SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 fn scatter(number: u64) -> u128 {
     let half = |seed: u64| {
         let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -233,7 +235,7 @@ fn scatter(number: u64) -> u128 {
 }
 
 impl Segments {
-    /// The classes that the set consists of, or `None` when they are more than `most` segments.
+    /// Returns the classes that the set consists of, or `None` when they are more than `most` segments.
     fn classes_in(&self, set: &RangeSet, most: usize) -> Option<Vec<u32>> {
         let mut classes = Vec::new();
         for span in set.spans() {
@@ -318,7 +320,7 @@ fn cover_island(cells: &[u32], axes: usize) -> Vec<ClassBox> {
     cover_along(cells, axes, &(0..axes).collect::<Vec<_>>())
 }
 
-/// The fewest boxes over all orders of the `free` axes; on the others all cells have the same coordinate.
+/// Returns the fewest boxes over all orders of the `free` axes; on the others all cells have the same coordinate.
 fn cover_along(cells: &[u32], axes: usize, free: &[usize]) -> Vec<ClassBox> {
     if cells.len() == axes {
         return vec![single_cell(cells)];
@@ -333,7 +335,7 @@ fn cover_along(cells: &[u32], axes: usize, free: &[usize]) -> Vec<ClassBox> {
     covers.min_by_key(Vec::len).unwrap_or_default()
 }
 
-/// All orders of few axes over few cells, else every axis once as the first.
+/// Returns all orders of few axes over few cells, else every axis once as the first.
 fn orders(axes: &[usize], cells: usize) -> Vec<Vec<usize>> {
     if axes.len() <= 4 && cells <= MAX_CELLS_FOR_EVERY_ORDER {
         return permutations(axes);
@@ -357,7 +359,7 @@ fn permutations(axes: &[usize]) -> Vec<Vec<usize>> {
     (0..axes.len()).flat_map(starting_with).collect()
 }
 
-/// The boxes of the tree that has its axes in this order.
+/// Returns the boxes of the tree that has its axes in this order.
 fn slice(cells: &[u32], axes: usize, order: &[usize]) -> Vec<ClassBox> {
     let mut sorted: Vec<&[u32]> = cells.chunks_exact(axes).collect();
     sorted.sort_unstable_by(|left, right| {
@@ -422,7 +424,7 @@ impl Tree<'_> {
     }
 }
 
-/// The cells grouped by their coordinates on the fixed axes.
+/// Returns the cells grouped by their coordinates on the fixed axes.
 fn sections(cells: &[u32], axes: usize, fixed: &[usize]) -> Vec<Vec<u32>> {
     let mut section_of: HashMap<Vec<u32>, usize> = HashMap::new();
     let mut sections: Vec<Vec<u32>> = Vec::new();

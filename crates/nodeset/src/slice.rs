@@ -1,12 +1,12 @@
 //! Parts of sets by position: slices, subsets, runs, random picks. Positions are counted in the order of the set, from 0, and computed on
 //! folded pieces: the last hundred of a million million names cost as little as the first.
 
-use crate::boxes;
 use crate::builder::Builder;
+use crate::cover;
 use crate::index::Key;
+use crate::index_tree::Budget;
 use crate::nodeset::{NodeSet, Piece};
 use crate::rangeset::{RangeSet, key_of_text, key_text};
-use crate::space::Budget;
 
 /// Positions from 0 as half-open intervals, in order. Padding means nothing here, and negative positions select nothing.
 pub(crate) fn position_runs(positions: &RangeSet) -> impl Iterator<Item = (u128, u128)> {
@@ -15,7 +15,8 @@ pub(crate) fn position_runs(positions: &RangeSet) -> impl Iterator<Item = (u128,
     runs.into_iter()
 }
 
-/// `total` things in `parts` intervals whose sizes differ by one at most, the larger first; no interval is empty.
+/// Splits `total` positions into `parts` intervals whose sizes differ by one at most, the larger first; no interval is
+/// empty.
 fn nearly_equal(total: u128, parts: usize) -> impl Iterator<Item = (u128, u128)> {
     let parts = (parts as u128).clamp(1, total.max(1));
     let (size, larger) = (total / parts, total % parts);
@@ -24,7 +25,7 @@ fn nearly_equal(total: u128, parts: usize) -> impl Iterator<Item = (u128, u128)>
 }
 
 impl RangeSet {
-    /// As many subsets of nearly equal size as `parts` says, in order, or fewer when there are fewer elements.
+    /// Splits it into as many subsets of nearly equal size as `parts` says, in order, or fewer when there are fewer elements.
     ///
     /// ```
     /// use phalanx_nodeset::RangeSet;
@@ -36,13 +37,13 @@ impl RangeSet {
         nearly_equal(self.len(), parts).map(|(from, to)| self.at_positions(from, to))
     }
 
-    /// The position of an index, padding included, in the order of the set.
+    /// Returns the position of an index, padding included, in the order of the set.
     #[must_use]
     pub fn position(&self, index: &str) -> Option<u128> {
         self.position_of_key(key_of_text(index)?)
     }
 
-    /// So many elements at random; all when there are no more, or when `count` is 0. `random(n)` is a random number below n.
+    /// Picks this many elements at random; all when there are no more, or when `count` is 0. `random(n)` is a random number below n.
     #[must_use]
     pub fn pick(&self, count: u128, random: impl FnMut(u128) -> u128) -> RangeSet {
         if count == 0 || count >= self.len() {
@@ -53,7 +54,7 @@ impl RangeSet {
     }
 }
 
-/// Distinct random numbers below `bound`, by Floyd's method (Bentley, Programming Pearls, CACM 30/9, 1987): no list of all numbers.
+/// Returns distinct random numbers below `bound`, by Floyd's method (Bentley, Programming Pearls, CACM 30/9, 1987): no list of all numbers.
 fn distinct(count: u128, bound: u128, mut random: impl FnMut(u128) -> u128) -> std::collections::BTreeSet<u128> {
     let mut chosen = std::collections::BTreeSet::new();
     for top in bound - count..bound {
@@ -66,7 +67,7 @@ fn distinct(count: u128, bound: u128, mut random: impl FnMut(u128) -> u128) -> s
 }
 
 impl NodeSet {
-    /// The names at the given positions of the order; positions beyond the end select nothing.
+    /// Returns the names at the given positions of the order; positions beyond the end select nothing.
     ///
     /// ```
     /// use phalanx_nodeset::NodeSet;
@@ -79,7 +80,7 @@ impl NodeSet {
         Positions::of(self).select(position_runs(positions))
     }
 
-    /// As many subsets of nearly equal size as `parts` says, in order, or fewer when there are fewer names.
+    /// Splits it into as many subsets of nearly equal size as `parts` says, in order, or fewer when there are fewer names.
     ///
     /// ```
     /// use phalanx_nodeset::NodeSet;
@@ -93,7 +94,7 @@ impl NodeSet {
         nearly_equal(self.count(), parts).map(move |run| positions.select(std::iter::once(run)))
     }
 
-    /// The position of a name in the order of the set.
+    /// Returns the position of a name in the order of the set.
     ///
     /// ```
     /// use phalanx_nodeset::NodeSet;
@@ -117,7 +118,7 @@ impl NodeSet {
         None
     }
 
-    /// So many names at random; all when there are no more, or when `count` is 0. `random(n)` is a random number below n: this crate has
+    /// Picks this many names at random; all when there are no more, or when `count` is 0. `random(n)` is a random number below n: this crate has
     /// no source of its own.
     #[must_use]
     pub fn pick(&self, count: u128, random: impl FnMut(u128) -> u128) -> NodeSet {
@@ -128,7 +129,7 @@ impl NodeSet {
         Positions::of(self).select(positions.into_iter().map(|at| (at, at + 1)))
     }
 
-    /// The parts of the set that are contiguous on every axis, one by one.
+    /// Returns the parts of the set that are contiguous on every axis, one by one.
     ///
     /// ```
     /// use phalanx_nodeset::NodeSet;
@@ -141,12 +142,12 @@ impl NodeSet {
         let negative = self.negative_notation();
         self.pieces().into_iter().flat_map(move |piece| {
             let runs: Vec<Vec<RangeSet>> = piece.axes.iter().map(|axis| axis.contiguous().collect()).collect();
-            boxes::product(runs).map(move |axes| piece_set(&Piece { pattern: piece.pattern.clone(), axes }, negative))
+            cover::product(runs).map(move |axes| piece_set(&Piece { pattern: piece.pattern.clone(), axes }, negative))
         })
     }
 }
 
-/// A set of one piece.
+/// Returns a set of one piece.
 fn piece_set(piece: &Piece, negative_notation: bool) -> NodeSet {
     let mut builder = Builder::default();
     push_piece(piece, &mut builder);
@@ -190,7 +191,7 @@ impl Positions {
         Positions { pieces: numbered.collect(), negative_notation: set.negative_notation() }
     }
 
-    /// The names at positions in these intervals, which ascend.
+    /// Returns the names at positions in these intervals, which ascend.
     fn select(&self, runs: impl Iterator<Item = (u128, u128)>) -> NodeSet {
         let mut builder = Builder::default();
         if self.negative_notation {
@@ -208,7 +209,7 @@ impl Positions {
 }
 
 impl Piece {
-    /// The position of a name among the names of the piece.
+    /// Returns the position of a name among the names of the piece.
     fn position(&self, name: &str) -> Option<u128> {
         let keys = self.keys_of(name)?;
         let mut position = 0;

@@ -91,12 +91,12 @@ impl Iterator for OperandNames {
 /// An odometer over the axes of an operand.
 #[derive(Debug)]
 pub(crate) struct TypedNames {
-    pieces: Vec<Piece>,
+    pieces: Vec<TypedPiece>,
     done: bool,
 }
 
 #[derive(Debug)]
-enum Piece {
+enum TypedPiece {
     Text(String),
     Axis { indices: AsTyped, at: u128 },
 }
@@ -104,8 +104,8 @@ enum Piece {
 impl TypedNames {
     fn new(tokens: &[Token<'_>]) -> Self {
         let piece = |token: &Token<'_>| match token {
-            Token::Text(text) => Piece::Text((*text).to_owned()),
-            Token::Axis(axis) => Piece::Axis { indices: axis.as_typed.clone(), at: 0 },
+            Token::Text(text) => TypedPiece::Text((*text).to_owned()),
+            Token::Axis(axis) => TypedPiece::Axis { indices: axis.as_typed.clone(), at: 0 },
         };
         TypedNames { pieces: tokens.iter().map(piece).collect(), done: false }
     }
@@ -114,17 +114,17 @@ impl TypedNames {
         let mut name = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => name.push_str(text),
-                Piece::Axis { indices, at } => push_key(&mut name, indices.key_at(*at)),
+                TypedPiece::Text(text) => name.push_str(text),
+                TypedPiece::Axis { indices, at } => push_key(&mut name, indices.key_at(*at)),
             }
         }
         name
     }
 
-    /// False when the odometer is back at the start.
+    /// Moves on; returns false when the odometer is back at the start.
     fn advance(&mut self) -> bool {
         for piece in self.pieces.iter_mut().rev() {
-            if let Piece::Axis { indices, at } = piece {
+            if let TypedPiece::Axis { indices, at } = piece {
                 *at += 1;
                 if *at < indices.len() {
                     return true;

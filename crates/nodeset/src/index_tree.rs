@@ -10,7 +10,7 @@
 //! are one layer per axis; the operations walk two trees at once and cost what the trees weigh, not what they count.
 //!
 //! The road not taken is ClusterShell's, a list of boxes: adding to it, or taking away, compares with every box there is, and after an
-//! operation the pieces must be sorted out again. Boxes are made from the tree for printing only, in [`crate::boxes`].
+//! operation the pieces must be sorted out again. Boxes are made from the tree for printing only, in [`crate::cover`].
 
 use crate::index::Key;
 use crate::rangeset::{RangeSet, Span};
@@ -25,29 +25,29 @@ pub(crate) enum Space {
     /// One axis.
     Line(RangeSet),
     /// More axes.
-    Layers(Vec<Layer>),
+    Layers(Vec<TreeNode>),
 }
 
 /// Indices of the first axis that share the same space below.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Layer {
+pub(crate) struct TreeNode {
     pub(crate) at: RangeSet,
     pub(crate) below: Arc<Space>,
 }
 
 /// Which of two sides an operation keeps.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Keep {
+pub(crate) struct SetOp {
     pub(crate) only_left: bool,
     pub(crate) only_right: bool,
     pub(crate) both: bool,
 }
 
-impl Keep {
-    pub(crate) const UNION: Keep = Keep { only_left: true, only_right: true, both: true };
-    pub(crate) const DIFFERENCE: Keep = Keep { only_left: true, only_right: false, both: false };
-    pub(crate) const INTERSECTION: Keep = Keep { only_left: false, only_right: false, both: true };
-    pub(crate) const SYMMETRIC_DIFFERENCE: Keep = Keep { only_left: true, only_right: true, both: false };
+impl SetOp {
+    pub(crate) const UNION: SetOp = SetOp { only_left: true, only_right: true, both: true };
+    pub(crate) const DIFFERENCE: SetOp = SetOp { only_left: true, only_right: false, both: false };
+    pub(crate) const INTERSECTION: SetOp = SetOp { only_left: false, only_right: false, both: true };
+    pub(crate) const SYMMETRIC_DIFFERENCE: SetOp = SetOp { only_left: true, only_right: true, both: false };
 
     fn keeps(self, left: bool, right: bool) -> bool {
         match (left, right) {
@@ -83,7 +83,7 @@ impl Budget {
         Budget { operation: pieces, operations: pieces * OPERATIONS, per_operation: pieces }
     }
 
-    /// The pieces of the last operation are counted by nobody any more: they are the operand of the next, or gone.
+    /// Forgets the pieces of the last operation: they are the operand of the next, or gone.
     pub(crate) fn next_operation(&mut self) {
         self.operation = self.per_operation;
     }
@@ -96,18 +96,19 @@ impl Budget {
 }
 
 impl Space {
-    /// The box that is the product of the axes. No axis may be empty.
+    /// Returns the box that is the product of the axes. No axis may be empty.
     pub(crate) fn of_axes(axes: &[RangeSet]) -> Space {
         match axes {
             [] => Space::Point,
             [axis] => Space::Line(axis.clone()),
             [axis, below @ ..] => {
-                Space::Layers(vec![Layer { at: axis.clone(), below: Arc::new(Space::of_axes(below)) }])
+                Space::Layers(vec![TreeNode { at: axis.clone(), below: Arc::new(Space::of_axes(below)) }])
             }
         }
     }
 
-    /// The set of the given points, `axes` keys each in one flat list. The points need neither be sorted nor distinct.
+    /// Returns the set of the given points, `axes` keys each in one flat list. The points need neither be sorted nor
+    /// distinct.
     pub(crate) fn of_points(axes: usize, flat: Vec<Key>) -> Space {
         match axes {
             0 => Space::Point,
@@ -129,7 +130,7 @@ impl Space {
         }
     }
 
-    /// How many points, or `u128::MAX` when there are more.
+    /// Returns how many points, or `u128::MAX` when there are more.
     pub(crate) fn len(&self) -> u128 {
         match self {
             Space::Point => 1,
@@ -152,8 +153,8 @@ impl Space {
         }
     }
 
-    /// The set operation that `keep` describes. Both spaces have the same number of axes.
-    pub(crate) fn combine(&self, other: &Space, keep: Keep, budget: &mut Budget) -> Result<Space, TooFragmented> {
+    /// Applies the set operation that `keep` describes. Both spaces have the same number of axes.
+    pub(crate) fn combine(&self, other: &Space, keep: SetOp, budget: &mut Budget) -> Result<Space, TooFragmented> {
         match (self, other) {
             (Space::Line(left), Space::Line(right)) => {
                 let set = left.combine(right, |left, right| keep.keeps(left, right));
@@ -179,7 +180,7 @@ fn of_sorted_points(points: &[&[Key]], axis: usize) -> Space {
 }
 
 /// Layers in canonical form from disjoint spans and what is below them.
-fn merge_equal(parts: impl IntoIterator<Item = (Span, Arc<Space>)>) -> Vec<Layer> {
+fn merge_equal(parts: impl IntoIterator<Item = (Span, Arc<Space>)>) -> Vec<TreeNode> {
     let mut layer_of: HashMap<Arc<Space>, usize> = HashMap::new();
     let mut layers: Vec<(Vec<Span>, Arc<Space>)> = Vec::new();
     for (span, below) in parts {
@@ -189,8 +190,8 @@ fn merge_equal(parts: impl IntoIterator<Item = (Span, Arc<Space>)>) -> Vec<Layer
         });
         layers[at].0.push(span);
     }
-    let mut layers: Vec<Layer> =
-        layers.into_iter().map(|(spans, below)| Layer { at: RangeSet::from_spans(spans), below }).collect();
+    let mut layers: Vec<TreeNode> =
+        layers.into_iter().map(|(spans, below)| TreeNode { at: RangeSet::from_spans(spans), below }).collect();
     layers.sort_unstable_by_key(|layer| layer.at.spans()[0].first);
     layers
 }
@@ -198,7 +199,12 @@ fn merge_equal(parts: impl IntoIterator<Item = (Span, Arc<Space>)>) -> Vec<Layer
 /// A layer of each side, where there is one.
 type Pair = (Option<usize>, Option<usize>);
 
-fn combine_layers(left: &[Layer], right: &[Layer], keep: Keep, budget: &mut Budget) -> Result<Space, TooFragmented> {
+fn combine_layers(
+    left: &[TreeNode],
+    right: &[TreeNode],
+    keep: SetOp,
+    budget: &mut Budget,
+) -> Result<Space, TooFragmented> {
     let mut parts = Vec::new();
     // What is below a pair of layers is the same wherever the pair meets.
     let mut done: HashMap<Pair, Option<Arc<Space>>> = HashMap::new();
@@ -224,11 +230,11 @@ fn combine_layers(left: &[Layer], right: &[Layer], keep: Keep, budget: &mut Budg
     Ok(Space::Layers(merge_equal(parts)))
 }
 
-/// `None` when nothing is kept.
+/// Combines the layers below; returns `None` when nothing is kept.
 fn combine_below(
     left: Option<&Arc<Space>>,
     right: Option<&Arc<Space>>,
-    keep: Keep,
+    keep: SetOp,
     budget: &mut Budget,
 ) -> Result<Option<Arc<Space>>, TooFragmented> {
     match (left, right) {
@@ -251,7 +257,7 @@ struct Meeting {
 }
 
 /// Cuts the first axis wherever a layer of either side begins or ends.
-fn meetings(left: &[Layer], right: &[Layer]) -> Vec<Meeting> {
+fn meetings(left: &[TreeNode], right: &[TreeNode]) -> Vec<Meeting> {
     let (left, right) = (sorted_spans(left), sorted_spans(right));
     let (mut left, mut right) = (left.as_slice(), right.as_slice());
     let mut meetings = Vec::new();
@@ -271,7 +277,7 @@ fn meetings(left: &[Layer], right: &[Layer]) -> Vec<Meeting> {
     }
 }
 
-fn sorted_spans(layers: &[Layer]) -> Vec<(Span, usize)> {
+fn sorted_spans(layers: &[TreeNode]) -> Vec<(Span, usize)> {
     let mut spans: Vec<(Span, usize)> = layers
         .iter()
         .enumerate()
@@ -281,7 +287,7 @@ fn sorted_spans(layers: &[Layer]) -> Vec<(Span, usize)> {
     spans
 }
 
-/// The layer at `from`, and where that changes next.
+/// Returns the layer at `from`, and where that changes next.
 fn look(spans: &[(Span, usize)], from: Key) -> (Option<usize>, Option<Key>) {
     match spans.first() {
         Some((span, at)) if span.first <= from => (Some(*at), Some(span.last + 1)),
