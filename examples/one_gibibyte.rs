@@ -11,8 +11,8 @@
 
 use std::process::ExitCode;
 
-use phalanx_process::drive::Drive;
-use phalanx_process::event::{Event, Stream};
+use phalanx_process::engine::{Engine, EngineOptions};
+use phalanx_process::event::{Event, Request, Stream};
 use phalanx_process::output::Capture;
 use phalanx_process::{Process, Spec};
 
@@ -46,9 +46,9 @@ fn whole(file: &str) -> Result<u64, Box<dyn std::error::Error>> {
 fn lines(file: &str) -> Result<usize, Box<dyn std::error::Error>> {
     let mut cat = Spec::new(["cat", file]);
     cat.policy.capture_stdout = Capture::None;
-    cat.policy.listened = true;
-    let mut drive = Drive::new()?;
-    drive.start(cat);
+    let mut drive = Engine::current_thread(EngineOptions::default())?;
+    let cat = drive.start(cat);
+    drive.request(cat, Request::EmitOutput);
     let mut lines = 0;
     while let Some(event) = drive.next_event(None)? {
         match event {

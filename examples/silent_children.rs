@@ -10,12 +10,12 @@
 #![expect(clippy::print_stdout, reason = "a program says that it is ready")]
 
 use phalanx_process::Spec;
-use phalanx_process::drive::Drive;
+use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::Event;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: usize = std::env::args().nth(1).ok_or("usage: silent_children COUNT")?.parse()?;
-    let mut drive = Drive::new()?;
+    let mut drive = Engine::current_thread(EngineOptions::default())?;
     // One description for all: they share its environment.
     let sleep = Spec::new(["sleep", "1000"]);
     for _ in 0..count {

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use phalanx_process::Process;
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::{EngineHandle, assert_may_block};
 use phalanx_process::event::Kill;
 use phalanx_process::handler::Context;
 use phalanx_process::id::HandlerId;
@@ -59,7 +59,7 @@ pub struct Action {
 struct Inner {
     work: Arc<dyn Work>,
     processes: Vec<Process>,
-    conductor: Conductor,
+    engine: EngineHandle,
     phase: Arc<Phase>,
     settings: Mutex<Settings>,
 }
@@ -76,15 +76,15 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let settings = self.settings.get_mut().unwrap_or_else(PoisonError::into_inner);
         let handlers = settings.on_start.iter().chain(&settings.on_end).chain(&settings.on_reset);
-        handlers.for_each(|handler| self.conductor.disown(*handler));
+        handlers.for_each(|handler| self.engine.release(*handler));
     }
 }
 
 impl Action {
-    /// An action of these processes, to be run by `conductor`.
+    /// An action of these processes, to be run by `engine`.
     #[must_use]
-    pub fn new(name: impl Into<String>, processes: Vec<Process>, rollout: Rollout, conductor: &Conductor) -> Self {
-        Self::of(name, Arc::new(Row::new(processes, rollout, conductor, None)), conductor)
+    pub fn new(name: impl Into<String>, processes: Vec<Process>, rollout: Rollout, engine: &EngineHandle) -> Self {
+        Self::of(name, Arc::new(Row::new(processes, rollout, engine, None)), engine)
     }
 
     /// As [`Action::new`], of processes that are described when their turn comes.
@@ -93,15 +93,15 @@ impl Action {
         name: impl Into<String>,
         processes: Vec<Process>,
         rollout: Rollout,
-        conductor: &Conductor,
+        engine: &EngineHandle,
         source: Arc<dyn MemberSource>,
     ) -> Self {
-        Self::of(name, Arc::new(Row::new(processes, rollout, conductor, Some(source))), conductor)
+        Self::of(name, Arc::new(Row::new(processes, rollout, engine, Some(source))), engine)
     }
 
-    /// An action that does this work, on the thread of `conductor`.
+    /// An action that does this work, on the thread of `engine`.
     #[must_use]
-    pub fn of(name: impl Into<String>, work: Arc<dyn Work>, conductor: &Conductor) -> Self {
+    pub fn of(name: impl Into<String>, work: Arc<dyn Work>, engine: &EngineHandle) -> Self {
         let settings = Settings {
             name: name.into().into(),
             expect_timeout: None,
@@ -112,7 +112,7 @@ impl Action {
         let inner = Inner {
             processes: work.processes(),
             work,
-            conductor: conductor.clone(),
+            engine: engine.clone(),
             phase: Arc::default(),
             settings: Mutex::new(settings),
         };
@@ -123,8 +123,8 @@ impl Action {
         self.inner.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn conductor(&self) -> &Conductor {
-        &self.inner.conductor
+    fn engine(&self) -> &EngineHandle {
+        &self.inner.engine
     }
 
     fn work(&self) -> &dyn Work {
@@ -181,9 +181,9 @@ impl Action {
         self
     }
 
-    /// Callbacks are handlers like all others: they run on the conductor's thread, may wait for nothing, and may panic.
+    /// Callbacks are handlers like all others: they run on the engine's thread, may wait for nothing, and may panic.
     fn attach(&self, callback: impl FnMut(&mut Context<'_>, &Action) + Send + 'static) -> HandlerId {
-        self.conductor().attach(Callback { action: Arc::downgrade(&self.inner), callback })
+        self.engine().attach(Callback { action: Arc::downgrade(&self.inner), callback })
     }
 
     /// Starts its processes as the rollout says, and returns at once.
@@ -202,9 +202,9 @@ impl Action {
         let begins = self.inner.phase.begin(|| self.processes().iter().for_each(Process::announce));
         if begins {
             let handlers = self.settings().on_start.clone();
-            handlers.into_iter().for_each(|handler| self.conductor().call(handler));
-            let usher = self.conductor().attach(Usher::new(self));
-            self.conductor().call(usher);
+            handlers.into_iter().for_each(|handler| self.engine().wake_handler(handler));
+            let usher = self.engine().attach(Usher::new(self));
+            self.engine().wake_handler(usher);
         }
         begins
     }
@@ -217,12 +217,12 @@ impl Action {
 
     /// Does something at its end, on the engine's thread; at once if that has been.
     fn when_ended(&self, sequel: impl FnOnce() + Send + 'static) {
-        self.inner.phase.then(Box::new(sequel));
+        self.inner.phase.follow(sequel).keep();
     }
 
     /// As [`Action::when_ended`], as long as the result is held.
     fn follow(&self, sequel: impl FnOnce() + Send + 'static) -> Follower {
-        self.inner.phase.follow(Box::new(sequel))
+        self.inner.phase.follow(sequel)
     }
 
     /// Waits until all its processes have ended.
@@ -247,11 +247,13 @@ impl Action {
 
     fn wait_until(&self, deadline: Option<Instant>) {
         self.assert_can_wait();
-        self.inner.phase.wait_ended(deadline);
+        let end = self.inner.phase.completion();
+        // Whether the time is over is seen by looking at the action.
+        let _ = self.engine().wait_for("wait for an action", &end, deadline);
     }
 
     fn assert_can_wait(&self) {
-        self.conductor().assert_outside("wait for an action");
+        assert_may_block("wait for an action");
         assert!(self.inner.phase.stage() != Stage::Idle, "an action must be started before it can be waited for");
     }
 
@@ -287,7 +289,7 @@ impl Action {
             self.wait_until(None);
         }
         let handlers = self.settings().on_reset.clone();
-        handlers.into_iter().for_each(|handler| self.conductor().call(handler));
+        handlers.into_iter().for_each(|handler| self.engine().wake_handler(handler));
         self.work().reset();
         self.inner.phase.reset();
         self

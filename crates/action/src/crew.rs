@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use phalanx_process::event::{Event, Kill, Notice, Request};
+use phalanx_process::event::{Event, Kill, Notification, Request};
 use phalanx_process::handler::{Context, Handler};
 use phalanx_process::id::{ProcessId, TimerId};
 use phalanx_process::outcome::Finished;
@@ -23,7 +23,7 @@ pub fn random() -> u64 {
 /// Holds a crew from outside, on whatever thread. Cloning gives another hold on the same crew.
 ///
 /// What is asked here takes effect when the crew is next told something; whoever cannot wait for that
-/// [calls](phalanx_process::conductor::Conductor::call) for it.
+/// [calls](phalanx_process::engine::EngineHandle::call) for it.
 #[derive(Debug, Clone)]
 pub struct Reins(Arc<Mutex<Held>>);
 
@@ -188,7 +188,7 @@ impl<F: Foreman> Handler for Crew<F> {
             Event::Attached => self.go_on(context),
             Event::Timer { timer } if Some(*timer) == self.curtain => {
                 self.foreman.over();
-                context.farewell();
+                context.detach();
             }
             Event::Timer { timer } if self.alarm.is_some_and(|(_, set)| set == *timer) => {
                 self.alarm = None;
@@ -198,8 +198,8 @@ impl<F: Foreman> Handler for Crew<F> {
         }
     }
 
-    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
-        if *notice == Notice::Called {
+    fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
+        if *notice == Notification::Woken {
             self.go_on(context);
         }
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 
 use crate::action::Action;
 use crate::chain::ChainParams;
@@ -148,64 +148,64 @@ pub fn set_default_factory(factory: ActionFactory) {
 }
 
 impl ActionFactory {
-    /// A command on many hosts, run by the default conductor.
+    /// A command on many hosts, run by the default engine.
     ///
     /// # Errors
     /// When the tool cannot do it, or something is wrong with its description.
     pub fn build_remote(&self, remote: Remote) -> Result<Action, FactoryError> {
-        self.build_remote_on(remote, Conductor::global())
+        self.build_remote_on(remote, EngineHandle::global())
     }
 
-    /// A command on many hosts, run by `conductor`.
+    /// A command on many hosts, run by `engine`.
     ///
     /// # Errors
     /// As for [`ActionFactory::build_remote`].
-    pub fn build_remote_on(&self, remote: Remote, conductor: &Conductor) -> Result<Action, FactoryError> {
+    pub fn build_remote_on(&self, remote: Remote, engine: &EngineHandle) -> Result<Action, FactoryError> {
         Ok(match self.remote {
-            RemoteTool::Ssh => remote.build_on(conductor)?,
-            RemoteTool::Taktuk => TaktukRemote::try_from(remote)?.taktuk(self.taktuk.clone()).build_on(conductor)?,
+            RemoteTool::Ssh => remote.build_on(engine)?,
+            RemoteTool::Taktuk => TaktukRemote::try_from(remote)?.taktuk(self.taktuk.clone()).build_on(engine)?,
         })
     }
 
-    /// Files to many hosts, run by the default conductor.
+    /// Files to many hosts, run by the default engine.
     ///
     /// # Errors
     /// When the tool cannot do it, or something is wrong with its description.
     pub fn build_put(&self, put: Copy) -> Result<Action, FactoryError> {
-        self.build_put_on(put, Conductor::global())
+        self.build_put_on(put, EngineHandle::global())
     }
 
-    /// Files to many hosts, run by `conductor`.
+    /// Files to many hosts, run by `engine`.
     ///
     /// # Errors
     /// As for [`ActionFactory::build_put`].
-    pub fn build_put_on(&self, put: Copy, conductor: &Conductor) -> Result<Action, FactoryError> {
+    pub fn build_put_on(&self, put: Copy, engine: &EngineHandle) -> Result<Action, FactoryError> {
         let via = match self.put {
             PutTool::Scp => Via::Ssh,
             PutTool::Taktuk => self.taktuk.clone().into(),
             PutTool::Chain => self.chain.clone().into(),
         };
-        Ok(put.via(via).build_on(conductor)?)
+        Ok(put.via(via).build_on(engine)?)
     }
 
-    /// Files from many hosts, run by the default conductor.
+    /// Files from many hosts, run by the default engine.
     ///
     /// # Errors
     /// When the tool cannot do it, or something is wrong with its description.
     pub fn build_get(&self, get: Copy) -> Result<Action, FactoryError> {
-        self.build_get_on(get, Conductor::global())
+        self.build_get_on(get, EngineHandle::global())
     }
 
-    /// Files from many hosts, run by `conductor`.
+    /// Files from many hosts, run by `engine`.
     ///
     /// # Errors
     /// As for [`ActionFactory::build_get`].
-    pub fn build_get_on(&self, get: Copy, conductor: &Conductor) -> Result<Action, FactoryError> {
+    pub fn build_get_on(&self, get: Copy, engine: &EngineHandle) -> Result<Action, FactoryError> {
         let via = match self.get {
             GetTool::Scp => Via::Ssh,
             GetTool::Taktuk => self.taktuk.clone().into(),
         };
-        Ok(get.via(via).build_on(conductor)?)
+        Ok(get.via(via).build_on(engine)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One command on this machine, as an action.
 
 use phalanx_process::Process;
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::spec::{Command, Spec};
 
 use crate::action::Action;
@@ -26,11 +26,11 @@ impl Local {
         Self { spec }
     }
 
-    /// The action, run by the default conductor.
+    /// The action, run by the default engine.
     #[must_use]
     pub fn build(self) -> Action {
-        let conductor = Conductor::global();
+        let engine = EngineHandle::global();
         let name = self.spec.launch.name();
-        Action::new(name, vec![Process::from_spec(self.spec, conductor)], Rollout::default(), conductor)
+        Action::new(name, vec![Process::from_spec(self.spec, engine)], Rollout::default(), engine)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use phalanx_process::Process;
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::host::Host;
 use phalanx_process::serial::{SerialSsh, Settings};
 use phalanx_process::spec::{Output, Stdin};
@@ -99,24 +99,24 @@ impl Remote {
         self
     }
 
-    /// The action, run by the default conductor.
+    /// The action, run by the default engine.
     ///
     /// # Errors
     /// When the command or a path names a list that is not there, and when two hosts would write to the same file.
     pub fn build(self) -> Result<Action, RemoteError> {
-        self.build_on(Conductor::global())
+        self.build_on(EngineHandle::global())
     }
 
-    /// The action, run by `conductor`.
+    /// The action, run by `engine`.
     ///
     /// # Errors
     /// As for [`Remote::build`].
-    pub fn build_on(self, conductor: &Conductor) -> Result<Action, RemoteError> {
+    pub fn build_on(self, engine: &EngineHandle) -> Result<Action, RemoteError> {
         let mut files = Files::default();
-        let processes = (0..self.hosts.len()).map(|index| self.process(index, &mut files, conductor));
+        let processes = (0..self.hosts.len()).map(|index| self.process(index, &mut files, engine));
         let processes = processes.collect::<Result<_, _>>()?;
         let name = self.terms.name.unwrap_or(self.command);
-        Ok(Action::new(name, processes, self.terms.rollout, conductor))
+        Ok(Action::new(name, processes, self.terms.rollout, engine))
     }
 
     /// The command, the hosts and the terms, for another way to run it; or what it has beside these.
@@ -130,7 +130,7 @@ impl Remote {
         Ok((self.command, self.hosts, self.terms))
     }
 
-    fn process(&self, index: usize, files: &mut Files, conductor: &Conductor) -> Result<Process, RemoteError> {
+    fn process(&self, index: usize, files: &mut Files, engine: &EngineHandle) -> Result<Process, RemoteError> {
         let host = &self.hosts[index];
         let substitute = |text: &String| self.terms.lists.substitute(text, host, index);
         let command = substitute(&self.command)?;
@@ -149,7 +149,7 @@ impl Remote {
         if let Some(path) = stdout {
             spec.launch.stdout = files.take(path, host)?;
         }
-        Ok(Process::from_spec(spec, conductor).on_host(host.address()))
+        Ok(Process::from_spec(spec, engine).on_host(host.address()))
     }
 }
 
@@ -207,26 +207,26 @@ impl RemoteSerial {
         Self { settings, ..self }
     }
 
-    /// The action, run by the default conductor. It ends when it is killed, or the lines vanish.
+    /// The action, run by the default engine. It ends when it is killed, or the lines vanish.
     ///
     /// # Errors
     /// When the device names a list that is not there.
     pub fn build(self) -> Result<Action, SubstituteError> {
-        self.build_on(Conductor::global())
+        self.build_on(EngineHandle::global())
     }
 
-    /// The action, run by `conductor`.
+    /// The action, run by `engine`.
     ///
     /// # Errors
     /// As for [`RemoteSerial::build`].
-    pub fn build_on(self, conductor: &Conductor) -> Result<Action, SubstituteError> {
+    pub fn build_on(self, engine: &EngineHandle) -> Result<Action, SubstituteError> {
         let process = |(index, host): (usize, &Host)| {
             let device = self.terms.lists.substitute(&self.device, host, index)?;
             let serial = SerialSsh::new(host, device, self.settings.speed).settings(self.settings);
-            Ok(serial.params(self.terms.params.clone()).policy(self.terms.policy.clone()).process_on(conductor))
+            Ok(serial.params(self.terms.params.clone()).policy(self.terms.policy.clone()).process_on(engine))
         };
         let processes = self.hosts.iter().enumerate().map(process).collect::<Result<_, _>>()?;
         let name = self.terms.name.unwrap_or_else(|| format!("RemoteSerial to {} hosts", self.hosts.len()));
-        Ok(Action::new(name, processes, self.terms.rollout, conductor))
+        Ok(Action::new(name, processes, self.terms.rollout, engine))
     }
 }

@@ -131,7 +131,7 @@ fn an_empty_composition_is_over_at_once() {
 #[test]
 fn an_action_that_was_started_already_takes_its_part() {
     let ended = shell("true").run();
-    let running = shell("read line").named("reader").start();
+    let running = shell("exec sleep 1000").named("sleeper").start();
     let action = Sequential::new([ended, running.clone()]).build().start();
     assert!(!action.ended());
     running.kill();
@@ -469,9 +469,9 @@ fn a_process_may_be_in_an_action_twice() {
     for (command, ok) in [("true", true), ("false", false)] {
         let process = phalanx_process::Process::new(command);
         let rollout = Rollout { retries, ..Rollout::default() };
-        let conductor = phalanx_process::conductor::Conductor::global();
-        let action = Action::new("twice", vec![process.clone(), process.clone()], rollout.clone(), conductor);
-        let other = Action::new("once more", vec![process], rollout, conductor);
+        let engine = phalanx_process::engine::EngineHandle::global();
+        let action = Action::new("twice", vec![process.clone(), process.clone()], rollout.clone(), engine);
+        let other = Action::new("once more", vec![process], rollout, engine);
         let both = Parallel::new([action, other]).build().start().wait_for(LONG);
         assert!(both.ended());
         assert_eq!(both.ok(), ok);
@@ -520,8 +520,8 @@ fn a_process_of_an_action_can_be_waited_for_before_its_turn() {
 #[test]
 fn a_kill_overtakes_the_starts_that_wait() {
     let processes = (0..3000).map(|_| phalanx_process::Process::new("sleep 1000")).collect();
-    let conductor = phalanx_process::conductor::Conductor::global();
-    let action = Action::new("many", processes, Rollout::with_fanout(0), conductor).start();
+    let engine = phalanx_process::engine::EngineHandle::global();
+    let action = Action::new("many", processes, Rollout::with_fanout(0), engine).start();
     action.kill();
     let action = action.wait();
     assert!(action.processes().iter().any(|process| process.finished().is_none_or(|end| end.outcome.pid.is_none())));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use phalanx_process::Signal;
-use phalanx_process::drive::Drive;
+use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::Event;
 use phalanx_process::forward::{ForwardError, Forwarding, PortForwarder};
 use phalanx_process::host::Host;
@@ -105,7 +105,7 @@ fn end_on_signals() -> std::io::Result<()> {
     // Registered before anything is started; the drive itself must stay on the thread that made it.
     let (made, ready) = std::sync::mpsc::channel();
     std::thread::Builder::new().name("phalanx-signals".to_owned()).spawn(move || {
-        let watching = Drive::new().and_then(|mut drive| {
+        let watching = Engine::current_thread(EngineOptions::default()).and_then(|mut drive| {
             drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
             Ok(drive)
         });

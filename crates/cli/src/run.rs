@@ -24,7 +24,7 @@ use phalanx_action::crew::{Crew, Foreman, Reins};
 use phalanx_action::files::Fault;
 use phalanx_action::rollout::Retry;
 use phalanx_config::configuration::Configuration;
-use phalanx_process::drive::Drive;
+use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{HandlerId, ProcessId, ProcessIds};
@@ -74,7 +74,7 @@ pub(crate) fn drive(plan: &Plan, wanted: &Wanted<'_>, work: &WorkArgs) -> ExitCo
 /// A run under way.
 struct Run<'a> {
     plan: &'a Plan,
-    drive: Drive,
+    drive: Engine,
     /// A name for each attempt of each host: all first attempts, then all second ones…
     ids: ProcessIds,
     hold: Hold,
@@ -129,6 +129,7 @@ impl Starter {
         self.recipe.adorn(&mut spec);
         let id = self.id(host, 1);
         context.start(id, spec);
+        context.request(id, Request::EmitOutput);
         id
     }
 }
@@ -137,6 +138,7 @@ impl Foreman for Starter {
     fn start(&mut self, context: &mut Context<'_>, host: usize, attempt: u32) -> Option<ProcessId> {
         let id = self.id(host, attempt);
         context.start(id, self.recipe.spec(&self.hosts[host], host));
+        context.request(id, Request::EmitOutput);
         Some(id)
     }
 
@@ -159,7 +161,7 @@ impl Foreman for Starter {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, show: Show<'a>, max_status: bool) -> io::Result<Self> {
-        let mut drive = Drive::new()?;
+        let mut drive = Engine::current_thread(EngineOptions::default())?;
         drive.watch_signals(&SIGNALS)?;
         show.on_progress(drive.waker());
         let attempts = 1 + plan.rollout.retries.count as usize;
@@ -280,7 +282,7 @@ impl<'a> Run<'a> {
     fn stop_by(&mut self, signal: Signal) {
         self.call_off();
         // Not the tally's: a process may run whose start has not been told yet.
-        let mut running: Vec<_> = self.drive.processes().map(|id| self.host(id)).collect();
+        let mut running: Vec<_> = self.drive.processes().into_iter().map(|id| self.host(id)).collect();
         running.sort_unstable();
         let waiting: Vec<_> = self.tally.unended().filter(|host| running.binary_search(host).is_err()).collect();
         self.stop = match self.stop {
@@ -301,12 +303,11 @@ impl<'a> Run<'a> {
     /// Starts nobody more; pauses end too.
     fn call_off(&mut self) {
         self.hold.call_off();
-        self.drive.call(self.handler);
+        self.drive.wake_handler(self.handler);
     }
 
     fn kill_all(&mut self, kill: Kill) {
-        let ids: Vec<_> = self.drive.processes().collect();
-        for id in ids {
+        for id in self.drive.processes() {
             self.drive.request(id, Request::Kill(kill));
         }
     }

@@ -169,7 +169,6 @@ impl SerialArgs {
         let policy = Policy {
             grace: configuration.kill_timeout.or(Policy::default().grace),
             capture_stdout: Capture::None,
-            listened: true,
             // The ends are shown in a way of our own.
             nolog: Faults::ALL,
             ..Policy::default()

@@ -119,7 +119,6 @@ pub(crate) fn policy(timeout: Option<Duration>, configuration: &Configuration) -
         leak_timeout: LEAK_TIMEOUT,
         capture_stdout: Capture::None,
         capture_stderr: Capture::Last(KEPT_OF_STDERR),
-        listened: true,
         // The ends are shown in a way of our own.
         nolog: Faults::ALL,
         // A process that has done what it should need not read to the end.

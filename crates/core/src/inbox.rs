@@ -12,14 +12,15 @@ use crate::reactor::Reactor;
 
 #[derive(Debug)]
 struct Shared<T> {
-    messages: Mutex<Vec<T>>,
+    /// `None` once it is closed.
+    messages: Mutex<Option<Vec<T>>>,
     woken: AtomicBool,
     waker: mio::Waker,
 }
 
 impl<T> Shared<T> {
     /// Locks the queue, even if a sender panicked while it held the lock: a `Vec` is whole after any push.
-    fn messages(&self) -> MutexGuard<'_, Vec<T>> {
+    fn messages(&self) -> MutexGuard<'_, Option<Vec<T>>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -49,7 +50,7 @@ impl<T> Inbox<T> {
     /// When the system has no descriptor left for the waker.
     pub fn new(reactor: &Reactor, token: u64) -> io::Result<Self> {
         let waker = reactor.waker(token)?;
-        let shared = Shared { messages: Mutex::default(), woken: AtomicBool::new(false), waker };
+        let shared = Shared { messages: Mutex::new(Some(Vec::new())), woken: AtomicBool::new(false), waker };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -63,21 +64,57 @@ impl<T> Inbox<T> {
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         self.shared.woken.store(false, Ordering::SeqCst);
-        std::mem::take(&mut *self.shared.messages())
+        self.shared.messages().as_mut().map(std::mem::take).unwrap_or_default()
     }
+
+    /// Returns whether something waits to be taken.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        self.shared.messages().as_ref().is_some_and(|messages| !messages.is_empty())
+    }
+
+    /// Takes everything sent so far and refuses everything from now on, without a gap between the two.
+    #[must_use]
+    pub fn close(&self) -> Vec<T> {
+        self.shared.messages().take().unwrap_or_default()
+    }
+}
+
+/// Messages that no receiver will take.
+#[derive(Debug)]
+pub struct Unsent<T> {
+    /// The refused message; when the receiver could not be woken, all that it had not taken.
+    pub messages: Vec<T>,
+    /// Why the receiver cannot be woken; `None` when it has closed the inbox.
+    pub error: Option<io::Error>,
 }
 
 impl<T> Sender<T> {
     /// Puts `message` into the inbox and makes sure that the receiver wakes up for it.
     ///
-    /// Messages to a receiver that is gone are dropped with the last sender.
-    pub fn send(&self, message: T) {
-        self.shared.messages().push(message);
+    /// # Errors
+    /// When the receiver has closed the inbox, or cannot be woken; from then on the inbox is closed.
+    pub fn send(&self, message: T) -> Result<(), Unsent<T>> {
+        self.leave(message)?;
         if !self.shared.woken.swap(true, Ordering::SeqCst)
             && let Err(error) = self.shared.waker.wake()
         {
-            log::error!("cannot wake the reactor: {error}");
+            let messages = self.shared.messages().take().unwrap_or_default();
+            return Err(Unsent { messages, error: Some(error) });
         }
+        Ok(())
+    }
+
+    /// Leaves `message` in the inbox without waking the receiver: for its own thread, which cannot be waiting.
+    ///
+    /// # Errors
+    /// When the receiver has closed the inbox.
+    pub fn leave(&self, message: T) -> Result<(), Unsent<T>> {
+        match &mut *self.shared.messages() {
+            Some(messages) => messages.push(message),
+            None => return Err(Unsent { messages: vec![message], error: None }),
+        }
+        Ok(())
     }
 }
 
@@ -91,7 +128,7 @@ mod tests {
         let mut reactor = Reactor::new().unwrap();
         let inbox = Inbox::new(&reactor, 9).unwrap();
         for n in 0..100 {
-            inbox.sender().send(n);
+            inbox.sender().send(n).unwrap();
         }
         assert_eq!(reactor.poll(None).unwrap().map(|ready| ready.token).collect::<Vec<_>>(), [9]);
         assert_eq!(inbox.take(), (0..100).collect::<Vec<_>>());
@@ -106,7 +143,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 let sender = inbox.sender();
-                scope.spawn(move || (0..1000).for_each(|n| sender.send(n)));
+                scope.spawn(move || (0..1000).for_each(|n| sender.send(n).unwrap()));
             }
             while got < 4000 {
                 let _ = reactor.poll(Some(Duration::from_secs(10))).unwrap().count();
@@ -114,5 +151,19 @@ mod tests {
             }
         });
         assert_eq!(got, 4000);
+    }
+
+    #[test]
+    fn a_closed_inbox_returns_what_it_had_and_gives_back_what_comes_later() {
+        let reactor = Reactor::new().unwrap();
+        let inbox = Inbox::new(&reactor, 9).unwrap();
+        inbox.sender().send(1).unwrap();
+        inbox.sender().leave(2).unwrap();
+        assert!(inbox.has_messages());
+        assert_eq!(inbox.close(), [1, 2]);
+        assert!(!inbox.has_messages());
+        let unsent = inbox.sender().send(3).unwrap_err();
+        assert!(unsent.messages == [3] && unsent.error.is_none());
+        assert_eq!(inbox.sender().leave(4).unwrap_err().messages, [4]);
     }
 }

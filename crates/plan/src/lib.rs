@@ -4,7 +4,7 @@
 //!  FILE.toml ──Plan::read──▶ Plan ─▶ Step ─▶ Work: processes, a forwarded port, a pause, or a block of steps
 //!      │                      │
 //!      ▼                      ▼
-//!   Diagnostics, each      Player: Course (which step is next; pure)  ⇄  Drive (the processes)
+//!   Diagnostics, each      Player: Course (which step is next; pure)  ⇄  Engine (the processes)
 //!   with its line         │
 //!                         ▼
 //!                       Happening: what those who watch are told

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            Effect::Start, End, Next                 start, kill, write
-//!  Course ─────────────────────────────▶ Player ─────────────────────────▶ Drive
+//!  Course ─────────────────────────────▶ Player ─────────────────────────▶ Engine
 //!    ▲                                    │ │ ▲                              │
 //!    └── ended, ready, pass, time_is_over ┘ │ └────── Event ─────────────────┘
 //!                                           ▼
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use phalanx_process::Signal;
-use phalanx_process::drive::Drive;
+use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::{Event, Kill, Request};
 use phalanx_process::id::ProcessId;
 
@@ -48,7 +48,7 @@ pub struct Player {
     plan: Arc<Plan>,
     manner: Manner,
     course: Course,
-    drive: Drive,
+    drive: Engine,
     /// What is under way, by its turn.
     under_way: HashMap<Turn, UnderWay>,
     processes: HashMap<ProcessId, (Turn, usize)>,
@@ -99,7 +99,7 @@ impl Player {
             course: Course::new(&plan),
             plan,
             manner,
-            drive: Drive::new()?,
+            drive: Engine::current_thread(EngineOptions::default())?,
             under_way: HashMap::new(),
             processes: HashMap::new(),
             alarms: BTreeSet::new(),
@@ -117,7 +117,7 @@ impl Player {
     /// From now on these signals to this program are happenings, and do nothing else.
     ///
     /// # Errors
-    /// As [`Drive::watch_signals`].
+    /// As [`Engine::watch_signals`].
     pub fn watch_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
         self.drive.watch_signals(signals)
     }
@@ -183,8 +183,7 @@ impl Player {
     /// Kills everything that runs, at once, and begins nothing more.
     pub fn kill(&mut self) {
         self.stop();
-        let ids: Vec<_> = self.drive.processes().collect();
-        for id in ids {
+        for id in self.drive.processes() {
             self.drive.request(id, Request::Kill(Kill::NOW));
         }
     }
@@ -192,7 +191,7 @@ impl Player {
     /// The processes that run now, by their steps.
     #[must_use]
     pub fn running(&self) -> Vec<(Turn, usize)> {
-        let ids: Vec<_> = self.drive.processes().collect();
+        let ids = self.drive.processes();
         let mut running: Vec<_> = ids.iter().filter_map(|id| self.processes.get(id).copied()).collect();
         running.sort_unstable();
         running

@@ -3,7 +3,7 @@
 //! ```text
 //! prompt_speed prompts COUNT     so many times: write a line to `cat` on a pty, expect it back; on one thread
 //! prompt_speed handled COUNT     the same by a handler
-//! prompt_speed handle COUNT      the same by the handle of a process, which a conductor runs
+//! prompt_speed handle COUNT      the same by the handle of a process, which a engine runs
 //! prompt_speed sessions COUNT    so many sessions, one match each per second for five seconds; says the processor time
 //! prompt_speed search FILE       a regular expression that comes behind the FILE, both of which a process says
 //! prompt_speed lines FILE        the lines of FILE, as `cat` sends them, by a line handler
@@ -18,8 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use phalanx_process::Process;
-use phalanx_process::conductor::Conductor;
-use phalanx_process::drive::Drive;
+use phalanx_process::engine::{Engine, EngineHandle, EngineOptions};
 use phalanx_process::event::{Request, Stream};
 use phalanx_process::expect::{Expect, Pattern};
 use phalanx_process::output::Capture;
@@ -62,7 +61,7 @@ fn speed(count: u64, begin: Instant) -> Said {
 }
 
 fn prompts(count: u64) -> Said {
-    let mut drive = Drive::new()?;
+    let mut drive = Engine::current_thread(EngineOptions::default())?;
     let mut cat = Spec::new(["cat"]);
     cat.launch.stdin = Stdin::Pipe;
     cat.launch.terminal = Some(TERMINAL);
@@ -116,7 +115,7 @@ fn sessions(count: usize) -> Said {
     let found = Arc::new(AtomicU64::new(0));
     let total = Arc::clone(&found);
     let tick = Expect::one("tick\n")?;
-    let handler = Conductor::global().attach(ExpectHandler::new(Stream::Stdout, tick, move |_, _, verdict| {
+    let handler = EngineHandle::global().attach(ExpectHandler::new(Stream::Stdout, tick, move |_, _, verdict| {
         total.fetch_add(u64::from(verdict.is_ok()), Ordering::Relaxed);
         Next::Again
     }));

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub use self::error::ForwardError;
 use self::error::advice_about_target;
 use self::log::ForwardLog;
-use crate::conductor::Conductor;
+use crate::engine::{EngineHandle, assert_may_block};
 use crate::event::{Event, Stream};
 use crate::handler::Context;
 use crate::host::{Host, bracketed};
@@ -110,18 +110,18 @@ impl PortForwarder {
     /// # Panics
     /// Inside a handler.
     pub fn start(&self) -> Result<Forwarding, ForwardError> {
-        self.start_on(Conductor::global())
+        self.start_on(EngineHandle::global())
     }
 
-    /// As [`PortForwarder::start`], with another conductor.
+    /// As [`PortForwarder::start`], with another engine.
     ///
     /// # Errors
     /// When it is not forwarded; then nothing is left behind.
     ///
     /// # Panics
     /// Inside a handler.
-    pub fn start_on(&self, conductor: &Conductor) -> Result<Forwarding, ForwardError> {
-        conductor.assert_outside("wait for a forwarded port");
+    pub fn start_on(&self, engine: &EngineHandle) -> Result<Forwarding, ForwardError> {
+        assert_may_block("wait for a forwarded port");
         let timeout = self.params.forwarding_timeout.or(defaults().forwarding_timeout).unwrap_or(TIMEOUT);
         let deadline = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
         let limit = Limit { timeout, deadline };
@@ -133,7 +133,7 @@ impl PortForwarder {
                 None => get_port().map_err(|error| ForwardError::NoPort { host: self.host.to_string(), error })?,
             };
             tried += 1;
-            match self.try_port(port, conductor, &limit) {
+            match self.try_port(port, engine, &limit) {
                 // It was free when it was chosen: somebody was faster.
                 Err(ForwardError::PortInUse { .. }) if self.local_port.is_none() && tried < ATTEMPTS => {}
                 done => return done,
@@ -157,9 +157,9 @@ impl PortForwarder {
         Err(ForwardError::BindAddress { host: self.host.to_string(), address: self.bind_address.clone(), reason })
     }
 
-    fn try_port(&self, port: u16, conductor: &Conductor, limit: &Limit) -> Result<Forwarding, ForwardError> {
+    fn try_port(&self, port: u16, engine: &EngineHandle, limit: &Limit) -> Result<Forwarding, ForwardError> {
         let shared = Arc::new(Shared::default());
-        let process = Process::from_spec(self.spec(port), conductor).on_host(self.host.address());
+        let process = Process::from_spec(self.spec(port), engine).on_host(self.host.address());
         let process = process.on(listener(Arc::clone(&shared), port)).start();
         // From here on, a return ends the process.
         let forwarding =
@@ -306,7 +306,7 @@ fn listener(shared: Arc<Shared>, port: u16) -> impl FnMut(&mut Context<'_>, &Eve
             }
             Event::Ended { finished, .. } => {
                 shared.state().ended = Some(Arc::clone(finished));
-                context.farewell();
+                context.detach();
             }
             _ => return,
         }

@@ -8,14 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Hosting, Launches};
-use crate::event::{Effect, Event, Input, Kill, Notice, Request, Stream};
+use crate::engine::{EngineState, Insertion};
+use crate::event::{Effect, Event, Input, Kill, Notification, Request, Stream};
 use crate::id::{HandlerId, ProcessId, TimerId};
-use crate::outcome::Blame;
+use crate::outcome::LateFailure;
 use crate::output::Captured;
-use crate::slot::Slot;
 use crate::spec::{Launch, Spec};
-use crate::table::Table;
 
 /// Code that hears events. One instance may hear those of many processes.
 ///
@@ -23,35 +21,35 @@ use crate::table::Table;
 /// exactly once. (A process that could not be started has no `Started`.) Between stdout and stderr there is no order.
 ///
 /// A handler that was added to a process also hears when one of its streams has ended, after all that was said on it,
-/// and when the process is reset ([`Notice`]).
+/// and when the process is reset ([`Notification`]).
 ///
 /// A panic in a handler is caught and logged; it makes the process that the event was about "not ok", and harms
-/// nobody else: the other handlers hear the event too, and this one hears the next.
+/// no other process: the other handlers hear the event too, and this one hears the next.
 pub trait Handler: Send {
     /// Hears one event.
     fn on_event(&mut self, context: &mut Context<'_>, event: &Event);
 
     /// Hears what concerns handlers only. Most do not care.
-    fn on_notice(&mut self, _context: &mut Context<'_>, _notice: &Notice) {}
+    fn on_notification(&mut self, _context: &mut Context<'_>, _notification: &Notification) {}
 
-    /// Performs an effect on a process of which this handler is the [backend](crate::hosted), or begins to; it is
+    /// Performs an effect on a process of which this handler is the [backend](crate::backend), or begins to; it is
     /// answered, now or later, by [`Context::answer`].
     fn on_effect(&mut self, _context: &mut Context<'_>, _effect: &Effect) {}
 }
 
 /// What a handler can be told.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Tidings<'a> {
+pub(crate) enum HandlerCall<'a> {
     Event(&'a Event),
-    Notice(&'a Notice),
+    Notification(&'a Notification),
     Effect(&'a Effect),
 }
 
-impl Tidings<'_> {
+impl HandlerCall<'_> {
     pub(crate) fn process(&self) -> Option<ProcessId> {
         match self {
             Self::Event(event) => event.process(),
-            Self::Notice(notice) => notice.process(),
+            Self::Notification(notification) => notification.process(),
             Self::Effect(effect) => Some(effect.process()),
         }
     }
@@ -65,25 +63,8 @@ impl<F: FnMut(&mut Context<'_>, &Event) + Send> Handler for F {
 
 /// What a handler may ask for.
 pub struct Context<'a> {
-    pub(crate) table: &'a mut Table,
-    pub(crate) launches: &'a mut Launches,
-    pub(crate) hosting: &'a mut Hosting,
-    pub(crate) wishes: &'a mut Wishes,
+    pub(crate) state: &'a mut EngineState,
     pub(crate) me: HandlerId,
-    pub(crate) now: Instant,
-}
-
-/// What handlers asked for that needs the engine itself; granted after they have returned.
-#[derive(Default)]
-pub(crate) struct Wishes {
-    pub(crate) routes: Vec<(ProcessId, HandlerId)>,
-    pub(crate) timers: Vec<(Instant, TimerId, HandlerId)>,
-    pub(crate) slots: Vec<(ProcessId, Arc<Slot>)>,
-    /// Faults of processes that the table has forgotten; they are entered into the event that is being told.
-    pub(crate) blames: Vec<(ProcessId, Blame)>,
-    pub(crate) farewells: Vec<HandlerId>,
-    /// Somebody on another thread was told what it waited for, and may ask for more at once.
-    pub(crate) answered: bool,
 }
 
 impl fmt::Debug for Context<'_> {
@@ -93,55 +74,58 @@ impl fmt::Debug for Context<'_> {
 }
 
 impl Context<'_> {
-    /// Starts a process whose events this handler will hear; its output too, if the policy says `listened`.
+    /// Starts a process whose events this handler will hear; its output too, after a [`Request::EmitOutput`].
     pub fn start(&mut self, id: ProcessId, spec: Spec) {
-        if let Some(backend) = crate::engine::enter(self.table, self.launches, id, spec, self.now) {
-            self.wishes.routes.push((id, backend));
-        }
-        self.wishes.routes.push((id, self.me));
+        self.state.enter(id, spec);
+        self.state.deferred.routes.push((id, self.me));
         self.request(id, Request::Start);
     }
 
-    /// As [`Context::start`], for a process that somebody holds a handle to.
-    pub(crate) fn start_watched(&mut self, id: ProcessId, spec: Spec, slot: Arc<Slot>, handlers: &[HandlerId]) {
-        self.wishes.slots.push((id, slot));
-        self.wishes.routes.extend(handlers.iter().map(|handler| (id, *handler)));
+    /// As [`Context::start`], for a process that has a handle.
+    pub(crate) fn start_watched(&mut self, insertion: Insertion) {
+        let Insertion { id, spec, run, handlers, emits_output } = insertion;
+        self.state.deferred.runs.extend(run.map(|run| (id, run)));
+        let is_heard = emits_output || !handlers.is_empty();
+        self.state.deferred.routes.extend(handlers.into_iter().map(|handler| (id, handler)));
         self.start(id, spec);
+        if is_heard {
+            self.request(id, Request::EmitOutput);
+        }
     }
 
     /// From now on this handler hears the events of that process too.
     pub(crate) fn hear(&mut self, id: ProcessId) -> ProcessId {
-        self.wishes.routes.push((id, self.me));
+        self.state.deferred.routes.push((id, self.me));
         id
     }
 
     /// Asks something of a process. One that is unknown or has ended is not an error: late is normal.
     pub fn request(&mut self, id: ProcessId, request: Request) {
-        if !self.table.contains(id) {
-            let blame = match request {
-                Request::ExpectFailed => Blame::ExpectFailed,
-                Request::HandlerPanicked => Blame::HandlerPanicked,
-                _ => return,
-            };
-            // Its end is still to be told, or is being told.
-            if self.launches.contains_key(&id) {
-                self.wishes.blames.push((id, blame));
-            }
-            return;
+        if self.state.table.contains(id) {
+            return self.state.request(id, request);
         }
-        self.table.handle_request(id, self.now, request);
+        let failure = match request {
+            Request::ExpectFailed => LateFailure::ExpectFailed,
+            Request::HandlerFailed(reason) => LateFailure::HandlerFailed(reason),
+            _ => return,
+        };
+        // Its end is still to be told, or is being told.
+        if self.state.launches.contains_key(&id) {
+            self.state.deferred.late_failures.push((id, failure));
+        }
     }
 
-    /// Says what became of a process of which this handler is the [backend](crate::hosted). What cannot be (of a process
+    /// Says what became of a process of which this handler is the [backend](crate::backend). What cannot be (of a process
     /// that has ended, or that another runs) is ignored: late is normal.
     pub fn answer(&mut self, id: ProcessId, input: Input<'_>) {
-        self.hosting.answer(self.me, id, input, self.table, self.now);
+        let EngineState { table, hosted, now, .. } = &mut *self.state;
+        hosted.answer(self.me, id, input, table, *now);
     }
 
-    /// How a process is described that has not ended: what a [backend](crate::hosted) is to start.
+    /// Returns how a process is described that has not ended: what a [backend](crate::backend) is to start.
     #[must_use]
     pub fn launch(&self, id: ProcessId) -> Option<Arc<Launch>> {
-        self.launches.get(&id).cloned()
+        self.state.launches.get(&id).cloned()
     }
 
     /// Ends a process politely: SIGTERM to its group, then SIGKILL after its grace.
@@ -149,41 +133,42 @@ impl Context<'_> {
         self.request(id, Request::Kill(Kill::default()));
     }
 
-    /// What has been kept so far of a stream of a process that has not ended.
+    /// Returns what has been kept so far of a stream of a process that has not ended.
     #[must_use]
     pub fn captured(&self, id: ProcessId, stream: Stream) -> Option<&Captured> {
-        self.table.captured(id, stream)
+        self.state.table.captured(id, stream)
     }
 
     /// Asks for an [`Event::Timer`] after `delay`.
     pub fn timer(&mut self, delay: Duration) -> TimerId {
         let timer = TimerId::new();
-        if let Some(deadline) = self.now.checked_add(delay) {
-            self.wishes.timers.push((deadline, timer, self.me));
+        if let Some(deadline) = self.state.now.checked_add(delay) {
+            self.state.deferred.timers.push((deadline, timer, self.me));
         }
         timer
     }
 
-    /// Whether a stream of a process may still bring something; `None` when the process has ended or is unknown.
+    /// Returns whether a stream of a process may still bring something; `None` when the process has ended or is unknown.
     #[must_use]
     pub fn is_open(&self, id: ProcessId, stream: Stream) -> Option<bool> {
-        self.table.is_open(id, stream)
+        self.state.table.is_open(id, stream)
     }
 
-    /// When this turn of the engine began: the time of all events of the turn.
+    /// Returns when this turn of the engine began: the time of all events of the turn.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.now
+        self.state.now
     }
 
-    /// The name of this handler, by which others [call](crate::conductor::Conductor::call) for it.
+    /// Returns the name of this handler, by which others [ask for its
+    /// attention](crate::engine::EngineHandle::wake_handler).
     #[must_use]
     pub fn handler(&self) -> HandlerId {
         self.me
     }
 
-    /// Lets go of this handler: it will hear nothing more.
-    pub fn farewell(&mut self) {
-        self.wishes.farewells.push(self.me);
+    /// Removes this handler from the engine: it will hear nothing more.
+    pub fn detach(&mut self) {
+        self.state.deferred.detached.push(self.me);
     }
 }

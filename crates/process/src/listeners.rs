@@ -1,6 +1,6 @@
 //! Handlers made of closures: the beginning and the end of a process, what it says in pieces or in lines, and copies of
 //! it. Each serves one process or any number of them: [`Process::on`](crate::Process::on) adds a handler to one process,
-//! [`Conductor::attach`](crate::conductor::Conductor::attach) and
+//! [`EngineHandle::attach`](crate::engine::EngineHandle::attach) and
 //! [`Process::heard_by`](crate::Process::heard_by) share one among many.
 //!
 //! # What is guaranteed
@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::event::{Event, Notice, Request, Stream};
+use crate::event::{Event, Notification, Request, Stream};
 use crate::handler::{Context, Handler};
 use crate::id::ProcessId;
 use crate::lines::{Line, Lines};
@@ -49,8 +49,8 @@ impl<L: Lifecycle> Handler for LifecycleHandler<L> {
         }
     }
 
-    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
-        if let Notice::Reset { id } = notice {
+    fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
+        if let Notification::Reset { id } = notice {
             self.0.reset(context, *id);
         }
     }
@@ -132,8 +132,8 @@ impl<F: FnMut(&mut Context<'_>, ProcessId, Stream, Line<'_>) + Send> Handler for
         }
     }
 
-    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
-        if let Notice::StreamEnded { id, stream } = notice {
+    fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
+        if let Notification::StreamEnded { id, stream } = notice {
             self.end(context, *id, *stream);
         }
     }
@@ -211,8 +211,9 @@ impl CopyHandler {
         }
         if let Err(error) = step(self) {
             self.failed = true;
-            log::error!("cannot copy what {id} says to {:?}: {error}", self.sink);
-            context.request(id, Request::HandlerPanicked);
+            let reason = format!("cannot copy its output to {:?}: {error}", self.sink);
+            log::error!("{id}: {reason}");
+            context.request(id, Request::HandlerFailed(reason.into()));
         }
     }
 }

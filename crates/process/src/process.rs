@@ -11,10 +11,10 @@ mod failure;
 mod scope;
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 pub use expecting::{IntoExpect, Matches, expect_all};
@@ -22,18 +22,19 @@ pub use facts::{COMPACT_OUTPUT_THRESHOLD, set_compact_output_threshold};
 pub use failure::{Failure, ProcessesFailed};
 pub use scope::Scoped;
 
-use crate::conductor::Conductor;
-use crate::event::{Kill, Notice, Request};
+use crate::backend::Backend;
+use crate::engine::{EngineHandle, Insertion, assert_may_block};
+use crate::event::{Kill, Notification, Request};
 use crate::handler::Context;
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::Finished;
-use crate::slot::Slot;
+use crate::run::RunState;
 use crate::spec::{Command, Spec};
 use crate::watch::Watch;
 
 /// A process, from its description to its end. Cloning gives another handle to the same process.
 ///
-/// Starting is asynchronous: [`Process::start`] returns at once, and the [conductor](Conductor) does the rest on its
+/// Starting is asynchronous: [`Process::start`] returns at once, and the [engine](EngineHandle) does the rest on its
 /// own thread. The methods that describe it take effect at the next start.
 ///
 /// A process lives until it ends or is killed; dropping the last handle does not end it. When this program ends, for
@@ -54,7 +55,7 @@ pub struct Process {
 }
 
 struct Inner {
-    conductor: Conductor,
+    engine: EngineHandle,
     state: Mutex<State>,
 }
 
@@ -64,6 +65,10 @@ struct State {
     handlers: Vec<HandlerId>,
     /// Those of the handlers that are this process's alone.
     owned: Vec<HandlerId>,
+    /// What runs it, if that is not the kernel; kept as long as it can be started.
+    backend: Option<Backend>,
+    /// Whether its output is made into events although no handler hears it.
+    emits_output: bool,
     expect_timeout: Option<Duration>,
     run: Option<Run>,
     /// Whether there will be a run, as far as was said.
@@ -87,17 +92,16 @@ enum Prospect {
 }
 
 impl State {
-    /// Begins a run: what the engine is to be told about it.
-    fn begin(&mut self) -> (Run, Spec, Vec<HandlerId>) {
+    /// Begins a run. Returns it, and what the engine is to be told of it.
+    fn begin(&mut self) -> (Run, Insertion) {
         self.prospect = Prospect::Unknown;
         let run = self.coming.take().unwrap_or_else(Run::new);
-        let (mut spec, mut handlers) = (self.spec.clone(), self.handlers.clone());
-        if let Some(watch) = run.watch.get() {
-            spec.policy.listened = true;
-            handlers.push(watch.handler());
-        }
+        let mut handlers = self.handlers.clone();
+        handlers.extend(run.watch.get().map(Watch::handler));
         self.run = Some(run.clone());
-        (run, spec, handlers)
+        let (spec, state) = (self.spec.clone(), Arc::clone(&run.state));
+        let insertion = Insertion { id: run.id, spec, run: Some(state), handlers, emits_output: self.emits_output };
+        (run, insertion)
     }
 
     /// The run that was begun last, or the one that is to begin.
@@ -113,7 +117,7 @@ impl Drop for Inner {
     /// Nobody can start it again: its handlers go with its end.
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.owned.drain(..).for_each(|handler| self.conductor.disown(handler));
+        state.owned.drain(..).for_each(|handler| self.engine.release(handler));
     }
 }
 
@@ -121,14 +125,14 @@ impl Drop for Inner {
 #[derive(Clone)]
 struct Run {
     id: ProcessId,
-    slot: Arc<Slot>,
+    state: Arc<RunState>,
     /// What is expected of it, if anything.
     watch: Arc<OnceLock<Watch>>,
 }
 
 impl Run {
     fn new() -> Self {
-        Self { id: ProcessId::new(), slot: Arc::default(), watch: Arc::default() }
+        Self { id: ProcessId::new(), state: Arc::default(), watch: Arc::default() }
     }
 }
 
@@ -138,34 +142,48 @@ impl Run {
 pub struct StdinFull;
 
 impl Process {
-    /// A process to be run by the default conductor. A line is split into words as a shell would; nothing in it is
+    /// A process to be run by the default engine. A line is split into words as a shell would; nothing in it is
     /// expanded. A list of arguments is taken as it is.
     #[must_use]
     pub fn new(command: impl Into<Command>) -> Self {
-        Self::from_spec(command.into().into(), Conductor::global())
+        Self::from_spec(command.into().into(), EngineHandle::global())
     }
 
     /// A process whose command `/bin/sh` interprets.
     #[must_use]
     pub fn shell(command: impl AsRef<OsStr>) -> Self {
-        Self::from_spec(Spec::shell(command.as_ref()), Conductor::global())
+        Self::from_spec(Spec::shell(command.as_ref()), EngineHandle::global())
     }
 
-    /// A process described in full, to be run by `conductor`.
+    /// A process described in full, to be run by `engine`.
     #[must_use]
-    pub fn from_spec(spec: Spec, conductor: &Conductor) -> Self {
+    pub fn from_spec(spec: Spec, engine: &EngineHandle) -> Self {
         let state = State {
             spec,
             host: None,
             handlers: Vec::new(),
             owned: Vec::new(),
+            backend: None,
+            emits_output: false,
             expect_timeout: None,
             run: None,
             coming: None,
             early: Vec::new(),
             prospect: Prospect::default(),
         };
-        Self { inner: Arc::new(Inner { conductor: conductor.clone(), state: Mutex::new(state) }) }
+        Self { inner: Arc::new(Inner { engine: engine.clone(), state: Mutex::new(state) }) }
+    }
+
+    /// Returns a handle that does not keep it: for its own handlers.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakProcess {
+        WeakProcess { inner: Arc::downgrade(&self.inner) }
+    }
+
+    /// Returns the engine that runs it.
+    #[must_use]
+    pub fn engine(&self) -> &EngineHandle {
+        &self.inner.engine
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -177,11 +195,11 @@ impl Process {
     pub fn start(self) -> Self {
         let mut state = self.state();
         if state.run.is_none() {
-            let (run, spec, handlers) = state.begin();
-            let conductor = &self.inner.conductor;
-            conductor.insert(run.id, spec, run.slot, handlers);
-            conductor.request(run.id, Request::Start);
-            state.early.drain(..).for_each(|request| conductor.request(run.id, request));
+            let (run, insertion) = state.begin();
+            let engine = &self.inner.engine;
+            engine.insert(insertion);
+            engine.request(run.id, Request::Start);
+            state.early.drain(..).for_each(|request| engine.request(run.id, request));
         }
         drop(state);
         self
@@ -190,13 +208,15 @@ impl Process {
     /// Starts it from inside a handler, which will hear its events too, under the name that is returned. Of a process
     /// that was started already it will hear the rest; of one that has ended nothing, and there is no name.
     pub fn start_within(&self, context: &mut Context<'_>) -> Option<ProcessId> {
+        let (own, its) = (context.handler().engine(), self.inner.engine.id());
+        assert!(own == its, "a process of one engine cannot be started by a handler of another");
         let mut state = self.state();
         if let Some(run) = &state.run {
-            let is_over = run.slot.finished().is_some();
+            let is_over = run.state.finished().is_some();
             return (!is_over).then(|| context.hear(run.id));
         }
-        let (run, spec, handlers) = state.begin();
-        context.start_watched(run.id, spec, run.slot, &handlers);
+        let (run, insertion) = state.begin();
+        context.start_watched(insertion);
         state.early.drain(..).for_each(|request| context.request(run.id, request));
         Some(run.id)
     }
@@ -206,7 +226,7 @@ impl Process {
     pub fn restart_within(&self, context: &mut Context<'_>) -> Option<ProcessId> {
         let over = {
             let mut state = self.state();
-            let over = state.run.take_if(|run| run.slot.finished().is_some());
+            let over = state.run.take_if(|run| run.state.finished().is_some());
             over.map(|run| (run, state.handlers.clone()))
         };
         if let Some((run, handlers)) = over {
@@ -240,9 +260,9 @@ impl Process {
 
     /// Whatever is expected of this run will not come.
     fn disappoint(&self, run: &Run) {
-        run.slot.abandon();
+        run.state.abandon();
         if let Some(watch) = run.watch.get() {
-            self.inner.conductor.notify(watch.handler(), Notice::Reset { id: run.id });
+            self.inner.engine.notify(watch.handler(), Notification::Reset { id: run.id });
         }
     }
 
@@ -279,9 +299,9 @@ impl Process {
     /// When it was never started, or inside a handler.
     #[must_use = "the handle is how you hear of it; call `drop` if you do not care"]
     pub fn wait_started(self) -> Self {
-        self.inner.conductor.assert_outside("wait for the start of a process");
+        assert_may_block("wait for the start of a process");
         if let Some(run) = self.awaited_run("its start can be waited for") {
-            run.slot.wait_started();
+            self.inner.engine.block_until("wait for the start of a process", run.state.start(), None);
         }
         self
     }
@@ -307,9 +327,9 @@ impl Process {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) {
-        self.inner.conductor.assert_outside("wait for a process");
+        assert_may_block("wait for a process");
         if let Some(run) = self.awaited_run("it can be waited for") {
-            run.slot.wait_ended(deadline);
+            self.inner.engine.block_until("wait for a process", run.state.end(), deadline);
         }
     }
 
@@ -328,7 +348,7 @@ impl Process {
         self.kill_with(Kill::default());
     }
 
-    /// Ends it in another way.
+    /// ChildStdio it in another way.
     pub fn kill_with(&self, kill: Kill) {
         self.request(Request::Kill(kill));
     }
@@ -341,13 +361,13 @@ impl Process {
     /// When it was neither started nor [announced](Process::announce), or inside a handler: use [`Process::try_write`]
     /// there, or [`Context::request`].
     pub fn write(&self, bytes: impl AsRef<[u8]>) {
-        self.inner.conductor.assert_outside("write to a process");
+        assert_may_block("write to a process");
         // Only one that was started can be full.
-        if self.try_write(&bytes) == Err(StdinFull)
-            && let Some(run) = self.run_state()
-            && let Some(bytes) = run.slot.reserve(bytes.as_ref(), true)
-        {
-            self.inner.conductor.write(run.id, bytes, run.slot);
+        while self.try_write(&bytes) == Err(StdinFull) {
+            let Some(run) = self.run_state() else { return };
+            if let Err(room) = run.state.reserve(&[]) {
+                self.inner.engine.block_until("write to a process", &room, None);
+            }
         }
     }
 
@@ -371,8 +391,8 @@ impl Process {
                 (None, Prospect::CalledOff) => return Ok(()),
             }
         };
-        let bytes = run.slot.reserve(bytes.as_ref(), false).ok_or(StdinFull)?;
-        self.inner.conductor.write(run.id, bytes, run.slot);
+        let bytes = run.state.reserve(bytes.as_ref()).map_err(|_| StdinFull)?;
+        self.inner.engine.write(run.id, bytes, run.state);
         Ok(())
     }
 
@@ -380,7 +400,7 @@ impl Process {
     pub fn close_stdin(&self) {
         let mut state = self.state();
         match &state.run {
-            Some(run) => self.inner.conductor.request(run.id, Request::CloseStdin),
+            Some(run) => self.inner.engine.request(run.id, Request::CloseStdin),
             None if state.prospect == Prospect::Announced => state.early.push(Request::CloseStdin),
             None => {}
         }
@@ -388,11 +408,11 @@ impl Process {
 
     fn request(&self, request: Request) {
         if let Some(run) = self.run_state() {
-            self.inner.conductor.request(run.id, request);
+            self.inner.engine.request(run.id, request);
         }
     }
 
-    /// Kills and waits for it if it runs, tells its handlers ([`Notice::Reset`]), and makes it ready to be started again.
+    /// Kills and waits for it if it runs, tells its handlers ([`Notification::Reset`]), and makes it ready to be started again.
     /// Description and handlers stay.
     ///
     /// # Panics
@@ -400,7 +420,7 @@ impl Process {
     #[must_use]
     pub fn reset(self) -> Self {
         if let Some(run) = self.run_state()
-            && run.slot.finished().is_none()
+            && run.state.finished().is_none()
         {
             self.kill();
             self.wait_until(None);
@@ -418,7 +438,7 @@ impl Process {
     }
 
     fn tell_reset(&self, id: ProcessId, handlers: Vec<HandlerId>) {
-        handlers.into_iter().for_each(|handler| self.inner.conductor.notify(handler, Notice::Reset { id }));
+        handlers.into_iter().for_each(|handler| self.inner.engine.notify(handler, Notification::Reset { id }));
     }
 }
 
@@ -426,12 +446,54 @@ impl IntoFuture for Process {
     type Output = Arc<Finished>;
     type IntoFuture = Pin<Box<dyn Future<Output = Arc<Finished>> + Send>>;
 
-    /// Waits on any executor for its end; starts it if it was not.
+    /// Waits on any executor for its end; starts it if it was not. Dropping the future leaves the process running; to end
+    /// it then, await a process that is [scoped](Process::scoped). The future keeps a background engine from ending. An
+    /// engine of the current thread is turned by [`Engine::block_on`](crate::engine::Engine::block_on).
+    ///
+    /// # Panics
+    /// When it is polled inside a handler before the end: the executor would block the engine. And when there is no end,
+    /// since the process was reset.
     fn into_future(self) -> Self::IntoFuture {
-        let run = self.start().run_state().expect("it was just started");
-        Box::pin(std::future::poll_fn(move |context| match run.slot.poll_ended(context.waker()) {
-            Poll::Ready(finished) => Poll::Ready(finished),
-            Poll::Pending => Poll::Pending,
-        }))
+        let process = self.start();
+        let run = process.run_state().expect("it was just started");
+        Box::pin(async move {
+            let ended = run.state.end().future().await;
+            drop(process);
+            ended.expect("a process that was started ends").finished
+        })
+    }
+}
+
+/// A handle to a process that keeps neither the process nor its handlers nor its engine: for a handler of the process
+/// itself, or for two processes whose handlers know each other. With a [`Process`] there, none of them would ever be freed.
+///
+/// ```
+/// use phalanx_process::Process;
+///
+/// let server = Process::new("sleep 1000");
+/// let to_kill = server.downgrade();
+/// let client = Process::new("true").on_end(move |_, _| to_kill.upgrade().iter().for_each(Process::kill));
+/// let (server, _client) = (server.start(), client.start());
+/// assert!(server.wait().killed());
+/// ```
+#[derive(Clone)]
+pub struct WeakProcess {
+    inner: Weak<Inner>,
+}
+
+impl fmt::Debug for WeakProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.upgrade() {
+            Some(process) => write!(f, "Weak{process:?}"),
+            None => f.write_str("WeakProcess(gone)"),
+        }
+    }
+}
+
+impl WeakProcess {
+    /// Returns a handle to the process, unless the last one is gone.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Process> {
+        self.inner.upgrade().map(|inner| Process { inner })
     }
 }

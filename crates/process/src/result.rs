@@ -61,8 +61,8 @@ pub enum HostResult {
     ExpectFailed(String),
     /// It did not read what was written to its stdin.
     StdinNotRead,
-    /// A handler of it panicked.
-    HandlerFailed,
+    /// A handler of it failed, for this reason.
+    HandlerFailed(String),
     /// It ended well, but its output could not be written, for this reason.
     OutputLost(String),
     /// It was ended since the run was stopped.
@@ -86,7 +86,7 @@ impl HostResult {
             Self::NotTransferred(_) => ResultKind::NotTransferred,
             Self::ExpectFailed(_) => ResultKind::ExpectFailed,
             Self::StdinNotRead => ResultKind::StdinNotRead,
-            Self::HandlerFailed => ResultKind::HandlerFailed,
+            Self::HandlerFailed(_) => ResultKind::HandlerFailed,
             Self::OutputLost(_) => ResultKind::OutputLost,
             Self::Interrupted => ResultKind::Interrupted,
             Self::NotStarted => ResultKind::NotStarted,
@@ -180,7 +180,7 @@ impl fmt::Display for HostResult {
             Self::NotStartable(reason) | Self::ExpectFailed(reason) => f.write_str(reason),
             Self::NotTransferred(reason) => write!(f, "not transferred: {reason}"),
             Self::StdinNotRead => f.write_str("did not read what was written to its stdin"),
-            Self::HandlerFailed => f.write_str("a handler of it panicked (the log says where)"),
+            Self::HandlerFailed(reason) => write!(f, "a handler of it failed: {reason}"),
             Self::OutputLost(reason) => write!(f, "its output is lost: {reason}"),
             Self::Interrupted => f.write_str("ended, since the run was stopped"),
             Self::NotStarted => f.write_str("not started, since the run was stopped"),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub use phalanx_core::serial::{DataBits, FlowControl, LineSettings as Settings, Parity, StopBits};
 
 pub use self::far::SerialSsh;
-use crate::conductor::Conductor;
+use crate::engine::EngineHandle;
 use crate::process::Process;
 use crate::spec::{Command, Device, Policy, Spec};
 
@@ -57,15 +57,15 @@ impl Serial {
         Spec { policy: self.policy.clone(), ..Spec::from(Command::Device(self.device.clone())) }
     }
 
-    /// The process, not started, to be run by the default conductor.
+    /// The process, not started, to be run by the default engine.
     #[must_use]
     pub fn process(&self) -> Process {
-        self.process_on(Conductor::global())
+        self.process_on(EngineHandle::global())
     }
 
-    /// The process, not started, to be run by `conductor`.
+    /// The process, not started, to be run by `engine`.
     #[must_use]
-    pub fn process_on(&self, conductor: &Conductor) -> Process {
-        Process::from_spec(self.spec(), conductor)
+    pub fn process_on(&self, engine: &EngineHandle) -> Process {
+        Process::from_spec(self.spec(), engine)
     }
 }

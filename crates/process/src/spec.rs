@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use phalanx_core::pty::{Mode, TerminalSettings as Terminal, WindowSize};
 pub use phalanx_proto::policy::{Faults, Leftovers, Policy};
 
-use crate::hosted::Hosted;
+use crate::id::BackendId;
 
 /// A flag for opening files: does not wait for the other end of a named pipe.
 pub const NON_BLOCKING: i32 = phalanx_core::pipe::NON_BLOCKING;
@@ -59,6 +59,15 @@ pub enum Command {
     /// No program at all: a serial line, opened by the engine itself. What is written to the process is sent, what
     /// arrives is its stdout; see [`crate::serial`].
     Device(Device),
+}
+
+/// Which handler runs a process, and what it calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostedBy {
+    /// The handler.
+    pub backend: BackendId,
+    /// The backend's own number for the process; another run of the same process has the same.
+    pub member: usize,
 }
 
 /// A serial line.
@@ -158,8 +167,8 @@ pub struct Launch {
     pub diagnostics: Option<usize>,
     /// Its name in messages; made from the arguments when `None`.
     pub name: Option<String>,
-    /// Who runs it instead of this machine's kernel, if somebody does; see [`crate::hosted`].
-    pub hosted: Option<Hosted>,
+    /// The backend that runs it instead of this machine's kernel, if one does; see [`crate::backend`].
+    pub hosted: Option<HostedBy>,
     /// What is wrong with its description, found before there was a way to say so: starting it fails with this sentence.
     pub defect: Option<String>,
 }

@@ -5,42 +5,41 @@
 //! they are over a bound the engine reads no stream, so that the children feel it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak, mpsc};
+use std::sync::mpsc::{self, TryRecvError};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::engine::{WeakEngineHandle, assert_may_block};
 use crate::event::Event;
 use crate::handler::{Context, Handler};
 
 /// Past this, the engine stops reading streams.
 const CONGESTED: usize = 8 * 1024 * 1024;
 
-/// Asks the engine to look again: called when a lagging subscriber has caught up.
-type Nudge = Arc<dyn Fn() + Send + Sync>;
-
 /// The engine's end.
-pub(crate) struct Feed {
+pub(crate) struct EventSender {
     sender: mpsc::Sender<Event>,
-    under_way: Arc<AtomicUsize>,
+    in_flight: Arc<AtomicUsize>,
 }
 
-impl Feed {
+impl EventSender {
     /// Sends a copy; `false` when nobody listens any more.
     pub(crate) fn send(&self, event: &Event) -> bool {
-        self.under_way.fetch_add(weight(event), Ordering::Relaxed);
+        self.in_flight.fetch_add(weight(event), Ordering::Relaxed);
         self.sender.send(event.clone()).is_ok()
     }
 
-    pub(crate) fn gauge(&self) -> Gauge {
-        Gauge(Arc::downgrade(&self.under_way))
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog(Arc::downgrade(&self.in_flight))
     }
 }
 
 /// Tells how much is under way.
-pub(crate) struct Gauge(Weak<AtomicUsize>);
+pub(crate) struct Backlog(Weak<AtomicUsize>);
 
-impl Gauge {
+impl Backlog {
     pub(crate) fn is_congested(&self) -> bool {
-        self.0.upgrade().is_some_and(|under_way| under_way.load(Ordering::Relaxed) > CONGESTED)
+        self.0.upgrade().is_some_and(|in_flight| in_flight.load(Ordering::Relaxed) > CONGESTED)
     }
 
     /// Whether both ends are gone.
@@ -50,12 +49,12 @@ impl Gauge {
 }
 
 /// The handler that sends on what it hears.
-pub(crate) struct Tap(pub(crate) Feed);
+pub(crate) struct FilteredSubscription(pub(crate) EventSender);
 
-impl Handler for Tap {
+impl Handler for FilteredSubscription {
     fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
         if event.process().is_some() && !self.0.send(event) {
-            context.farewell();
+            context.detach();
         }
     }
 }
@@ -70,38 +69,66 @@ fn weight(event: &Event) -> usize {
 /// Events of an engine, in order, from the moment of subscription. Iterating waits for the next one.
 pub struct Events {
     receiver: mpsc::Receiver<Event>,
-    under_way: Arc<AtomicUsize>,
-    nudge: Nudge,
+    in_flight: Arc<AtomicUsize>,
+    engine: WeakEngineHandle,
 }
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Events").field("bytes_under_way", &self.under_way).finish_non_exhaustive()
+        f.debug_struct("Events").field("bytes_in_flight", &self.in_flight).finish_non_exhaustive()
     }
 }
 
 /// Both ends of a subscription.
-pub(crate) fn subscription(nudge: Nudge) -> (Feed, Events) {
+pub(crate) fn subscription(engine: WeakEngineHandle) -> (EventSender, Events) {
     let (sender, receiver) = mpsc::channel();
-    let under_way = Arc::new(AtomicUsize::new(0));
-    (Feed { sender, under_way: Arc::clone(&under_way) }, Events { receiver, under_way, nudge })
+    let in_flight = Arc::new(AtomicUsize::new(0));
+    (EventSender { sender, in_flight: Arc::clone(&in_flight) }, Events { receiver, in_flight, engine })
 }
 
 impl Events {
-    /// The next event, or `None` when none came for `timeout` or the engine is gone.
+    /// Waits for the next event; `None` when none came for `timeout` or the engine has ended. On the thread of a
+    /// current-thread engine, waiting turns it.
+    ///
+    /// # Panics
+    /// Inside a handler.
     pub fn next_within(&mut self, timeout: Duration) -> Option<Event> {
-        let deadline = Instant::now().checked_add(timeout);
-        let event = match deadline {
-            Some(_) => self.receiver.recv_timeout(timeout).ok(),
-            None => self.receiver.recv().ok(),
+        self.next_until(Instant::now().checked_add(timeout))
+    }
+
+    fn next_until(&mut self, deadline: Option<Instant>) -> Option<Event> {
+        let event = match self.receiver.try_recv() {
+            Ok(event) => Some(event),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) => {
+                assert_may_block("wait for an event");
+                if self.engine.is_here() { self.turn_until(deadline) } else { self.block_until(deadline) }
+            }
         };
         event.inspect(|event| self.taken(event))
     }
 
+    fn turn_until(&self, deadline: Option<Instant>) -> Option<Event> {
+        while deadline.is_none_or(|deadline| Instant::now() < deadline) && self.engine.turn(deadline) {
+            match self.receiver.try_recv() {
+                Err(TryRecvError::Empty) => {}
+                received => return received.ok(),
+            }
+        }
+        self.receiver.try_recv().ok()
+    }
+
+    fn block_until(&self, deadline: Option<Instant>) -> Option<Event> {
+        match deadline {
+            Some(deadline) => self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
+            None => self.receiver.recv().ok(),
+        }
+    }
+
     fn taken(&self, event: &Event) {
-        let before = self.under_way.fetch_sub(weight(event), Ordering::Relaxed);
+        let before = self.in_flight.fetch_sub(weight(event), Ordering::Relaxed);
         if before > CONGESTED && before - weight(event) <= CONGESTED {
-            (self.nudge)();
+            self.engine.wake();
         }
     }
 }
@@ -109,9 +136,9 @@ impl Events {
 impl Iterator for Events {
     type Item = Event;
 
-    /// Waits; `None` only when the engine, or the tap, is gone.
+    /// Waits; `None` only when the engine has ended, or the subscription was released.
     fn next(&mut self) -> Option<Event> {
-        self.receiver.recv().ok().inspect(|event| self.taken(event))
+        self.next_until(None)
     }
 }
 
@@ -120,7 +147,7 @@ impl Drop for Events {
     fn drop(&mut self) {
         // The receiver first: what the engine sends after that is refused, so it cannot count again.
         drop(std::mem::replace(&mut self.receiver, mpsc::channel().1));
-        self.under_way.store(0, Ordering::Relaxed);
-        (self.nudge)();
+        self.in_flight.store(0, Ordering::Relaxed);
+        self.engine.wake();
     }
 }

@@ -2,7 +2,7 @@
 //! through which the handles of a process ask it.
 //!
 //! ```text
-//!  process.expect(…) ──▶ mailbox ──▶ Notice::Called ──▶ Watch ──▶ Seeker (stdout), Seeker (stderr)
+//!  process.expect(…) ──▶ mailbox ──▶ Notification::Woken ──▶ Watch ──▶ Seeker (stdout), Seeker (stderr)
 //!        ▲                                                │  ▲
 //!        └───────────── channel ◀── answer ───────────────┘  └── output, ends of streams, timers
 //! ```
@@ -22,13 +22,14 @@ use std::time::{Duration, Instant};
 pub use callback::{ExpectHandler, Next};
 use seeker::{Answer, Seeker, What};
 
-use crate::conductor::Conductor;
-use crate::event::{Event, Notice, Request, Stream};
+use crate::completion::{Completion, NotComplete};
+use crate::engine::EngineHandle;
+use crate::event::{Event, Notification, Request, Stream};
 use crate::expect::{Expect, InvalidPattern, MatchResult, NotFound, Reason, Script, ScriptOutcome};
 use crate::handler::{Context, Handler};
 use crate::id::{HandlerId, ProcessId, TimerId};
-use crate::outcome::Blame;
-use crate::slot::Slot;
+use crate::outcome::LateFailure;
+use crate::run::RunState;
 use crate::spin::{Spin, look_again};
 
 /// How long to wait for what is expected.
@@ -97,15 +98,14 @@ impl Mailbox {
     /// Asks. Whether a miss is the process's fault is said by `strict`.
     pub(crate) fn expect(&self, stream: Stream, patterns: Expect, limit: Option<Duration>, strict: bool) -> Promise {
         let expected = patterns.to_string();
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (completer, verdict) = Completion::pair();
         let reply = Box::new(move |answer| {
             if let Answer::MatchResult(verdict) = answer {
-                // Nobody waits for it any more? Then it was not needed.
-                let _ = sender.send(verdict);
+                completer.complete(verdict);
             }
         });
         self.post(Letter::Ask(Ask { stream, what: What::Patterns(patterns), limit, strict, reply }));
-        Promise { receiver, expected, spin: Arc::clone(&self.spin) }
+        Promise { verdict, expected, spin: Arc::clone(&self.spin) }
     }
 }
 
@@ -114,14 +114,14 @@ impl Mailbox {
 pub(crate) struct Watched {
     pub(crate) id: ProcessId,
     pub(crate) name: String,
-    pub(crate) slot: Arc<Slot>,
+    pub(crate) slot: Arc<RunState>,
     /// Whether misses are worth a warning.
     pub(crate) warns: bool,
 }
 
 /// The way to the watch of a process. The watch goes with it.
 pub(crate) struct Watch {
-    conductor: Conductor,
+    engine: EngineHandle,
     handler: HandlerId,
     mailbox: Mailbox,
 }
@@ -134,22 +134,22 @@ impl fmt::Debug for Watch {
 
 impl Watch {
     /// The watch of a process that was started.
-    pub(crate) fn new(conductor: &Conductor, watched: Watched) -> Self {
+    pub(crate) fn new(engine: &EngineHandle, watched: Watched) -> Self {
         let id = watched.id;
-        let watch = Self::attach(conductor, watched, Watcher::new);
-        conductor.route(id, watch.handler);
+        let watch = Self::attach(engine, watched, Watcher::new);
+        engine.route(id, watch.handler);
         watch
     }
 
     /// The watch of a process that is still to be started, with this [handler](Watch::handler) among others.
-    pub(crate) fn early(conductor: &Conductor, watched: Watched) -> Self {
-        Self::attach(conductor, watched, Watcher::early)
+    pub(crate) fn early(engine: &EngineHandle, watched: Watched) -> Self {
+        Self::attach(engine, watched, Watcher::early)
     }
 
-    fn attach(conductor: &Conductor, watched: Watched, make: fn(Watched, Mailbox) -> Watcher) -> Self {
+    fn attach(engine: &EngineHandle, watched: Watched, make: fn(Watched, Mailbox) -> Watcher) -> Self {
         let mailbox = Mailbox::default();
-        let handler = conductor.attach(make(watched, mailbox.clone()));
-        Self { conductor: conductor.clone(), handler, mailbox }
+        let handler = engine.attach(make(watched, mailbox.clone()));
+        Self { engine: engine.clone(), handler, mailbox }
     }
 
     pub(crate) fn handler(&self) -> HandlerId {
@@ -159,7 +159,7 @@ impl Watch {
     /// Asks; the promise is kept when it is waited for.
     pub(crate) fn expect(&self, stream: Stream, patterns: Expect, limit: Option<Duration>, strict: bool) -> Promise {
         let promise = self.mailbox.expect(stream, patterns, limit, strict);
-        self.conductor.call(self.handler);
+        self.engine.wake_handler(self.handler);
         promise
     }
 
@@ -169,52 +169,61 @@ impl Watch {
         script: &Script,
         limit: Option<Duration>,
     ) -> Result<ScriptOutcome, InvalidPattern> {
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (completer, answer) = Completion::pair();
         let reply = Box::new(move |answer| {
             if let Answer::ScriptOutcome(outcome) = answer {
-                let _ = sender.send(outcome);
+                completer.complete(outcome);
             }
         });
         let what = What::Script(Box::new(script.clone()));
         self.mailbox.post(Letter::Ask(Ask { stream, what, limit, strict: true, reply }));
-        self.conductor.call(self.handler);
-        receiver.recv().unwrap_or_else(|_| Ok(ScriptOutcome::NotFound(gone("an answer".to_owned()))))
+        self.engine.wake_handler(self.handler);
+        self.engine.block_until("run a script on a process", &answer, None);
+        answer.take().unwrap_or_else(|_| Ok(ScriptOutcome::NotFound(gone("an answer".to_owned()))))
     }
 
     pub(crate) fn skip_received(&self, stream: Stream) {
         self.mailbox.post(Letter::Skip(stream));
-        self.conductor.call(self.handler);
+        self.engine.wake_handler(self.handler);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.conductor.disown(self.handler);
+        self.engine.release(self.handler);
     }
 }
 
 /// A verdict to come.
 pub(crate) struct Promise {
-    receiver: std::sync::mpsc::Receiver<MatchResult>,
+    verdict: Completion<MatchResult>,
     expected: String,
     spin: Arc<Mutex<Spin>>,
 }
 
 impl Promise {
-    /// The verdict, if it is there.
+    /// Returns the verdict, if it is there, or will never be.
     pub(crate) fn poll(&self) -> Option<MatchResult> {
-        self.receiver.try_recv().ok()
+        match self.verdict.take() {
+            Ok(verdict) => Some(verdict),
+            Err(NotComplete::Pending) => None,
+            Err(NotComplete::Abandoned) => Some(Err(gone(self.expected.clone()))),
+        }
     }
 
-    pub(crate) fn wait(self) -> MatchResult {
+    pub(crate) fn wait(self, engine: &EngineHandle) -> MatchResult {
         let began = Instant::now();
         let pays = {
             let mut spin = self.spin.lock().unwrap_or_else(PoisonError::into_inner);
             spin.asked();
             spin.pays()
         };
-        let found = if pays { look_again(began, || self.poll()) } else { None };
-        let verdict = found.unwrap_or_else(|| self.receiver.recv().unwrap_or_else(|_| Err(gone(self.expected))));
+        // An engine of this thread looks again by itself.
+        let found = if pays && !engine.turns_here() { look_again(began, || self.poll()) } else { None };
+        let verdict = found.unwrap_or_else(|| {
+            engine.block_until("expect something of a process", &self.verdict, None);
+            self.poll().unwrap_or_else(|| Err(gone(self.expected.clone())))
+        });
         self.spin.lock().unwrap_or_else(PoisonError::into_inner).waited(began.elapsed());
         verdict
     }
@@ -315,7 +324,7 @@ impl Watcher {
             {
                 judge(&self.watched, context, &answer, strict);
                 reply(answer);
-                context.wishes.answered = true;
+                context.state.deferred.answered = true;
             }
             if queue.active.is_some() {
                 return;
@@ -361,7 +370,7 @@ fn judge(watched: &Watched, context: &mut Context<'_>, answer: &Answer, strict: 
     log::log!(level, "{id} ({name}): {missed}");
     context.request(*id, Request::ExpectFailed);
     if slot.finished().is_some() {
-        slot.blame(Blame::ExpectFailed);
+        slot.record_failure(LateFailure::ExpectFailed);
     }
 }
 
@@ -386,20 +395,20 @@ impl Handler for Watcher {
         }
     }
 
-    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
+    fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
         match notice {
-            Notice::Called => {
+            Notification::Woken => {
                 self.seed(context);
                 self.read_mail(context);
             }
-            Notice::StreamEnded { stream, .. } if self.seeded => {
+            Notification::StreamEnded { stream, .. } if self.seeded => {
                 let id = self.watched.id;
                 let answer = self.streams[*stream as usize].seeker.end(context, id);
                 self.go_on(context, *stream, answer);
             }
             // It was called off before it was started. After its end this says nothing new.
-            Notice::Reset { .. } => self.each(context, |seeker, context, id| seeker.end(context, id)),
-            Notice::StreamEnded { .. } => {}
+            Notification::Reset { .. } => self.each(context, |seeker, context, id| seeker.end(context, id)),
+            Notification::StreamEnded { .. } => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use phalanx_process::Process;
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::event::Stream;
 use phalanx_process::expect::{Expect, NotFound, Pattern, Reason, Script};
 use phalanx_process::id::ProcessId;
@@ -220,7 +220,7 @@ fn a_handler_calls_back_for_many_processes() {
     let heard = Arc::new(Mutex::new(HashMap::<ProcessId, Vec<String>>::new()));
     let log = Arc::clone(&heard);
     let word = Expect::one(Pattern::regex(r"\w+ ")).unwrap();
-    let handler = Conductor::global().attach(ExpectHandler::new(Stream::Stdout, word, move |_, id, verdict| {
+    let handler = EngineHandle::global().attach(ExpectHandler::new(Stream::Stdout, word, move |_, id, verdict| {
         let said = verdict.map_or_else(|missed| missed.reason.to_string(), |found| found.matched_text().into_owned());
         log.lock().unwrap().entry(id).or_default().push(said);
         Next::Again

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::event::{Event, Grace, Kill, Stream};
 use phalanx_process::handler::Context;
 use phalanx_process::id::ProcessId;
@@ -400,7 +400,7 @@ impl Lifecycle for Diary {
 #[test]
 fn lifecycle_handlers_hear_start_end_and_reset_of_many_processes() {
     let heard = Heard::default();
-    let handler = Conductor::global().attach(LifecycleHandler(Diary(Arc::clone(&heard))));
+    let handler = EngineHandle::global().attach(LifecycleHandler(Diary(Arc::clone(&heard))));
     let (resets, reset) = mpsc::channel();
     let processes: Vec<_> = (0..20)
         .map(|n| Process::new(if n % 2 == 0 { "true" } else { "/no/such/program" }).heard_by(handler))
@@ -418,7 +418,7 @@ fn lifecycle_handlers_hear_start_end_and_reset_of_many_processes() {
     let stories: Vec<_> = stories.into_values().collect();
     let count = |story: &[&str]| stories.iter().filter(|it| *it == story).count();
     assert_eq!((count(&["started", "ended", "reset"]), count(&["ended", "reset"])), (10, 10), "{stories:?}");
-    Conductor::global().disown(handler);
+    EngineHandle::global().release(handler);
 }
 
 /// Items 94 to 96, 99, A16: chunks and lines, the last partial line, CRLF, one instance for many processes.
@@ -431,7 +431,7 @@ fn output_handlers_get_chunks_and_lines() {
     assert_eq!(*chunks.lock().unwrap(), process.stdout());
     let lines = Arc::new(Mutex::new(HashMap::<ProcessId, Vec<String>>::new()));
     let sink = Arc::clone(&lines);
-    let handler = Conductor::global().attach(LineHandler::new(
+    let handler = EngineHandle::global().attach(LineHandler::new(
         move |_: &mut Context<'_>, id, _, line: phalanx_process::lines::Line<'_>| {
             sink.lock().unwrap().entry(id).or_default().push(text(line.bytes.to_vec()));
         },
@@ -481,7 +481,7 @@ fn handlers_of_every_kind_harm_nobody_else() {
             counter.fetch_add(1, Ordering::SeqCst);
         })
         .run();
-    assert!(!bad.ok() && bad.outcome().unwrap().handler_panicked);
+    assert!(!bad.ok() && bad.outcome().unwrap().handler_failed.is_some());
     assert_eq!(heard.load(Ordering::SeqCst), 2, "the other handler heard every line");
     let at_the_end = Process::new("true").on_end(|_, _| panic!("on purpose")).run();
     assert!(!at_the_end.ok(), "a panic over the last event counts too");
@@ -609,8 +609,16 @@ fn a_daemon_outlives_an_end_that_nobody_forced() {
 // The table is in the pure crate, where tidy keeps clocks out.
 fn nothing_that_waits_reads_the_wall_clock() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files = ["engine.rs", "engine/children.rs", "engine/hub.rs", "engine/hunt.rs", "handler.rs"];
-    let more = ["conductor.rs", "drive.rs", "watch.rs", "watch/seeker.rs", "watch/callback.rs", "subscription.rs"];
+    let files = ["engine.rs", "engine/event_loop.rs", "engine/local.rs", "engine/dispatch.rs", "handler.rs"];
+    let more = [
+        "engine/kill_descendants.rs",
+        "engine/current_thread.rs",
+        "completion.rs",
+        "watch.rs",
+        "watch/seeker.rs",
+        "watch/callback.rs",
+        "subscription.rs",
+    ];
     for file in files.iter().chain(&more) {
         let text = std::fs::read_to_string(source.join(file)).unwrap();
         assert!(!text.contains("SystemTime") && !text.contains("jiff"), "{file} reads the wall clock");

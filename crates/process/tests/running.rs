@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use phalanx_process::conductor::Conductor;
-use phalanx_process::drive::Drive;
-use phalanx_process::engine::EngineOptions;
+use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::{Event, Grace, Kill, Request, Stream};
 use phalanx_process::expect::{Expect, MatchResult, Reason};
 use phalanx_process::handler::Context;
@@ -23,15 +21,15 @@ const SAFETY_NET: Duration = Duration::from_secs(120);
 
 /// Drives one process to its end.
 fn drive(spec: Spec) -> Arc<Finished> {
-    finish(&mut Drive::new().unwrap(), spec)
+    finish(&mut Engine::current_thread(EngineOptions::default()).unwrap(), spec)
 }
 
-fn finish(drive: &mut Drive, spec: Spec) -> Arc<Finished> {
+fn finish(drive: &mut Engine, spec: Spec) -> Arc<Finished> {
     let id = drive.start(spec);
     wait(drive, id)
 }
 
-fn wait(drive: &mut Drive, wanted: ProcessId) -> Arc<Finished> {
+fn wait(drive: &mut Engine, wanted: ProcessId) -> Arc<Finished> {
     let deadline = Instant::now() + SAFETY_NET;
     while let Some(event) = drive.next_event(Some(deadline)).unwrap() {
         if let Event::Ended { id, finished } = event
@@ -86,11 +84,11 @@ fn exit_codes_signals_and_start_errors_are_told_apart() {
 
 #[test]
 fn a_child_that_closes_its_streams_and_goes_on_is_waited_for_without_blocking_others() {
-    let mut driver = Drive::new().unwrap();
+    let mut driver = Engine::current_thread(EngineOptions::default()).unwrap();
     let closer = driver.start(Spec::shell("exec >&- 2>&-; read x < /dev/null; exec sleep 1000"));
     let quick = driver.start(Spec::new(["echo", "quick"]));
     assert_eq!(wait(&mut driver, quick).stdout.text(), "quick\n");
-    assert!(driver.processes().any(|id| id == closer));
+    assert!(driver.processes().contains(&closer));
     driver.request(closer, Request::Kill(Kill::NOW));
     assert!(wait(&mut driver, closer).outcome.killed);
 }
@@ -126,10 +124,10 @@ fn a_timeout_ends_the_whole_group() {
 
 #[test]
 fn who_ignores_a_polite_signal_is_killed_after_the_grace() {
-    let mut driver = Drive::new().unwrap();
-    let mut spec = Spec::shell("trap '' TERM; echo ready; while :; do sleep 1; done");
-    spec.policy.listened = true;
+    let mut driver = Engine::current_thread(EngineOptions::default()).unwrap();
+    let spec = Spec::shell("trap '' TERM; echo ready; while :; do sleep 1; done");
     let id = driver.start(spec);
+    driver.request(id, Request::EmitOutput);
     let kill = Kill { grace: Grace::After(Duration::from_millis(200)), ..Kill::default() };
     loop {
         match driver.next_event(Some(Instant::now() + SAFETY_NET)).unwrap().unwrap() {
@@ -163,11 +161,11 @@ fn a_child_that_never_reads_its_stdin_ends_and_says_so() {
 
 #[test]
 fn stdin_may_be_written_live() {
-    let mut driver = Drive::new().unwrap();
+    let mut driver = Engine::current_thread(EngineOptions::default()).unwrap();
     let mut spec = Spec::new(["cat"]);
     spec.launch.stdin = Stdin::Pipe;
-    spec.policy.listened = true;
     let id = driver.start(spec);
+    driver.request(id, Request::EmitOutput);
     driver.request(id, Request::Write(Arc::from(&b"one\n"[..])));
     let mut echoed = Vec::new();
     loop {
@@ -216,7 +214,7 @@ fn a_gigabyte_without_a_newline_is_counted_and_its_end_kept() {
 #[test]
 fn thousands_of_exits_are_all_noticed_with_pidfds_and_with_sigchld() {
     for sigchld in [false, true] {
-        let mut driver = Drive::with_options(EngineOptions { sigchld }).unwrap();
+        let mut driver = Engine::current_thread(EngineOptions { sigchld }).unwrap();
         let started: Vec<_> = (0..500).map(|_| driver.start(Spec::new(["true"]))).collect();
         let mut ended = 0;
         while ended < started.len() {
@@ -231,10 +229,10 @@ fn thousands_of_exits_are_all_noticed_with_pidfds_and_with_sigchld() {
 
 #[test]
 fn dropping_the_drive_leaves_nobody_behind() {
-    let mut driver = Drive::new().unwrap();
-    let mut spec = Spec::shell("sleep 1000 & echo $!; wait");
-    spec.policy.listened = true;
-    driver.start(spec);
+    let mut driver = Engine::current_thread(EngineOptions::default()).unwrap();
+    let spec = Spec::shell("sleep 1000 & echo $!; wait");
+    let id = driver.start(spec);
+    driver.request(id, Request::EmitOutput);
     let mut pids = Vec::new();
     while pids.len() < 2 {
         match driver.next_event(Some(Instant::now() + SAFETY_NET)).unwrap().unwrap() {
@@ -249,7 +247,7 @@ fn dropping_the_drive_leaves_nobody_behind() {
 
 #[test]
 fn a_handler_starts_the_next_process_and_sets_a_timer() {
-    let mut driver = Drive::new().unwrap();
+    let mut driver = Engine::current_thread(EngineOptions::default()).unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&heard);
     driver.attach(move |context: &mut Context<'_>, event: &Event| {
@@ -283,7 +281,7 @@ fn a_handler_starts_the_next_process_and_sets_a_timer() {
 
 #[test]
 fn a_signal_to_us_is_an_event() {
-    let mut driver = Drive::new().unwrap();
+    let mut driver = Engine::current_thread(EngineOptions::default()).unwrap();
     driver.watch_signals(&[Signal::USR1]).unwrap();
     let kill = driver.start(Spec::new(["kill", "-USR1", &std::process::id().to_string()]));
     let mut came = false;
@@ -338,14 +336,14 @@ fn a_process_can_be_reset_and_keeps_its_handlers() {
 
 #[test]
 fn a_panic_in_a_handler_fails_its_process_only() {
-    let conductor = Conductor::start(EngineOptions::default()).unwrap();
+    let engine = Engine::background(EngineOptions::default()).unwrap();
     let spec = || Spec::new(["echo", "x"]);
-    let bad = Process::from_spec(spec(), &conductor).on(|_: &mut Context<'_>, _: &Event| panic!("on purpose"));
-    let good = Process::from_spec(spec(), &conductor);
+    let bad = Process::from_spec(spec(), &engine).on(|_: &mut Context<'_>, _: &Event| panic!("on purpose"));
+    let good = Process::from_spec(spec(), &engine);
     let (bad, good) = (bad.start(), good.start());
     assert!(good.wait().ok());
     let bad = bad.wait();
-    assert!(!bad.ok() && bad.finished().unwrap().outcome.handler_panicked);
+    assert!(!bad.ok() && bad.finished().unwrap().outcome.handler_failed.is_some());
 }
 
 #[test]
@@ -365,11 +363,9 @@ fn blocking_inside_a_handler_is_refused_with_a_sentence() {
 
 #[test]
 fn an_iterator_of_events_sees_everything_in_order() {
-    let conductor = Conductor::start(EngineOptions::default()).unwrap();
-    let mut events = conductor.events();
-    let mut spec = Spec::shell("echo a");
-    spec.policy.listened = true;
-    let _process = Process::from_spec(spec, &conductor).start();
+    let engine = Engine::background(EngineOptions::default()).unwrap();
+    let mut events = engine.subscribe();
+    let _process = Process::from_spec(Spec::shell("echo a"), &engine).emit_output().start();
     let kinds: Vec<_> = std::iter::from_fn(|| events.next_within(SAFETY_NET))
         .map(|event| match event {
             Event::Started { .. } => "started",
@@ -384,11 +380,11 @@ fn an_iterator_of_events_sees_everything_in_order() {
 
 #[test]
 fn a_subscriber_that_lags_slows_the_child_instead_of_filling_memory() {
-    let conductor = Conductor::start(EngineOptions::default()).unwrap();
-    let mut events = conductor.events();
+    let engine = Engine::background(EngineOptions::default()).unwrap();
+    let mut events = engine.subscribe();
     let mut spec = Spec::shell("head -c 100000000 /dev/zero");
-    spec.policy = Policy { listened: true, capture_stdout: Capture::None, ..Policy::default() };
-    let process = Process::from_spec(spec, &conductor).start();
+    spec.policy = Policy { capture_stdout: Capture::None, ..Policy::default() };
+    let process = Process::from_spec(spec, &engine).emit_output().start();
     let mut total = 0;
     loop {
         match events.next_within(SAFETY_NET).expect("it ends") {
@@ -428,14 +424,14 @@ fn cat() -> Spec {
     cat
 }
 
-fn expect(drive: &mut Drive, id: ProcessId, pattern: &str) -> MatchResult {
-    drive.expect(id, Stream::Stdout, SAFETY_NET, &Expect::one(pattern).unwrap()).unwrap()
+fn expect(drive: &mut Engine, id: ProcessId, needle: &str) -> MatchResult {
+    drive.expect(id, Stream::Stdout, SAFETY_NET, &Expect::one(needle).unwrap()).unwrap()
 }
 
 /// Item 63, in place.
 #[test]
 fn a_drive_expects_and_keeps_the_events_of_the_others() {
-    let mut drive = Drive::new().unwrap();
+    let mut drive = Engine::current_thread(EngineOptions::default()).unwrap();
     let other = drive.start(Spec::new(["true"]));
     let cat = drive.start(cat());
     for round in 0..1000 {
@@ -466,7 +462,7 @@ fn a_drive_expects_and_keeps_the_events_of_the_others() {
 /// Items 10, 63, in place: a miss is the process's fault, the end is told at once, a look costs nothing.
 #[test]
 fn a_drive_misses_in_time_and_says_so() {
-    let mut drive = Drive::new().unwrap();
+    let mut drive = Engine::current_thread(EngineOptions::default()).unwrap();
     let silent = drive.start(cat());
     let never = Expect::one("never").unwrap();
     let look = drive.expect(silent, Stream::Stdout, Duration::ZERO, &never).unwrap();
@@ -482,9 +478,9 @@ fn a_drive_misses_in_time_and_says_so() {
 /// What is known already is found, also where the end waits to be told.
 #[test]
 fn a_drive_finds_what_was_said_before_it_was_asked() {
-    let mut drive = Drive::new().unwrap();
+    let mut drive = Engine::current_thread(EngineOptions::default()).unwrap();
     let echo = drive.start(Spec::new(["echo", "one two"]));
-    while drive.processes().next().is_some() {
+    while !drive.processes().is_empty() {
         drive.turn().unwrap();
     }
     assert_eq!(expect(&mut drive, echo, "two").unwrap().before(), b"one ");
@@ -495,7 +491,7 @@ fn a_drive_finds_what_was_said_before_it_was_asked() {
 /// A terminal is watched for writing only while it takes no more: what did not fit goes on, and so does reading.
 #[test]
 fn a_terminal_that_was_full_takes_the_rest_and_goes_on() {
-    let mut drive = Drive::new().unwrap();
+    let mut drive = Engine::current_thread(EngineOptions::default()).unwrap();
     let mut cat = cat();
     cat.launch.terminal = Some(Terminal { mode: Mode::Raw, echo: false, ..Terminal::default() });
     cat.policy.capture_stdout = Capture::None;

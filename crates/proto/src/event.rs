@@ -33,10 +33,10 @@ pub enum Request {
     CloseStdin,
     /// Something expected of it did not come.
     ExpectFailed,
-    /// A handler of it panicked, or could not do its work: a copy of the output met a full disk.
-    HandlerPanicked,
+    /// A handler of it failed, for this reason: it panicked, or a copy of the output met a full disk.
+    HandlerFailed(Arc<str>),
     /// Make its output into events, from now on.
-    Listen,
+    EmitOutput,
 }
 
 /// How to end a process.
@@ -47,13 +47,13 @@ pub struct Kill {
     /// What follows if it does not help.
     pub grace: Grace,
     /// Whether everything that it started gets the signal, its process group and what has left that
-    /// ([`Reach::Everything`]), or the process alone.
+    /// ([`SignalScope::Everything`]), or the process alone.
     pub group: bool,
 }
 
 /// How far a signal reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum SignalScope {
     /// The process alone.
     Process,
     /// Its process group: itself and what it started, as far as that stayed in the group.
@@ -101,10 +101,10 @@ pub enum Input<'a> {
     },
     /// It cannot be started.
     SpawnFailed(StartError),
-    /// It will not be started, since it was called off in time; the answer to [`Effect::CallOff`].
-    CalledOff,
+    /// It will not be started, since it was cancelled in time; the answer to [`Effect::Cancel`].
+    Cancelled,
     /// It cannot be started now, for want of something that others will give back.
-    Shortage {
+    ResourceExhausted {
         /// When to try again at the latest.
         retry_at: Instant,
         /// What is wanting.
@@ -129,11 +129,11 @@ pub enum Input<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Start it. Answered by [`Input::Spawned`] and then [`Input::Exited`], or by [`Input::SpawnFailed`], or by
-    /// [`Input::Shortage`].
+    /// [`Input::ResourceExhausted`].
     Spawn(ProcessId),
     /// Give up starting it. Asked of those whose start may take its time ([`Policy::abandon`](crate::policy::Policy::abandon)) while it has
-    /// not been answered. Answered by [`Input::CalledOff`], or, when it is too late, by the answer to the start.
-    CallOff(ProcessId),
+    /// not been answered. Answered by [`Input::Cancelled`], or, when it is too late, by the answer to the start.
+    Cancel(ProcessId),
     /// Send a signal, and SIGCONT behind one that [asks to end](Signal::asks_to_end). Answered by its end.
     Signal {
         /// To whom.
@@ -141,7 +141,7 @@ pub enum Effect {
         /// Which.
         signal: Signal,
         /// How far it reaches.
-        reach: Reach,
+        scope: SignalScope,
     },
     /// Write to its stdin. Answered by [`Input::StdinDrained`] or [`Input::WriteFailed`].
     Write(ProcessId, Arc<[u8]>),
@@ -157,7 +157,7 @@ impl Effect {
     pub fn process(&self) -> ProcessId {
         match self {
             Self::Spawn(id)
-            | Self::CallOff(id)
+            | Self::Cancel(id)
             | Self::Signal { id, .. }
             | Self::Write(id, _)
             | Self::CloseStdin(id)
@@ -206,7 +206,7 @@ pub enum Event {
     },
     /// This program was sent a signal that the engine watches for.
     Signal(Signal),
-    /// Somebody called the waker of the drive. Told to nobody but the drive itself.
+    /// Another thread called the engine's waker. Only the loop that turns the engine sees it.
     Woken,
 }
 
@@ -223,9 +223,9 @@ impl Event {
     }
 }
 
-/// What concerns handlers only: a subscriber or a drive never sees these.
+/// What concerns handlers only: a subscriber or the loop that turns an engine never sees these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
+pub enum Notification {
     /// A process will say no more on that stream. It may be left out when the process ends at once, or when others
     /// keep the stream open: [`Event::Ended`] ends both streams as well.
     StreamEnded {
@@ -239,17 +239,17 @@ pub enum Notice {
         /// Which.
         id: ProcessId,
     },
-    /// Somebody outside has called for this handler, see `Conductor::call`.
-    Called,
+    /// Another thread asks for the attention of this handler, see `EngineHandle::wake_handler`.
+    Woken,
 }
 
-impl Notice {
+impl Notification {
     /// The process it is about.
     #[must_use]
     pub fn process(&self) -> Option<ProcessId> {
         match self {
             Self::StreamEnded { id, .. } | Self::Reset { id } => Some(*id),
-            Self::Called => None,
+            Self::Woken => None,
         }
     }
 }

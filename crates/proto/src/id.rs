@@ -7,9 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessId(pub(crate) u64);
 
-/// A handler that was given to an engine.
+/// An engine: what drives a table of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HandlerId(pub(crate) u64);
+pub struct EngineId(u64);
+
+/// A handler that was given to an engine. It means nothing to any other engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HandlerId {
+    engine: EngineId,
+    number: u64,
+}
+
+/// A handler that runs processes, instead of the kernel of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BackendId(pub HandlerId);
 
 /// A timer that a handler asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,12 +87,26 @@ impl ProcessIds {
     }
 }
 
-impl HandlerId {
+impl EngineId {
     /// Makes a new name.
     #[expect(clippy::new_without_default, reason = "every name is different, so there is no default one")]
     #[must_use]
     pub fn new() -> Self {
         Self(reserve(1))
+    }
+}
+
+impl HandlerId {
+    /// Makes a new name for a handler of that engine.
+    #[must_use]
+    pub fn new(engine: EngineId) -> Self {
+        Self { engine, number: reserve(1) }
+    }
+
+    /// Returns the engine that it was given to.
+    #[must_use]
+    pub fn engine(self) -> EngineId {
+        self.engine
     }
 }
 

@@ -1,13 +1,14 @@
 //! Says how a process ended, and whether that is "ok", in one numbered list.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::signal::ExitStatus;
 
 use crate::event::Stream;
-use crate::output::Captured;
-use crate::policy::Faults;
+use crate::output::{Capture, Captured};
+use crate::policy::{Faults, Policy};
 
 /// Why a process could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,14 +47,16 @@ pub struct Outcome {
     pub write_error: bool,
     /// It ended, but somebody it started kept its streams open; what they said later is lost.
     pub leaked: bool,
-    /// A handler of it panicked.
-    pub handler_panicked: bool,
+    /// Why a handler of it failed, if one did: it panicked, or could not do its work.
+    pub handler_failed: Option<Arc<str>>,
+    /// Why its status is [lost](ExitStatus::Lost), where that is known: what ended the engine that ran it.
+    pub lost_because: Option<Arc<str>>,
 }
 
 impl Outcome {
     /// Whether the process did what it was asked to. The first line that applies decides:
     ///
-    /// 1. a handler of it panicked: no
+    /// 1. a handler of it failed: no
     /// 2. something expected of it did not come, and that is not ignored: no
     /// 3. something written to it was not read, and that is not ignored: no
     /// 4. it could not be started: only if that is ignored
@@ -63,7 +66,7 @@ impl Outcome {
     /// 8. otherwise: no
     #[must_use]
     pub fn ok(&self, ignore: &Faults) -> bool {
-        if self.handler_panicked
+        if self.handler_failed.is_some()
             || (self.expect_failed && !ignore.expect_failed)
             || (self.write_error && !ignore.write_error)
         {
@@ -87,7 +90,7 @@ impl Outcome {
             || (bad_exit && !nolog.exit_code)
             || (self.expect_failed && !nolog.expect_failed)
             || (self.write_error && !nolog.write_error)
-            || self.handler_panicked
+            || self.handler_failed.is_some()
     }
 
     /// The exit code, if it exited.
@@ -117,6 +120,9 @@ impl fmt::Display for Outcome {
             let seconds = self.duration().unwrap_or_default().as_secs_f64();
             write!(f, "timed out after {seconds:.1}s")?;
             return if self.forced_kill { f.write_str(", killed with SIGKILL") } else { Ok(()) };
+        }
+        if let Some(reason) = &self.lost_because {
+            return write!(f, "was lost: {reason}");
         }
         match status {
             ExitStatus::Exited(code) => write!(f, "exited with exit code {code}"),
@@ -149,24 +155,53 @@ pub struct Finished {
     pub ignore: Faults,
 }
 
-/// What a process can be blamed for after its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
+/// A failure of a process that is found after its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LateFailure {
     /// It did not write what was expected of it.
     ExpectFailed,
     /// It did not read all that was written to it.
     WriteError,
-    /// A handler of it panicked.
-    HandlerPanicked,
+    /// A handler of it failed, for this reason.
+    HandlerFailed(Arc<str>),
 }
 
 impl Finished {
+    /// Returns the end of a process that was never started, for want of an engine that could.
+    #[must_use]
+    pub fn never_started(error: StartError, policy: &Policy, now: Instant) -> Self {
+        let outcome = Outcome {
+            pid: None,
+            started_at: None,
+            ended_at: now,
+            status: None,
+            error: Some(error),
+            timed_out: false,
+            killed: false,
+            forced_kill: false,
+            expect_failed: false,
+            write_error: false,
+            leaked: false,
+            handler_failed: None,
+            lost_because: None,
+        };
+        Self {
+            ok: outcome.ok(&policy.ignore),
+            worth_a_warning: outcome.is_worth_a_warning(&policy.nolog),
+            stdout: Captured::new(policy.capture_stdout),
+            stderr: Captured::new(policy.capture_stderr),
+            diagnostics: Captured::new(Capture::None),
+            ignore: policy.ignore,
+            outcome,
+        }
+    }
+
     /// Enters a fault that was found after the end.
-    pub fn blame(&mut self, blame: Blame) {
+    pub fn record_failure(&mut self, blame: LateFailure) {
         match blame {
-            Blame::ExpectFailed => self.outcome.expect_failed = true,
-            Blame::WriteError => self.outcome.write_error = true,
-            Blame::HandlerPanicked => self.outcome.handler_panicked = true,
+            LateFailure::ExpectFailed => self.outcome.expect_failed = true,
+            LateFailure::WriteError => self.outcome.write_error = true,
+            LateFailure::HandlerFailed(reason) => drop(self.outcome.handler_failed.get_or_insert(reason)),
         }
         self.ok = self.outcome.ok(&self.ignore);
     }
@@ -199,7 +234,8 @@ mod tests {
             expect_failed: false,
             write_error: false,
             leaked: false,
-            handler_panicked: false,
+            handler_failed: None,
+            lost_because: None,
         }
     }
 
@@ -225,11 +261,11 @@ mod tests {
                     killed: flag(bits, 3),
                     expect_failed: flag(bits, 4),
                     write_error: flag(bits, 5),
-                    handler_panicked: flag(bits, 6),
+                    handler_failed: flag(bits, 6).then(|| Arc::from("it panicked")),
                     ..outcome(status)
                 };
                 let rules = [
-                    (outcome.handler_panicked, false),
+                    (outcome.handler_failed.is_some(), false),
                     (outcome.expect_failed && !ignore.expect_failed, false),
                     (outcome.write_error && !ignore.write_error, false),
                     (outcome.error.is_some(), ignore.error),

@@ -55,8 +55,6 @@ pub struct Policy {
     pub capture_stdout: Capture,
     /// How much of its stderr is kept.
     pub capture_stderr: Capture,
-    /// Whether its output is made into events. Set by the engine when somebody listens.
-    pub listened: bool,
     /// Faults that do not make it "not ok".
     pub ignore: Faults,
     /// Faults that are not worth a warning in the log.
@@ -74,7 +72,6 @@ impl Default for Policy {
             leftovers: Leftovers::Leave,
             capture_stdout: Capture::All,
             capture_stderr: Capture::All,
-            listened: false,
             ignore: Faults::default(),
             nolog: Faults::default(),
         }

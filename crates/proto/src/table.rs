@@ -7,7 +7,7 @@
 //! ```text
 //!                Start            effect taken          Spawned                Exited
 //!  insert ▶ Idle ─────▶ Queued ──────────────▶ Spawning ───────▶ Running ─────────────▶ Draining ──▶ Ended, forgotten
-//!                         │  ▲     Shortage       │                                        │
+//!                         │  ▲ ResourceExhausted  │                                        │
 //!                    Kill │  └──────────────────-─┤ SpawnFailed               both streams at their end,
 //!                         ▼                       ▼                           or the leak timeout passed
 //!                  Ended: never started     Ended: start error
@@ -18,7 +18,7 @@
 //! end and the process exits, in any order; then comes `Ended`, with everything, and the record is gone.
 //!
 //! Whoever performs the effects may be somebody far away, who can fall silent. Where the policy says so (`abandon`), a
-//! kill while `Spawning` becomes a `CallOff`, and a process that does not answer its last word in time is given up:
+//! kill while `Spawning` becomes a `Cancel`, and a process that does not answer its last word in time is given up:
 //! called off, or ended with a status that is lost. For children of ours the kernel always answers.
 //!
 //! `Draining` is the state that simple designs lack. Exit and end of output are two facts: a process may close its
@@ -34,7 +34,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::event::{Effect, Event, Grace, Input, Kill, NO_PROCESS, Reach, Request, Stream};
+use crate::event::{Effect, Event, Grace, Input, Kill, NO_PROCESS, Request, SignalScope, Stream};
 use crate::id::ProcessId;
 use crate::outcome::{Finished, Outcome, StartError};
 use crate::output::{Capture, Captured};
@@ -42,15 +42,16 @@ use crate::policy::{Leftovers, Policy};
 use crate::signal::{ExitStatus, Signal};
 use crate::timers::Timers;
 
-/// After this long without anything of ours alive, a shortage is not ours to wait for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a start waits for a resource (a descriptor, a process) while nothing of ours is alive that could give one
+/// back. A process with a shorter timeout waits no longer than that.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// How much of what a program reports on its own doings is kept: far more than ssh says about one connection.
 const DIAGNOSTICS_KEPT: usize = 32 * 1024;
 
 /// Every process that has not ended, and what is to be done and told about it.
 #[derive(Debug, Default)]
-pub struct Table {
+pub struct ProcessTable {
     records: HashMap<ProcessId, Record>,
     urgent: VecDeque<Effect>,
     spawns: VecDeque<ProcessId>,
@@ -59,16 +60,16 @@ pub struct Table {
     /// Streams whose buffers should be put on large pages.
     grown: Vec<(ProcessId, Stream)>,
     deadlines: Timers<ProcessId>,
-    shortage: Option<Shortage>,
+    exhausted: Option<ResourceExhausted>,
     alive: usize,
 }
 
 /// No spawn is handed out until then, or until a process ends.
 #[derive(Debug, Clone, Copy)]
-struct Shortage {
+struct ResourceExhausted {
     retry_at: Instant,
     /// Since when nothing of ours has been alive that could give something back.
-    alone_since: Option<Instant>,
+    idle_since: Option<Instant>,
     waiting: bool,
 }
 
@@ -94,7 +95,9 @@ struct Record {
     forced_kill: bool,
     expect_failed: bool,
     write_error: bool,
-    handler_panicked: bool,
+    handler_failed: Option<Arc<str>>,
+    /// Whether its output is made into events.
+    emits_output: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +116,7 @@ struct Stdin {
     closed: bool,
 }
 
-impl Table {
+impl ProcessTable {
     /// Enters a process, to be started by [`Request::Start`].
     ///
     /// # Panics
@@ -143,7 +146,7 @@ impl Table {
     /// Whether there is nothing to be told, and nothing to be done at once.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let held_back = self.shortage.is_some_and(|shortage| shortage.waiting);
+        let held_back = self.exhausted.is_some_and(|shortage| shortage.waiting);
         self.events.is_empty()
             && self.stream_ends.is_empty()
             && self.urgent.is_empty()
@@ -165,6 +168,12 @@ impl Table {
         self.records.get(&id).map(|record| &record.policy)
     }
 
+    /// Returns whether the output of a process that has not ended is made into events.
+    #[must_use]
+    pub fn emits_output(&self, id: ProcessId) -> Option<bool> {
+        self.records.get(&id).map(|record| record.emits_output)
+    }
+
     /// Takes what a user or a handler asks for.
     pub fn handle_request(&mut self, id: ProcessId, now: Instant, request: Request) {
         let Some(record) = self.records.get_mut(&id) else { return };
@@ -177,7 +186,7 @@ impl Table {
             Request::Kill(kill) => self.kill(id, now, kill),
             Request::Signal(signal) => {
                 if record.phase == Phase::Running {
-                    self.urgent.push_back(Effect::Signal { id, signal, reach: Reach::Group });
+                    self.urgent.push_back(Effect::Signal { id, signal, scope: SignalScope::Group });
                 }
             }
             Request::Write(bytes) => self.write(id, bytes),
@@ -187,8 +196,8 @@ impl Table {
                 }
             }
             Request::ExpectFailed => record.expect_failed = true,
-            Request::HandlerPanicked => record.handler_panicked = true,
-            Request::Listen => record.policy.listened = true,
+            Request::HandlerFailed(reason) => drop(record.handler_failed.get_or_insert(reason)),
+            Request::EmitOutput => record.emits_output = true,
         }
     }
 
@@ -198,19 +207,19 @@ impl Table {
         match input {
             Input::Spawned { pid } => self.spawned(id, now, pid),
             Input::SpawnFailed(error) => self.end(id, now, None, Some(error)),
-            Input::CalledOff => self.called_off(id, now),
-            Input::Shortage { retry_at, reason } => self.short(id, now, retry_at, reason),
+            Input::Cancelled => self.cancelled(id, now),
+            Input::ResourceExhausted { retry_at, reason } => self.defer_spawns(id, now, retry_at, reason),
             Input::Bytes(stream, bytes) => {
                 if record.captured_mut(stream).append(bytes) {
                     self.grown.push((id, stream));
                 }
-                if record.policy.listened {
+                if record.emits_output {
                     self.events.push_back(Event::Output { id, stream, bytes: bytes.to_vec() });
                 }
             }
             Input::Eof(stream) => {
                 record.open[stream as usize] = false;
-                if record.policy.listened {
+                if record.emits_output {
                     self.stream_ends.push_back((id, stream));
                 }
                 self.end_if_drained(id, now);
@@ -227,12 +236,33 @@ impl Table {
         }
     }
 
+    /// Ends every process at once, since what drives the table ends, for this reason. One that runs is
+    /// [lost](ExitStatus::Lost), one that was not started has a start error. Performs nothing: what was alive is the
+    /// driver's to end.
+    pub fn abandon_all(&mut self, now: Instant, reason: &Arc<str>) {
+        self.urgent.clear();
+        self.spawns.clear();
+        for (id, record) in std::mem::take(&mut self.records) {
+            let (status, error) = match record.phase {
+                Phase::Running | Phase::Draining { .. } => (Some(ExitStatus::Lost), None),
+                Phase::Idle | Phase::Queued | Phase::Spawning { .. } => {
+                    let reason = reason.to_string();
+                    (None, Some(StartError { program: String::new(), reason, errno: None }))
+                }
+            };
+            let mut finished = record.finish(now, status, error);
+            finished.outcome.lost_because = status.map(|_| Arc::clone(reason));
+            self.events.push_back(Event::Ended { id, finished: Arc::new(finished) });
+        }
+        self.alive = 0;
+    }
+
     /// Takes note that time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(id) = self.deadlines.expired(now) {
             self.check_deadlines(id, now);
         }
-        if let Some(shortage) = &mut self.shortage
+        if let Some(shortage) = &mut self.exhausted
             && shortage.retry_at <= now
         {
             shortage.waiting = false;
@@ -242,7 +272,7 @@ impl Table {
     /// When time next matters.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let retry = self.shortage.filter(|shortage| shortage.waiting && !self.spawns.is_empty());
+        let retry = self.exhausted.filter(|shortage| shortage.waiting && !self.spawns.is_empty());
         [self.deadlines.next(), retry.map(|shortage| shortage.retry_at)].into_iter().flatten().min()
     }
 
@@ -252,7 +282,7 @@ impl Table {
         if let Some(effect) = self.urgent.pop_front() {
             return Some(effect);
         }
-        if self.shortage.is_some_and(|shortage| shortage.waiting) {
+        if self.exhausted.is_some_and(|shortage| shortage.waiting) {
             return None;
         }
         while let Some(id) = self.spawns.pop_front() {
@@ -296,7 +326,7 @@ impl Table {
     }
 
     fn spawned(&mut self, id: ProcessId, now: Instant, pid: u32) {
-        self.shortage = None;
+        self.exhausted = None;
         self.alive += 1;
         let record = self.records.get_mut(&id).expect("the caller found it");
         let Phase::Spawning { kill } = record.phase else { unreachable!("{id} was spawned without having been asked") };
@@ -321,7 +351,7 @@ impl Table {
     }
 
     /// It was killed before it ran: as if it had never left the queue.
-    fn called_off(&mut self, id: ProcessId, now: Instant) {
+    fn cancelled(&mut self, id: ProcessId, now: Instant) {
         let record = self.records.get_mut(&id).expect("the caller found it");
         let Phase::Spawning { kill: Some(_) } = record.phase else { unreachable!("nobody called {id} off") };
         record.killed = true;
@@ -329,17 +359,18 @@ impl Table {
     }
 
     /// Puts the process back at the head of the queue and holds all spawns back for a while.
-    fn short(&mut self, id: ProcessId, now: Instant, retry_at: Instant, reason: StartError) {
+    fn defer_spawns(&mut self, id: ProcessId, now: Instant, retry_at: Instant, reason: StartError) {
         let record = self.records.get_mut(&id).expect("the caller found it");
         let Phase::Spawning { kill } = record.phase else { unreachable!("{id} was short without having been asked") };
-        let known = self.shortage.and_then(|shortage| shortage.alone_since);
-        let alone_since = (self.alive == 0).then(|| known.unwrap_or(now));
-        if alone_since.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE) {
+        let known = self.exhausted.and_then(|shortage| shortage.idle_since);
+        let idle_since = (self.alive == 0).then(|| known.unwrap_or(now));
+        let patience = record.policy.timeout.map_or(GIVE_UP_AFTER, |timeout| timeout.min(GIVE_UP_AFTER));
+        if idle_since.is_some_and(|since| now.saturating_duration_since(since) >= patience) {
             return self.end(id, now, None, Some(reason));
         }
         record.phase = Phase::Queued;
         self.spawns.push_front(id);
-        self.shortage = Some(Shortage { retry_at, alone_since, waiting: true });
+        self.exhausted = Some(ResourceExhausted { retry_at, idle_since, waiting: true });
         if let Some(kill) = kill {
             self.kill(id, now, kill);
         }
@@ -376,8 +407,8 @@ impl Table {
             Phase::Running => {
                 if due(&mut record.kill_at) {
                     record.forced_kill = true;
-                    let reach = if record.kills_all { Reach::Everything } else { Reach::Process };
-                    self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, reach });
+                    let scope = if record.kills_all { SignalScope::Everything } else { SignalScope::Process };
+                    self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, scope });
                     self.arm_abandon(id, now);
                 } else if due(&mut record.timeout_at) {
                     record.timed_out = true;
@@ -389,7 +420,7 @@ impl Table {
             Phase::Spawning { kill: Some(_) } if due(&mut record.abandon_at) => {
                 // It has no pid that would make its end release it.
                 self.urgent.push_back(Effect::Release(id));
-                self.called_off(id, now);
+                self.cancelled(id, now);
             }
             Phase::Draining { status, until, swept } if until <= now => self.give_up_draining(id, now, status, swept),
             Phase::Draining { .. } | Phase::Idle | Phase::Queued | Phase::Spawning { .. } => {}
@@ -401,11 +432,11 @@ impl Table {
     fn give_up_draining(&mut self, id: ProcessId, now: Instant, status: ExitStatus, swept: bool) {
         let record = self.records.get_mut(&id).expect("the caller found it");
         match record.sweep() {
-            Some(reach) if !swept => {
+            Some(scope) if !swept => {
                 let until = now + record.policy.leak_timeout;
                 record.phase = Phase::Draining { status, until, swept: true };
                 self.deadlines.insert(until, id);
-                self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, reach });
+                self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, scope });
             }
             _ => self.end(id, now, Some(status), None),
         }
@@ -421,16 +452,16 @@ impl Table {
             Phase::Spawning { kill: wanted } => {
                 let first = wanted.replace(kill).is_none();
                 if first && record.policy.abandon.is_some() {
-                    self.urgent.push_back(Effect::CallOff(id));
+                    self.urgent.push_back(Effect::Cancel(id));
                     self.arm_abandon(id, now);
                 }
             }
             Phase::Running => {
                 record.killed = true;
                 let grace = record.grace(kill);
-                let reach = if kill.group { Reach::Everything } else { Reach::Process };
+                let scope = if kill.group { SignalScope::Everything } else { SignalScope::Process };
                 record.kills_all |= kill.group;
-                self.urgent.push_back(Effect::Signal { id, signal: kill.signal, reach });
+                self.urgent.push_back(Effect::Signal { id, signal: kill.signal, scope });
                 if let Some(grace) = grace {
                     self.arm(id, now, grace, |record| &mut record.kill_at);
                 }
@@ -480,13 +511,13 @@ impl Table {
         let record = self.records.remove(&id).expect("the caller found it");
         if record.pid.is_some() {
             self.alive -= 1;
-            if let Some(reach) = record.sweep() {
+            if let Some(scope) = record.sweep() {
                 // Before the release: once the leader is reaped, the group may be somebody else's.
-                self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, reach });
+                self.urgent.push_back(Effect::Signal { id, signal: Signal::KILL, scope });
             }
             self.urgent.push_back(Effect::Release(id));
             // Something has been given back.
-            if let Some(shortage) = &mut self.shortage {
+            if let Some(shortage) = &mut self.exhausted {
                 shortage.waiting = false;
             }
         }
@@ -515,7 +546,8 @@ impl Record {
             forced_kill: false,
             expect_failed: false,
             write_error: false,
-            handler_panicked: false,
+            handler_failed: None,
+            emits_output: false,
             policy,
         }
     }
@@ -528,11 +560,11 @@ impl Record {
     }
 
     /// What is killed of what it left behind when it has ended.
-    fn sweep(&self) -> Option<Reach> {
+    fn sweep(&self) -> Option<SignalScope> {
         match self.policy.leftovers {
-            _ if self.kills_all => Some(Reach::Everything),
+            _ if self.kills_all => Some(SignalScope::Everything),
             // After an end of its own, whoever has left the group has left it on purpose.
-            Leftovers::Kill => Some(Reach::Group),
+            Leftovers::Kill => Some(SignalScope::Group),
             Leftovers::Leave => None,
         }
     }
@@ -559,7 +591,8 @@ impl Record {
             write_error: self.write_error,
             leaked: status.is_some()
                 && (self.open != [false, false] || matches!(self.phase, Phase::Draining { swept: true, .. })),
-            handler_panicked: self.handler_panicked,
+            handler_failed: self.handler_failed,
+            lost_because: None,
         };
         let ok = outcome.ok(&self.policy.ignore);
         let worth_a_warning = outcome.is_worth_a_warning(&self.policy.nolog);

@@ -1,27 +1,28 @@
 //! The life of a process without a process, a clock or a sleep.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phalanx_proto::event::{Effect, Event, Grace, Input, Kill, Reach, Request, Stream};
+use phalanx_proto::event::{Effect, Event, Grace, Input, Kill, Request, SignalScope, Stream};
 use phalanx_proto::id::ProcessId;
 use phalanx_proto::outcome::{Finished, StartError};
 use phalanx_proto::policy::{Leftovers, Policy};
-use phalanx_proto::table::Table;
+use phalanx_proto::table::ProcessTable;
 use phalanx_proto::{ExitStatus, Signal};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// One process and the time, moved by hand.
 struct World {
-    table: Table,
+    table: ProcessTable,
     id: ProcessId,
     now: Instant,
 }
 
 impl World {
     fn new(policy: Policy) -> Self {
-        let (mut table, id) = (Table::default(), ProcessId::new());
+        let (mut table, id) = (ProcessTable::default(), ProcessId::new());
         table.insert(id, policy);
         Self { table, id, now: Instant::now() }
     }
@@ -74,17 +75,18 @@ impl World {
     }
 
     fn signal(&self, signal: Signal) -> Effect {
-        self.signal_to(signal, Reach::Everything)
+        self.signal_to(signal, SignalScope::Everything)
     }
 
-    fn signal_to(&self, signal: Signal, reach: Reach) -> Effect {
-        Effect::Signal { id: self.id, signal, reach }
+    fn signal_to(&self, signal: Signal, scope: SignalScope) -> Effect {
+        Effect::Signal { id: self.id, signal, scope }
     }
 }
 
 #[test]
 fn the_happy_path_ends_with_everything_that_was_said() {
-    let mut world = World::running(Policy { listened: true, ..Policy::default() });
+    let mut world = World::running(Policy::default());
+    world.request(Request::EmitOutput);
     world.input(Input::Bytes(Stream::Stdout, b"out"));
     world.input(Input::Bytes(Stream::Stderr, b"err"));
     assert!(matches!(&world.events()[..], [
@@ -132,12 +134,12 @@ fn leftovers_that_are_not_wanted_are_killed_and_may_say_their_last_words() {
     let mut world = World::running(Policy { leftovers: Leftovers::Kill, ..Policy::default() });
     world.exit(0);
     world.pass(Policy::default().leak_timeout);
-    assert_eq!(world.effects(), [world.signal_to(Signal::KILL, Reach::Group)]);
+    assert_eq!(world.effects(), [world.signal_to(Signal::KILL, SignalScope::Group)]);
     world.input(Input::Bytes(Stream::Stdout, b"last words"));
     world.close_streams();
     let finished = world.finished();
     assert_eq!((finished.outcome.leaked, finished.stdout.bytes()), (true, &b"last words"[..]));
-    assert_eq!(world.effects(), [world.signal_to(Signal::KILL, Reach::Group), Effect::Release(world.id)]);
+    assert_eq!(world.effects(), [world.signal_to(Signal::KILL, SignalScope::Group), Effect::Release(world.id)]);
 }
 
 #[test]
@@ -196,7 +198,7 @@ fn a_kill_of_the_process_alone_leaves_what_it_started() {
     let mut world = World::running(Policy::default());
     world.request(Request::Kill(Kill { grace: Grace::After(SECOND), group: false, ..Kill::default() }));
     world.pass(SECOND);
-    let alone = |signal| world.signal_to(signal, Reach::Process);
+    let alone = |signal| world.signal_to(signal, SignalScope::Process);
     let (term, kill) = (alone(Signal::TERM), alone(Signal::KILL));
     assert_eq!(world.effects(), [term, kill]);
     world.close_streams();
@@ -305,7 +307,7 @@ fn urgent_effects_overtake_spawns() {
 
 fn shortage(world: &World) -> Input<'static> {
     let reason = StartError { program: "x".into(), reason: "too many open files".into(), errno: Some(24) };
-    Input::Shortage { retry_at: world.now + SECOND, reason }
+    Input::ResourceExhausted { retry_at: world.now + SECOND, reason }
 }
 
 #[test]
@@ -367,8 +369,8 @@ fn late_and_early_facts_about_unknown_processes_are_ignored() {
 }
 
 #[test]
-fn expectations_and_panics_decide_about_ok() {
-    for request in [Request::ExpectFailed, Request::HandlerPanicked] {
+fn expectations_and_failed_handlers_decide_about_ok() {
+    for request in [Request::ExpectFailed, Request::HandlerFailed("the disk is full".into())] {
         let mut world = World::running(Policy::default());
         world.request(request);
         world.close_streams();
@@ -394,8 +396,8 @@ fn a_kill_before_the_answer_calls_the_start_off_once() {
     let mut world = starting(far_away());
     world.request(Request::Kill(Kill::default()));
     world.request(Request::Kill(Kill::NOW));
-    assert_eq!(world.effects(), [Effect::CallOff(world.id)]);
-    world.input(Input::CalledOff);
+    assert_eq!(world.effects(), [Effect::Cancel(world.id)]);
+    world.input(Input::Cancelled);
     let finished = world.finished();
     assert!(finished.ok && finished.outcome.killed && finished.outcome.status.is_none());
     assert_eq!(world.effects(), [], "what never ran is not released");
@@ -406,7 +408,7 @@ fn a_start_that_was_called_off_too_late_is_a_kill() {
     let mut world = starting(far_away());
     world.request(Request::Kill(Kill::default()));
     world.input(Input::Spawned { pid: 7 });
-    assert_eq!(world.effects(), [Effect::CallOff(world.id), world.signal(Signal::TERM)]);
+    assert_eq!(world.effects(), [Effect::Cancel(world.id), world.signal(Signal::TERM)]);
     world.pass(2 * SECOND);
     assert_eq!(world.effects(), [world.signal(Signal::KILL)]);
     // The patience of the start was over after three seconds; that of the last word begins only now.
@@ -429,7 +431,7 @@ fn a_start_that_is_never_answered_is_given_up_after_a_kill_and_only_then() {
     world.pass(1000 * SECOND);
     assert!(world.table.contains(world.id));
     world.request(Request::Kill(Kill { signal: Signal::HUP, grace: Grace::Never, group: true }));
-    assert_eq!(world.effects(), [Effect::CallOff(world.id)]);
+    assert_eq!(world.effects(), [Effect::Cancel(world.id)]);
     world.pass(3 * SECOND);
     let finished = world.finished();
     assert!(finished.outcome.killed && finished.outcome.status.is_none() && finished.outcome.error.is_none());
@@ -446,4 +448,55 @@ fn nothing_is_called_off_or_given_up_of_children_of_ours() {
     world.input(Input::Spawned { pid: 7 });
     world.pass(1000 * SECOND);
     assert!(world.table.contains(world.id));
+}
+
+/// What drives the table ends: every process ends with the reason, whatever it was doing, and nothing is left to do.
+#[test]
+fn an_engine_that_ends_ends_every_process_with_its_reason() {
+    let reason: Arc<str> = "its engine has ended: the disk caught fire".into();
+    let mut world = World::running(Policy::default());
+    world.input(Input::Bytes(Stream::Stdout, b"half"));
+    let [idle, queued] = [ProcessId::new(), ProcessId::new()];
+    for id in [idle, queued] {
+        world.table.insert(id, Policy::default());
+    }
+    world.table.handle_request(queued, world.now, Request::Start);
+    world.table.abandon_all(world.now, &reason);
+    let ends: HashMap<_, _> = world
+        .events()
+        .into_iter()
+        .map(|event| match event {
+            Event::Ended { id, finished } => (id, finished),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let lost = &ends[&world.id];
+    assert_eq!((lost.outcome.status, lost.ok, lost.stdout.bytes()), (Some(ExitStatus::Lost), false, &b"half"[..]));
+    assert!(lost.outcome.to_string().contains("the disk caught fire"), "{}", lost.outcome);
+    for id in [idle, queued] {
+        let outcome = &ends[&id].outcome;
+        assert!(outcome.status.is_none() && outcome.to_string().contains("the disk caught fire"), "{outcome}");
+    }
+    assert_eq!((world.effects().len(), world.table.alive(), world.table.ids().count()), (0, 0, 0));
+}
+
+/// A start that waits for a resource waits no longer than the process may run.
+#[test]
+fn a_start_without_resources_is_given_up_within_its_own_timeout() {
+    for (timeout, expected) in [(None, 60), (Some(5), 5), (Some(1000), 60)] {
+        let mut world = World::new(Policy { timeout: timeout.map(Duration::from_secs), ..Policy::default() });
+        world.request(Request::Start);
+        let began = world.now;
+        let ended = loop {
+            world.effects();
+            let reason = StartError { program: "x".into(), reason: "no descriptor".into(), errno: Some(24) };
+            let retry_at = world.now + Duration::from_millis(50);
+            world.input(Input::ResourceExhausted { retry_at, reason });
+            if let Some(Event::Ended { finished, .. }) = world.events().pop() {
+                break finished.outcome.ended_at;
+            }
+            world.pass(Duration::from_millis(50));
+        };
+        assert_eq!(ended.duration_since(began).as_secs(), expected);
+    }
 }

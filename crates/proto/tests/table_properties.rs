@@ -19,7 +19,7 @@ use phalanx_proto::event::{Effect, Event, Grace, Input, Kill, Request, Stream};
 use phalanx_proto::id::ProcessId;
 use phalanx_proto::outcome::StartError;
 use phalanx_proto::policy::{Leftovers, Policy};
-use phalanx_proto::table::Table;
+use phalanx_proto::table::ProcessTable;
 use phalanx_proto::{ExitStatus, Signal};
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Request::Write(Arc::from(&b"x"[..]))),
         1 => Just(Request::CloseStdin),
         1 => Just(Request::ExpectFailed),
-        1 => Just(Request::Listen),
+        1 => Just(Request::EmitOutput),
     ];
     prop_oneof![
         6 => (who.clone(), request).prop_map(|(who, request)| Step::Ask(who, request)),
@@ -91,7 +91,7 @@ struct Known {
 }
 
 struct World {
-    table: Table,
+    table: ProcessTable,
     now: Instant,
     ids: Vec<ProcessId>,
     known: HashMap<ProcessId, Known>,
@@ -99,7 +99,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut table = Table::default();
+        let mut table = ProcessTable::default();
         let ids: Vec<_> = (0..PROCESSES).map(|_| ProcessId::new()).collect();
         for (number, id) in ids.iter().enumerate() {
             let policy = Policy {
@@ -107,7 +107,6 @@ impl World {
                 grace: Some(Duration::from_secs(2)),
                 abandon: (number == 3).then_some(Duration::from_secs(3)),
                 leftovers: if number < 2 { Leftovers::Leave } else { Leftovers::Kill },
-                listened: number == 0,
                 ..Policy::default()
             };
             table.insert(*id, policy);
@@ -115,6 +114,7 @@ impl World {
         let known = ids.iter().map(|id| (*id, Known::default())).collect::<HashMap<_, _>>();
         let mut world = Self { table, now: Instant::now(), ids, known };
         world.known.get_mut(&world.ids[0]).expect("known").listened = true;
+        world.table.handle_request(world.ids[0], world.now, Request::EmitOutput);
         world.known.get_mut(&world.ids[3]).expect("known").mortal = true;
         world
     }
@@ -129,7 +129,7 @@ impl World {
                 let id = self.ids[who];
                 let known = self.known.get_mut(&id).expect("known");
                 known.asked |= matches!(request, Request::Start | Request::Kill(_));
-                known.listened |= request == Request::Listen && self.table.contains(id);
+                known.listened |= request == Request::EmitOutput && self.table.contains(id);
                 self.table.handle_request(id, self.now, request);
             }
             Step::Perform(count) => (0..count).for_each(|_| drop(self.perform())),
@@ -190,8 +190,8 @@ impl World {
                 self.input(id, Input::Spawned { pid: 7 });
             }
             1 => self.input(id, Input::SpawnFailed(reason)),
-            3 => self.input(id, Input::CalledOff),
-            _ => self.input(id, Input::Shortage { retry_at: self.now + Duration::from_secs(1), reason }),
+            3 => self.input(id, Input::Cancelled),
+            _ => self.input(id, Input::ResourceExhausted { retry_at: self.now + Duration::from_secs(1), reason }),
         }
     }
 
@@ -211,7 +211,7 @@ impl World {
                 known.released += 1;
             }
             // It may come late: the answer to the start has overtaken it.
-            Effect::CallOff(_) => known.called_off = known.spawn_taken,
+            Effect::Cancel(_) => known.called_off = known.spawn_taken,
             _ => assert!(known.running, "invariant 4: {effect:?} before it runs"),
         }
         Some(effect)

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use phalanx_process::Process;
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::event::Kill;
 use phalanx_process::outcome::Finished;
 use phalanx_process::result::Delivery;
@@ -26,7 +26,7 @@ use super::{Action, Over, Work};
 pub struct Parallel {
     actions: Vec<Action>,
     hides_parts: bool,
-    conductor: Conductor,
+    engine: EngineHandle,
 }
 
 /// Actions one after the other.
@@ -44,7 +44,7 @@ pub struct Sequential {
     actions: Vec<Action>,
     after_failure: AfterFailure,
     hides_parts: bool,
-    conductor: Conductor,
+    engine: EngineHandle,
 }
 
 /// What a sequence does when one of its actions has ended and is not ok.
@@ -61,14 +61,14 @@ impl Parallel {
     /// These actions. One that was started already is only waited for.
     #[must_use]
     pub fn new(actions: impl IntoIterator<Item = Action>) -> Self {
-        let conductor = Conductor::global().clone();
-        Self { actions: actions.into_iter().collect(), hides_parts: false, conductor }
+        let engine = EngineHandle::global().clone();
+        Self { actions: actions.into_iter().collect(), hides_parts: false, engine }
     }
 
-    /// Lets `conductor` see to it, rather than the default one.
+    /// Lets `engine` see to it, rather than the default one.
     #[must_use]
-    pub fn on(mut self, conductor: &Conductor) -> Self {
-        self.conductor = conductor.clone();
+    pub fn on(mut self, engine: &EngineHandle) -> Self {
+        self.engine = engine.clone();
         self
     }
 
@@ -83,8 +83,8 @@ impl Parallel {
     #[must_use]
     pub fn build(self) -> Action {
         let name = format!("Parallel {} actions", self.actions.len());
-        let Self { actions, hides_parts, conductor } = self;
-        Action::of(name, Arc::new(SideBySide { parts: Parts::new(actions, hides_parts) }), &conductor)
+        let Self { actions, hides_parts, engine } = self;
+        Action::of(name, Arc::new(SideBySide { parts: Parts::new(actions, hides_parts) }), &engine)
     }
 }
 
@@ -92,8 +92,8 @@ impl Sequential {
     /// These actions, in this order. One that was started already is only waited for.
     #[must_use]
     pub fn new(actions: impl IntoIterator<Item = Action>) -> Self {
-        let (actions, conductor) = (actions.into_iter().collect(), Conductor::global().clone());
-        Self { actions, after_failure: AfterFailure::default(), hides_parts: false, conductor }
+        let (actions, engine) = (actions.into_iter().collect(), EngineHandle::global().clone());
+        Self { actions, after_failure: AfterFailure::default(), hides_parts: false, engine }
     }
 
     /// What it does after a failure; it goes on unless told otherwise.
@@ -103,10 +103,10 @@ impl Sequential {
         self
     }
 
-    /// Lets `conductor` see to it, rather than the default one.
+    /// Lets `engine` see to it, rather than the default one.
     #[must_use]
-    pub fn on(mut self, conductor: &Conductor) -> Self {
-        self.conductor = conductor.clone();
+    pub fn on(mut self, engine: &EngineHandle) -> Self {
+        self.engine = engine.clone();
         self
     }
 
@@ -121,9 +121,9 @@ impl Sequential {
     #[must_use]
     pub fn build(self) -> Action {
         let name = format!("Sequential {} actions", self.actions.len());
-        let Self { actions, after_failure, hides_parts, conductor } = self;
+        let Self { actions, after_failure, hides_parts, engine } = self;
         let work = OneByOne { parts: Parts::new(actions, hides_parts), after_failure };
-        Action::of(name, Arc::new(work), &conductor)
+        Action::of(name, Arc::new(work), &engine)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use phalanx_process::Process;
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::{EngineHandle, assert_may_block};
 use phalanx_process::event::Event;
 use phalanx_process::id::{HandlerId, ProcessId};
 use phalanx_process::subscription;
@@ -26,7 +26,7 @@ pub struct Events {
 /// Lets go of the tap when nobody reads any more, or when the action has ended.
 #[derive(Debug, Clone)]
 struct Tap {
-    conductor: Conductor,
+    engine: EngineHandle,
     handler: HandlerId,
 }
 
@@ -49,12 +49,12 @@ impl Action {
     /// When it was started before.
     #[must_use]
     pub fn events(self) -> Events {
-        let conductor = self.conductor().clone();
-        let (handler, events) = conductor.tap();
+        let engine = self.engine().clone();
+        let (handler, events) = engine.subscribe_filtered();
         for process in self.processes() {
             drop(process.clone().heard_by(handler));
         }
-        let tap = Tap { conductor, handler };
+        let tap = Tap { engine, handler };
         let last = tap.clone();
         let action = self.start();
         let processes = action.processes().to_vec();
@@ -67,7 +67,7 @@ impl Tap {
     /// Also by the processes: they would present it to the engine at every later start.
     fn let_go_of(&self, processes: &[Process]) {
         processes.iter().for_each(|process| process.unheard_by(self.handler));
-        self.conductor.disown(self.handler);
+        self.engine.release(self.handler);
     }
 }
 
@@ -104,7 +104,7 @@ impl Iterator for Events {
     type Item = (usize, Event);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.action.conductor().assert_outside("wait for an event of an action");
+        assert_may_block("wait for an event of an action");
         loop {
             let event = self.events.next()?;
             if let Some(place) = event.process().and_then(|id| self.place(id)) {

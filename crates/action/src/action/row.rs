@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::event::{Kill, Request};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{HandlerId, ProcessId};
@@ -34,7 +34,7 @@ pub trait MemberSource: Send + Sync {
 pub(super) struct Row {
     processes: Vec<Process>,
     rollout: Rollout,
-    conductor: Conductor,
+    engine: EngineHandle,
     source: Option<Arc<dyn MemberSource>>,
     state: Mutex<State>,
 }
@@ -52,10 +52,10 @@ impl Row {
     pub(super) fn new(
         processes: Vec<Process>,
         rollout: Rollout,
-        conductor: &Conductor,
+        engine: &EngineHandle,
         source: Option<Arc<dyn MemberSource>>,
     ) -> Self {
-        Self { processes, rollout, conductor: conductor.clone(), source, state: Mutex::default() }
+        Self { processes, rollout, engine: engine.clone(), source, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -92,7 +92,7 @@ impl Work for Row {
             reins.kill(kill);
         }
         let foreman = RowForeman { row: Arc::clone(&self), over: Some(over) };
-        let handler = self.conductor.attach(Crew::new(reins.clone(), foreman));
+        let handler = self.engine.attach(Crew::new(reins.clone(), foreman));
         state.crew = Some((reins, handler));
     }
 
@@ -101,7 +101,7 @@ impl Work for Row {
         state.killed = Some(kill);
         if let Some((reins, handler)) = &state.crew {
             reins.kill(kill);
-            self.conductor.call(*handler);
+            self.engine.wake_handler(*handler);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Talking with all processes of an action at once: expecting something of them, and writing to them.
 
 use phalanx_process::Process;
+use phalanx_process::engine::assert_may_block;
 use phalanx_process::event::Stream;
 use phalanx_process::expect::{InvalidPattern, MatchResult};
 use phalanx_process::process::{IntoExpect, expect_all};
@@ -47,7 +48,7 @@ impl Action {
         limit: impl Into<Timeout>,
         patterns: impl IntoExpect,
     ) -> Result<Vec<MatchResult>, InvalidPattern> {
-        self.conductor().assert_outside("expect something of an action");
+        assert_may_block("expect something of an action");
         assert!(self.started(), "an action must be started before something can be expected of it");
         let limit = match (limit.into(), self.settings().expect_timeout) {
             (Timeout::Default, Some(timeout)) => Timeout::After(timeout),
@@ -62,7 +63,7 @@ impl Action {
     /// # Panics
     /// Inside a handler, and when it was never started.
     pub fn write(&self, bytes: impl AsRef<[u8]>) {
-        self.conductor().assert_outside("write to an action");
+        assert_may_block("write to an action");
         assert!(self.started(), "an action must be started before it can be written to");
         let bytes = bytes.as_ref();
         let slow: Vec<_> = self.processes().iter().filter(|process| process.try_write(bytes).is_err()).collect();

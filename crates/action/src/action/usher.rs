@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 
 use phalanx_process::Process;
-use phalanx_process::event::{Event, Notice};
+use phalanx_process::event::{Event, Notification};
 use phalanx_process::handler::{Context, Handler};
 use phalanx_process::id::HandlerId;
 
@@ -15,16 +15,30 @@ use super::{Action, Inner, Over};
 pub(super) struct Usher {
     action: Action,
     has_begun: bool,
+    has_ended: bool,
 }
 
 impl Usher {
     pub(super) fn new(action: &Action) -> Self {
-        Self { action: action.clone(), has_begun: false }
+        Self { action: action.clone(), has_begun: false, has_ended: false }
+    }
+
+    fn end(&mut self) {
+        if std::mem::replace(&mut self.has_ended, true) {
+            return;
+        }
+        if self.action.engine().ended().is_some() {
+            // Each gets the reason as its start error.
+            self.action.processes().iter().for_each(|process| drop(process.clone().start()));
+        }
+        // A wait for a process whose turn never came ends.
+        self.action.processes().iter().for_each(Process::call_off);
+        self.action.inner.phase.end();
     }
 
     fn begin(&self, me: HandlerId) {
-        let (conductor, on_end) = (self.action.conductor().clone(), self.action.settings().on_end.clone());
-        let over = Over::new(move || on_end.into_iter().chain([me]).for_each(|handler| conductor.call(handler)));
+        let (engine, on_end) = (self.action.engine().clone(), self.action.settings().on_end.clone());
+        let over = Over::new(move || on_end.into_iter().chain([me]).for_each(|handler| engine.wake_handler(handler)));
         Arc::clone(&self.action.inner.work).begin(over);
     }
 }
@@ -32,14 +46,19 @@ impl Usher {
 impl Handler for Usher {
     fn on_event(&mut self, _context: &mut Context<'_>, _event: &Event) {}
 
-    fn on_notice(&mut self, context: &mut Context<'_>, _notice: &Notice) {
+    fn on_notification(&mut self, context: &mut Context<'_>, _notice: &Notification) {
         if !std::mem::replace(&mut self.has_begun, true) {
             return self.begin(context.handler());
         }
-        context.farewell();
-        // Those who wait for one whose turn never came need wait no longer.
-        self.action.processes().iter().for_each(Process::call_off);
-        self.action.inner.phase.end();
+        context.detach();
+        self.end();
+    }
+}
+
+impl Drop for Usher {
+    /// The engine has ended, and with it the action.
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -52,7 +71,7 @@ pub(super) struct Callback<F> {
 impl<F: FnMut(&mut Context<'_>, &Action) + Send> Handler for Callback<F> {
     fn on_event(&mut self, _context: &mut Context<'_>, _event: &Event) {}
 
-    fn on_notice(&mut self, context: &mut Context<'_>, _notice: &Notice) {
+    fn on_notification(&mut self, context: &mut Context<'_>, _notice: &Notification) {
         if let Some(inner) = self.action.upgrade() {
             (self.callback)(context, &Action { inner });
         }

@@ -1,8 +1,11 @@
 //! Waiting for several actions, and sorting out the hosts on which one failed.
 
 use std::collections::HashSet;
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use phalanx_process::completion::Completion;
 
 use super::Action;
 
@@ -27,22 +30,26 @@ pub fn wait_all(actions: &[Action], timeout: Option<Duration>) -> Vec<Action> {
 
 fn wait_for(actions: &[Action], count: usize, timeout: Option<Duration>) -> Vec<Action> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let (sender, ends) = mpsc::channel();
+    let enough = Completion::default();
+    let missing = Arc::new(AtomicUsize::new(count));
     let follow = |action: &Action| {
         action.assert_can_wait();
-        let sender = sender.clone();
-        // Nobody may be waiting for it any more.
-        action.follow(move || sender.send(()).unwrap_or_default())
+        let (enough, missing) = (enough.clone(), Arc::clone(&missing));
+        action.follow(move || {
+            // Past zero it wraps: that many were not asked for.
+            if missing.fetch_sub(1, Ordering::SeqCst) == 1 {
+                enough.complete(());
+            }
+        })
     };
     let followers: Vec<_> = actions.iter().map(follow).collect();
-    for _ in 0..count {
-        let came = match deadline {
-            None => ends.recv().is_ok(),
-            Some(deadline) => ends.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok(),
-        };
-        if !came {
-            break;
-        }
+    // An engine of this thread must be turned; the others turn by themselves.
+    let engine = actions.iter().map(Action::engine).find(|engine| engine.turns_here());
+    if let Some(engine) = engine.or_else(|| actions.first().map(Action::engine))
+        && count > 0
+    {
+        // Whether the time is over is seen by looking at the actions.
+        let _ = engine.wait_for("wait for actions", &enough, deadline);
     }
     drop(followers);
     actions.iter().filter(|action| action.ended()).cloned().collect()

@@ -46,19 +46,28 @@ pub trait Work: Send + Sync {
     }
 }
 
-/// Tells that a work is over.
-#[must_use = "an action whose end is not told never ends"]
-pub struct Over(Box<dyn FnOnce() + Send>);
+/// Tells that a work is over. Dropping it tells so too: what was to tell it is gone, with its engine or by a panic, and the
+/// work with it.
+#[must_use = "an action whose end is not told ends at once"]
+pub struct Over(Option<Box<dyn FnOnce() + Send>>);
 
 impl Over {
     /// Does `tell` when it is told.
     pub fn new(tell: impl FnOnce() + Send + 'static) -> Self {
-        Self(Box::new(tell))
+        Self(Some(Box::new(tell)))
     }
 
-    /// It is over. To be called on any thread, once.
+    /// It is over. May be called on any thread.
     pub fn tell(self) {
-        (self.0)();
+        drop(self);
+    }
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        if let Some(tell) = self.0.take() {
+            tell();
+        }
     }
 }
 

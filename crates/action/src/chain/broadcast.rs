@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use phalanx_process::Spec;
-use phalanx_process::event::{Event, Kill, Notice, Request, Stream};
+use phalanx_process::event::{Event, Kill, Notification, Request, Stream};
 use phalanx_process::handler::{Context, Handler};
 use phalanx_process::host::Host;
 use phalanx_process::id::{ProcessId, TimerId};
@@ -60,7 +60,7 @@ struct Inner {
 /// Holds a chain from outside, on whatever thread. Cloning gives another hold on the same chain.
 ///
 /// It takes effect within a moment, at once if the handler is
-/// [called](phalanx_process::conductor::Conductor::call) for.
+/// [called](phalanx_process::engine::EngineHandle::call) for.
 #[derive(Debug, Clone, Default)]
 pub struct Recall(Arc<Mutex<Recalled>>);
 
@@ -236,7 +236,7 @@ impl Broadcast {
     /// How the process of a host is treated.
     pub(super) fn policy(&self) -> Policy {
         let policy = self.inner.task.policy.clone();
-        Policy { listened: true, capture_stdout: Capture::Last(KEPT_OF_STDOUT), ..policy }
+        Policy { capture_stdout: Capture::Last(KEPT_OF_STDOUT), ..policy }
     }
 
     fn spec(&self, index: usize, mark: &str, token: &str) -> (Spec, Arc<[u8]>) {
@@ -324,6 +324,7 @@ where
     fn begin(&mut self, context: &mut Context<'_>, host: usize) -> Option<Report> {
         let (spec, script) = self.broadcast.spec(host, &self.mark, &self.token);
         let Some(id) = (self.start)(context, host, spec) else { return Some(Report::Ended { host }) };
+        context.request(id, Request::EmitOutput);
         self.ids[host] = Some(id);
         self.hosts.insert(id, host);
         context.request(id, Request::Write(script));
@@ -449,7 +450,7 @@ where
                     && let Some(over) = self.over.take()
                 {
                     over();
-                    return context.farewell();
+                    return context.detach();
                 }
                 self.look_around(context);
             }
@@ -467,8 +468,8 @@ where
         }
     }
 
-    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
-        if *notice == Notice::Called {
+    fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
+        if *notice == Notification::Woken {
             self.obey(context);
         }
     }

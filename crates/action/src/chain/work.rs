@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::event::Kill;
 use phalanx_process::handler::Context;
 use phalanx_process::id::HandlerId;
@@ -17,23 +17,23 @@ use crate::action::{Action, Over, Work};
 impl Broadcast {
     /// The action that does it.
     #[must_use]
-    pub fn into_action(self, conductor: &Conductor) -> Action {
+    pub fn into_action(self, engine: &EngineHandle) -> Action {
         let process = |index| {
             let launch = Launch { name: Some(self.name().to_owned()), ..Launch::default() };
             let spec = Spec { launch, policy: self.policy() };
-            Process::from_spec(spec, conductor).on_host(self.host(index).address())
+            Process::from_spec(spec, engine).on_host(self.host(index).address())
         };
         let processes = (0..self.len()).map(process).collect();
         let name = self.name().to_owned();
-        let chain = Chain { broadcast: self, processes, conductor: conductor.clone(), state: Mutex::default() };
-        Action::of(name, Arc::new(chain), conductor)
+        let chain = Chain { broadcast: self, processes, engine: engine.clone(), state: Mutex::default() };
+        Action::of(name, Arc::new(chain), engine)
     }
 }
 
 struct Chain {
     broadcast: Broadcast,
     processes: Vec<Process>,
-    conductor: Conductor,
+    engine: EngineHandle,
     state: Mutex<State>,
 }
 
@@ -67,7 +67,7 @@ impl Work for Chain {
             process.restart_within(context)
         };
         let steering = self.broadcast.handler(recall.clone(), start, move || over.tell());
-        state.steering = Some((recall, self.conductor.attach(steering)));
+        state.steering = Some((recall, self.engine.attach(steering)));
     }
 
     fn kill(&self, kill: Kill) {
@@ -75,7 +75,7 @@ impl Work for Chain {
         state.killed = Some(kill);
         if let Some((recall, handler)) = &state.steering {
             recall.kill(kill);
-            self.conductor.call(*handler);
+            self.engine.wake_handler(*handler);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::host::Host;
 use phalanx_process::spec::Policy;
 use phalanx_process::ssh::ConnectionParams;
@@ -250,31 +250,31 @@ impl Copy {
         self
     }
 
-    /// Makes the action, run by the default conductor.
+    /// Makes the action, run by the default engine.
     ///
     /// # Errors
     /// When a source here is missing or cannot be read, two have the same name, two hosts would write to the same place, a
     /// list is not there, or what carries the files cannot do it.
     pub fn build(self) -> Result<Action, CopyError> {
-        self.build_on(Conductor::global())
+        self.build_on(EngineHandle::global())
     }
 
-    /// Makes the action, run by `conductor`.
+    /// Makes the action, run by `engine`.
     ///
     /// # Errors
     /// As for [`Copy::build`].
-    pub fn build_on(self, conductor: &Conductor) -> Result<Action, CopyError> {
+    pub fn build_on(self, engine: &EngineHandle) -> Result<Action, CopyError> {
         let Self { via, direction, .. } = &self;
         match (via.clone(), direction) {
-            (Via::Ssh, _) => Ok(self.transfers()?.into_action(conductor)),
-            (Via::Chain(_), _) => Ok(self.broadcast()?.into_action(conductor)),
+            (Via::Ssh, _) => Ok(self.transfers()?.into_action(engine)),
+            (Via::Chain(_), _) => Ok(self.broadcast()?.into_action(engine)),
             (Via::Taktuk(taktuk), Direction::ToHosts) => {
                 let puts = plan::puts(&self.request, &self.options.lists)?;
-                taktuk::put::action(self.name(), puts, self.options, &taktuk, conductor)
+                taktuk::put::action(self.name(), puts, self.options, &taktuk, engine)
             }
             (Via::Taktuk(taktuk), Direction::FromHosts) => {
                 let gets = plan::gets(&self.request, &self.options.lists)?;
-                taktuk::get::action(self.name(), gets, self.options, &taktuk, conductor)
+                taktuk::get::action(self.name(), gets, self.options, &taktuk, engine)
             }
         }
     }

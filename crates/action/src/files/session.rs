@@ -2,7 +2,7 @@
 //!
 //! The one who drives an engine starts the process that [`TransferSet::spec`] describes, and asks
 //! [`TransferSet::finished`] when it has ended; neither waits for anything. [`TransferSet::into_action`] does that with a
-//! conductor. At the end of all, [`TransferSet::join`] waits for workers that have something to tidy up.
+//! engine. At the end of all, [`TransferSet::join`] waits for workers that have something to tidy up.
 //!
 //! Neither has to wait because the remote end does: a put ends with a word that everything is in place, and the remote end
 //! of a get ends when the worker has told it that everything is in place here, and has noted that before. A process that
@@ -13,7 +13,7 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::host::Host;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
@@ -204,16 +204,16 @@ impl TransferSet {
 
     /// Makes the action that does all of them.
     #[must_use]
-    pub fn into_action(self, conductor: &Conductor) -> Action {
+    pub fn into_action(self, engine: &EngineHandle) -> Action {
         let options = &self.inner.options;
         let process = |member: &Member| {
             let launch = Launch { name: Some(self.inner.name.clone()), ..Launch::default() };
             let spec = Spec { launch, policy: options.policy.clone() };
-            Process::from_spec(spec, conductor).on_host(member.host.address())
+            Process::from_spec(spec, engine).on_host(member.host.address())
         };
         let processes = self.inner.members.iter().map(process).collect();
         let (name, rollout) = (self.inner.name.clone(), options.rollout.clone());
-        Action::prepared(name, processes, rollout, conductor, Arc::new(self))
+        Action::prepared(name, processes, rollout, engine, Arc::new(self))
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use phalanx_process::event::{Effect, Event, Input, Notice, Request, Stream};
+use phalanx_process::event::{Effect, Event, Input, Notification, Request, Stream};
 use phalanx_process::handler::{Context, Handler};
 use phalanx_process::id::{ProcessId, TimerId};
 use phalanx_process::outcome::{Finished, StartError};
@@ -150,6 +150,7 @@ impl Taktuk {
         };
         self.runs.insert(child, run);
         context.start(child, self.spec());
+        context.request(child, Request::EmitOutput);
         tell(context, child, words);
     }
 
@@ -165,7 +166,6 @@ impl Taktuk {
             ..Spec::new(&self.plan.arguments).launch
         };
         let policy = Policy {
-            listened: true,
             capture_stdout: Capture::None,
             capture_stderr: Capture::None,
             grace: Some(PATIENCE),
@@ -353,8 +353,8 @@ impl Handler for Taktuk {
         }
     }
 
-    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
-        if *notice == Notice::Called {
+    fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
+        if *notice == Notification::Woken {
             self.look(context);
         }
     }
@@ -370,16 +370,16 @@ impl Handler for Taktuk {
                         context.answer(id, Input::SpawnFailed(error));
                     }
                     None => {
-                        let hosted = launch.hosted.as_ref().expect("it is given to its backend");
+                        let hosted = launch.hosted.expect("it is given to its backend");
                         self.gathered.push((id, hosted.member));
                         let complete = self.gathered.len() == self.plan.members.len();
                         self.gather(context, complete);
                     }
                 }
             }
-            Effect::CallOff(_) if self.gathered.iter().any(|(gathered, _)| *gathered == id) => {
+            Effect::Cancel(_) if self.gathered.iter().any(|(gathered, _)| *gathered == id) => {
                 self.gathered.retain(|(gathered, _)| *gathered != id);
-                context.answer(id, Input::CalledOff);
+                context.answer(id, Input::Cancelled);
             }
             effect => {
                 let Some(Seat { run, .. }) = self.seats.get(&id).copied() else { return };

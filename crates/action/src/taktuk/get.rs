@@ -12,9 +12,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::backend::Backend;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::host::Host;
-use phalanx_process::hosted::Backend;
 
 use super::backend::{Freight, Plan, Taktuk};
 use super::language::{self, Member};
@@ -30,7 +30,7 @@ pub(crate) fn action(
     gets: Vec<(Host, GetTransfer)>,
     options: CopyOptions,
     taktuk: &TaktukParams,
-    conductor: &Conductor,
+    engine: &EngineHandle,
 ) -> Result<Action, CopyError> {
     let hosts: Vec<_> = gets.iter().map(|(host, _)| host.clone()).collect();
     let Reach { arguments, addresses } = Reach::new(&hosts, &options.params, taktuk)?;
@@ -46,11 +46,11 @@ pub(crate) fn action(
     }
     let unpacking = Arc::new(Unpacking { arrivals: arrivals.into(), streams: Mutex::default(), call: OnceLock::new() });
     let plan = Plan { arguments, members, freight: Some(Arc::new(Shared(Arc::clone(&unpacking)))) };
-    let backend = Backend::attach(Taktuk::new(plan), conductor);
-    let (handler, caller) = (backend.handler(), conductor.clone());
+    let backend = Backend::attach(Taktuk::new(plan), engine);
+    let (handler, caller) = (backend.handler(), engine.clone());
     // It is set once, here.
-    let _ = unpacking.call.set(Box::new(move || caller.call(handler)));
-    Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, conductor), move |index, _| {
+    let _ = unpacking.call.set(Box::new(move || caller.wake_handler(handler)));
+    Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, engine), move |index, _| {
         let streams = unpacking.streams();
         match streams.get(&index).and_then(|stream| stream.result.get()) {
             Some(Ok(())) => None,

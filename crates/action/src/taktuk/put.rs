@@ -10,9 +10,9 @@ use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::backend::Backend;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::host::Host;
-use phalanx_process::hosted::Backend;
 
 use super::backend::{Freight, Plan, Taktuk};
 use super::language::{self, Member};
@@ -34,7 +34,7 @@ pub(crate) fn action(
     puts: Vec<(Host, PutTransfer)>,
     options: CopyOptions,
     taktuk: &TaktukParams,
-    conductor: &Conductor,
+    engine: &EngineHandle,
 ) -> Result<Action, CopyError> {
     let hosts: Vec<_> = puts.iter().map(|(host, _)| host.clone()).collect();
     let Reach { mut arguments, addresses } = Reach::new(&hosts, &options.params, taktuk)?;
@@ -51,8 +51,8 @@ pub(crate) fn action(
     let packing = pack::Packing { verify: options.verify, keep_setid: options.keep_setid, receipt };
     let freight = Archive { sources, packing, runs: Mutex::default() };
     let plan = Plan { arguments, members, freight: Some(Arc::new(freight)) };
-    let backend = Backend::attach(Taktuk::new(plan), conductor);
-    Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, conductor), move |index, finished| {
+    let backend = Backend::attach(Taktuk::new(plan), engine);
+    Ok(transfer((name, &hosts), (options.policy, options.rollout), (&backend, engine), move |index, finished| {
         acknowledgements[index].check(finished.stdout.bytes()).err()
     }))
 }

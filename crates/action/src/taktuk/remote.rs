@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use phalanx_process::conductor::Conductor;
+use phalanx_process::backend::Backend;
+use phalanx_process::engine::EngineHandle;
 use phalanx_process::host::Host;
-use phalanx_process::hosted::{Backend, Hosted};
 use phalanx_process::outcome::Finished;
-use phalanx_process::spec::{Command, Launch, Policy};
+use phalanx_process::spec::{Command, HostedBy, Launch, Policy};
 use phalanx_process::{Process, Spec};
 
 use super::backend::{Plan, Taktuk};
@@ -77,20 +77,20 @@ impl TaktukRemote {
         self
     }
 
-    /// The action, run by the default conductor.
+    /// The action, run by the default engine.
     ///
     /// # Errors
     /// When taktuk cannot do it: hosts with different ports or key files, names it would take for something else, a
     /// command that is too long; or when the command names a list that is not there.
     pub fn build(self) -> Result<Action, TaktukError> {
-        self.build_on(Conductor::global())
+        self.build_on(EngineHandle::global())
     }
 
-    /// The action, run by `conductor`.
+    /// The action, run by `engine`.
     ///
     /// # Errors
     /// As for [`TaktukRemote::build`].
-    pub fn build_on(self, conductor: &Conductor) -> Result<Action, TaktukError> {
+    pub fn build_on(self, engine: &EngineHandle) -> Result<Action, TaktukError> {
         let Reach { arguments, addresses } = Reach::new(&self.hosts, &self.terms.params, &self.taktuk)?;
         let mut commands = Vec::with_capacity(self.hosts.len());
         let mut members = Vec::with_capacity(self.hosts.len());
@@ -99,21 +99,28 @@ impl TaktukRemote {
             members.push(Member { address, user, line: language::in_shell(&command)? });
             commands.push(command);
         }
-        let backend = Backend::attach(Taktuk::new(Plan { arguments, members, freight: None }), conductor);
+        let backend = Backend::attach(Taktuk::new(Plan { arguments, members, freight: None }), engine);
         let process = |(index, (host, command)): (usize, (&Host, String))| {
-            process(host, command, self.terms.policy.clone(), backend.member(index), conductor)
+            process(host, command, self.terms.policy.clone(), (&backend, index), engine)
         };
         let processes = self.hosts.iter().zip(commands).enumerate().map(process).collect();
-        Ok(Action::new(self.terms.name.unwrap_or(self.command), processes, self.terms.rollout, conductor))
+        Ok(Action::new(self.terms.name.unwrap_or(self.command), processes, self.terms.rollout, engine))
     }
 }
 
 /// The process of one host.
-fn process(host: &Host, command: String, policy: Policy, hosted: Hosted, conductor: &Conductor) -> Process {
-    Process::from_spec(spec(command, policy, hosted), conductor).on_host(host.address())
+fn process(
+    host: &Host,
+    command: String,
+    policy: Policy,
+    (backend, member): (&Backend, usize),
+    engine: &EngineHandle,
+) -> Process {
+    let spec = spec(command, policy, backend.member(member));
+    Process::from_spec(spec, engine).hosted_by(backend, member).on_host(host.address())
 }
 
-fn spec(command: String, policy: Policy, hosted: Hosted) -> Spec {
+fn spec(command: String, policy: Policy, hosted: HostedBy) -> Spec {
     let name = Some(command.clone());
     let launch = Launch { command: Command::Words(command), name, hosted: Some(hosted), ..Launch::default() };
     Spec { launch, policy }
@@ -124,16 +131,18 @@ fn spec(command: String, policy: Policy, hosted: Hosted) -> Spec {
 pub(super) fn transfer(
     (name, hosts): (String, &[Host]),
     (policy, rollout): (Policy, Rollout),
-    (backend, conductor): (&Backend, &Conductor),
+    (backend, engine): (&Backend, &EngineHandle),
     fault: impl Fn(usize, &Finished) -> Option<Fault> + Send + Sync + 'static,
 ) -> Action {
     let specs: Vec<_> =
         (0..hosts.len()).map(|index| spec(name.clone(), policy.clone(), backend.member(index))).collect();
-    let process = |(spec, host): (&Spec, &Host)| Process::from_spec(spec.clone(), conductor).on_host(host.address());
-    let processes = specs.iter().zip(hosts).map(process).collect();
+    let process = |(index, (spec, host)): (usize, (&Spec, &Host))| {
+        Process::from_spec(spec.clone(), engine).hosted_by(backend, index).on_host(host.address())
+    };
+    let processes = specs.iter().zip(hosts).enumerate().map(process).collect();
     // What is sent to all is sent to all at once.
     let rollout = Rollout { fanout: 0, ..rollout };
-    Action::prepared(name, processes, rollout, conductor, Arc::new(Transfer { specs, fault }))
+    Action::prepared(name, processes, rollout, engine, Arc::new(Transfer { specs, fault }))
 }
 
 struct Transfer<F> {

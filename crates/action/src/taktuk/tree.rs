@@ -204,9 +204,9 @@ impl Tree {
         let Some(member) = self.member(position) else { return };
         let id = member.id;
         match effect {
-            Effect::CallOff(_) if member.is_awaited() => {
+            Effect::Cancel(_) if member.is_awaited() => {
                 member.unwanted = true;
-                answer(id, Input::CalledOff);
+                answer(id, Input::Cancelled);
             }
             Effect::Signal { signal, .. } if member.phase == Phase::Running => self.send(*signal, position),
             Effect::Write(..) if member.phase != Phase::Over => answer(id, Input::WriteFailed),
@@ -362,7 +362,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use phalanx_process::event::Reach;
+    use phalanx_process::event::SignalScope;
 
     /// A tree, and what was answered of its members, by position, in short words.
     struct World {
@@ -385,7 +385,7 @@ mod tests {
                 Input::SpawnFailed(error) => format!("{position} failed: {}", error.reason),
                 Input::Exited(status) => format!("{position} {status:?}"),
                 Input::Spawned { .. } => format!("{position} runs"),
-                Input::CalledOff => format!("{position} called off"),
+                Input::Cancelled => format!("{position} called off"),
                 Input::WriteFailed => format!("{position} write failed"),
                 Input::Eof(_) | Input::Diagnostics(_) => return,
                 other => panic!("{other:?}"),
@@ -409,7 +409,7 @@ mod tests {
         }
 
         fn signal(&mut self, position: usize, signal: Signal) {
-            self.effect(position, |id| Effect::Signal { id, signal, reach: Reach::Everything });
+            self.effect(position, |id| Effect::Signal { id, signal, scope: SignalScope::Everything });
         }
 
         fn words(&mut self) -> String {
@@ -482,7 +482,7 @@ mod tests {
         world.hear("s 4 0 1 \ns 6 1 - ");
         world.signal(1, Signal::TERM);
         assert_eq!(world.words(), "broadcast kill 15\n", "the second is still wanted");
-        assert_eq!(world.effect(2, Effect::CallOff), ["2 called off"]);
+        assert_eq!(world.effect(2, Effect::Cancel), ["2 called off"]);
         world.signal(1, Signal::KILL);
         assert_eq!(world.words(), "network cancel\nbroadcast kill 9\n");
         // It comes all the same: then it must go.
@@ -492,7 +492,7 @@ mod tests {
         assert_eq!(world.tree.farewell(), b"quit\n");
         // One that nobody heard of again may begin at any time, even after the farewell.
         let mut world = World::new(1);
-        world.effect(1, Effect::CallOff);
+        world.effect(1, Effect::Cancel);
         assert!(world.tree.is_over());
         assert_eq!(world.tree.farewell(), b"network cancel\nbroadcast kill 9\nquit\n");
         world.hear("s 4 0 1 \ns 6 1 - ");
@@ -553,7 +553,7 @@ mod tests {
                     told.extend(world.hear(&format!("{kind} {position} {code}")));
                 }
                 if let Some(&off) = offs.get(number) {
-                    told.extend(world.effect(off, Effect::CallOff));
+                    told.extend(world.effect(off, Effect::Cancel));
                 }
             }
             let World { tree, ids, answers } = &mut world;

@@ -10,7 +10,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use phalanx_process::Signal;
-use phalanx_process::drive::Drive;
+use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::{Event, Request, Stream};
 use phalanx_process::id::ProcessId;
 use phalanx_process::tty::{RawMode, wait_readable};
@@ -21,7 +21,7 @@ use crate::exit;
 
 /// Everything between a terminal and its lines.
 pub(super) struct Bridge {
-    drive: Drive,
+    drive: Engine,
     members: Vec<Member>,
     labelled: bool,
     input: Option<File>,
@@ -52,13 +52,15 @@ enum Left {
 
 impl Bridge {
     pub(super) fn new(plan: Plan) -> io::Result<Self> {
-        let mut drive = Drive::new()?;
+        let mut drive = Engine::current_thread(EngineOptions::default())?;
         drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         let labelled = plan.lines.len() > 1;
         let now = Instant::now();
         let mut members = Vec::new();
         for (host, spec) in plan.lines {
-            members.push(Member::new(drive.start(spec), host, plan.until.as_ref(), now));
+            let id = drive.start(spec);
+            drive.request(id, Request::EmitOutput);
+            members.push(Member::new(id, host, plan.until.as_ref(), now));
         }
         Ok(Self {
             drive,

@@ -90,8 +90,8 @@ impl Player {
             spec.launch.defect = Some(defect);
         }
         // What the far end of a put says is how it went, and for nobody else.
-        spec.policy.listened = true;
         let id = self.drive.start(spec);
+        self.drive.request(id, Request::EmitOutput);
         (running.members[member].id, running.members[member].attempt) = (Some(id), attempt);
         self.processes.insert(id, (turn, member));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Process;
+use crate::backend::Backend;
 use crate::duration::IntoDuration;
 use crate::event::{Event, Stream};
 use crate::handler::{Context, Handler};
@@ -147,27 +148,48 @@ impl Process {
         self
     }
 
-    /// Lets `handler` hear its events, output included. It runs on the conductor's thread, and lives as long as the
+    /// Lets `handler` hear its events, output included. It runs on the engine's thread, and lives as long as the
     /// process or a handle to it.
     #[must_use]
     pub fn on(self, handler: impl Handler + 'static) -> Self {
-        let id = self.inner.conductor.attach(handler);
+        let id = self.inner.engine.attach(handler);
         self.state().owned.push(id);
         self.heard_by(id)
     }
 
-    /// Lets a handler hear its events that was given to the same conductor ([`Conductor::attach`]) and may hear those of
+    /// Lets a handler hear its events that was given to the same engine ([`EngineHandle::attach`]) and may hear those of
     /// other processes too.
     ///
-    /// [`Conductor::attach`]: crate::conductor::Conductor::attach
+    /// [`EngineHandle::attach`]: crate::engine::EngineHandle::attach
     #[must_use]
     pub fn heard_by(self, handler: HandlerId) -> Self {
         {
             let mut state = self.state();
-            state.spec.policy.listened = true;
-            state.handlers.push(handler);
+            if handler.engine() == self.engine().id() {
+                state.handlers.push(handler);
+            } else {
+                let defect =
+                    "a handler of another engine was given to it: attach the handler to the engine of the process";
+                state.spec.launch.defect = Some(defect.to_owned());
+            }
         }
         self
+    }
+
+    /// Makes its output into events for those who [subscribe](crate::engine::EngineHandle::subscribe), although no handler
+    /// of its own hears it.
+    #[must_use]
+    pub fn emit_output(self) -> Self {
+        self.state().emits_output = true;
+        self
+    }
+
+    /// Lets a [backend](crate::backend) run it, which knows it by this number, and keeps the backend as long as it can be
+    /// started.
+    #[must_use]
+    pub fn hosted_by(self, backend: &Backend, member: usize) -> Self {
+        self.state().backend = Some(backend.clone());
+        self.describe(|spec| spec.launch.hosted = Some(backend.member(member)))
     }
 
     /// Takes a handler away from it, from its next start on; one that it does not have is no matter.

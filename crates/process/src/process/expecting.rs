@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Process, Prospect, Run, State};
+use crate::engine::assert_may_block;
 use crate::event::Stream;
 use crate::expect::{Expect, InvalidPattern, Match, MatchResult, Pattern, Script, ScriptOutcome};
 use crate::watch::{ExpectFailed, Timeout, Watch, Watched};
@@ -103,7 +104,7 @@ impl Process {
     /// As [`Process::expect`].
     pub fn expect_on(&self, stream: Stream, limit: Timeout, patterns: impl IntoExpect) -> Result<Match, ExpectFailed> {
         let patterns = patterns.into_expect()?;
-        Ok(self.promise(stream, limit, patterns).wait()?)
+        Ok(self.promise(stream, limit, patterns).wait(self.engine())?)
     }
 
     /// Consumes everything received so far: what is expected next must come after it.
@@ -148,7 +149,7 @@ impl Process {
     /// # Panics
     /// As [`Process::expect`].
     pub fn run_script(&self, limit: Timeout, script: &Script) -> Result<ScriptOutcome, InvalidPattern> {
-        self.inner.conductor.assert_outside("converse with a process");
+        assert_may_block("converse with a process");
         let limit = self.limit(limit);
         self.with_watch(|watch| watch.run_script(Stream::Stdout, script, limit))
     }
@@ -162,7 +163,7 @@ impl Process {
     }
 
     fn promise(&self, stream: Stream, limit: Timeout, patterns: Expect) -> crate::watch::Promise {
-        self.inner.conductor.assert_outside("expect something of a process");
+        assert_may_block("expect something of a process");
         let limit = self.limit(limit);
         let strict = limit != Some(std::time::Duration::ZERO);
         self.with_watch(|watch| watch.expect(stream, patterns, limit, strict))
@@ -188,7 +189,7 @@ impl Process {
         let state = self.state();
         run.watch.get_or_init(|| {
             let make = if state.run.is_some() { Watch::new } else { Watch::early };
-            make(&self.inner.conductor, state.watched(run))
+            make(&self.inner.engine, state.watched(run))
         })
     }
 }
@@ -196,7 +197,7 @@ impl Process {
 impl State {
     fn watched(&self, run: &Run) -> Watched {
         let (name, warns) = (self.spec.launch.name(), !self.spec.policy.nolog.expect_failed);
-        Watched { id: run.id, name, slot: Arc::clone(&run.slot), warns }
+        Watched { id: run.id, name, slot: Arc::clone(&run.state), warns }
     }
 }
 
@@ -228,7 +229,7 @@ pub fn expect_all(
 ) -> Result<Vec<MatchResult>, InvalidPattern> {
     let (limit, patterns) = (limit.into(), patterns.into_expect()?);
     let promises: Vec<_> = processes.iter().map(|process| process.promise(stream, limit, patterns.clone())).collect();
-    Ok(promises.into_iter().map(crate::watch::Promise::wait).collect())
+    Ok(promises.into_iter().zip(processes).map(|(promise, process)| promise.wait(process.engine())).collect())
 }
 
 /// Every match in a stream; see [`Process::matches`].
@@ -248,10 +249,10 @@ impl Iterator for Matches {
         if self.over {
             return None;
         }
-        self.process.inner.conductor.assert_outside("wait for a match");
+        assert_may_block("wait for a match");
         let limit = self.process.limit(self.limit);
         let promise = self.process.with_watch(|watch| watch.expect(self.stream, self.patterns.clone(), limit, false));
-        let found = promise.wait().ok();
+        let found = promise.wait(self.process.engine()).ok();
         // An empty match would be found again for ever.
         self.over = found.as_ref().is_none_or(|found| found.position().is_empty());
         found

@@ -8,9 +8,10 @@ use std::time::{Instant, SystemTime};
 use phalanx_core::ExitStatus;
 
 use super::Process;
+use crate::engine::assert_may_block;
 use crate::event::{NO_PROCESS, Stream};
 use crate::outcome::{Finished, Outcome, StartError};
-use crate::slot::Running;
+use crate::run::Running;
 use crate::spec::Command;
 use crate::stats::Stats;
 
@@ -29,7 +30,7 @@ impl Process {
     /// All about its end, once it has ended.
     #[must_use]
     pub fn finished(&self) -> Option<Arc<Finished>> {
-        self.run_state()?.slot.finished()
+        self.run_state()?.state.finished()
     }
 
     /// How it ended, once it has.
@@ -57,7 +58,7 @@ impl Process {
     /// Whether it was started, successfully or not.
     #[must_use]
     pub fn started(&self) -> bool {
-        self.run_state().is_some_and(|run| run.slot.running().is_some() || run.slot.finished().is_some())
+        self.run_state().is_some_and(|run| run.state.running().is_some() || run.state.finished().is_some())
     }
 
     /// Whether it has ended.
@@ -69,7 +70,7 @@ impl Process {
     /// Whether it runs.
     #[must_use]
     pub fn running(&self) -> bool {
-        self.run_state().is_some_and(|run| run.slot.running().is_some() && run.slot.finished().is_none())
+        self.run_state().is_some_and(|run| run.state.running().is_some() && run.state.finished().is_none())
     }
 
     /// Its exit code, if it has exited. A signal is no exit code; see [`Process::status`].
@@ -127,27 +128,27 @@ impl Process {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         let run = self.run_state().or_else(|| self.announced_run())?;
-        self.inner.conductor.assert_outside("wait for the start of a process");
-        run.slot.wait_started();
-        run.slot.running().map(|running| running.pid).filter(|pid| *pid != NO_PROCESS)
+        assert_may_block("wait for the start of a process");
+        self.inner.engine.block_until("wait for the start of a process", run.state.start(), None);
+        run.state.running().map(|running| running.pid).filter(|pid| *pid != NO_PROCESS)
     }
 
     /// When it was started, if it runs or has run.
     #[must_use]
     pub fn started_at(&self) -> Option<Instant> {
-        self.run_state()?.slot.running().map(|running| running.started_at)
+        self.run_state()?.state.running().map(|running| running.started_at)
     }
 
     /// When it was started, by the wall clock of that moment.
     #[must_use]
     pub fn start_date(&self) -> Option<SystemTime> {
-        self.run_state()?.slot.running().map(|running| running.started_on)
+        self.run_state()?.state.running().map(|running| running.started_on)
     }
 
     /// When it was over, by the wall clock of that moment.
     #[must_use]
     pub fn end_date(&self) -> Option<SystemTime> {
-        self.run_state()?.slot.ended_on()
+        self.run_state()?.state.ended_on()
     }
 
     /// When it runs, or ran, out of time.
@@ -178,15 +179,15 @@ impl Process {
     fn captured(&self, stream: Stream) -> Vec<u8> {
         let Some(run) = self.run_state() else { return Vec::new() };
         let ended = |finished: Arc<Finished>| finished.captured(stream).bytes().to_vec();
-        if let Some(finished) = run.slot.finished() {
+        if let Some(finished) = run.state.finished() {
             return ended(finished);
         }
-        match self.inner.conductor.captured(run.id, stream) {
+        match self.inner.engine.captured(run.id, stream) {
             Some(captured) => captured.into_bytes(),
             // It ended between the two looks.
             None => {
-                run.slot.wait_ended(None);
-                run.slot.finished().map(ended).unwrap_or_default()
+                self.inner.engine.block_until("look at the output of a process", run.state.end(), None);
+                run.state.finished().map(ended).unwrap_or_default()
             }
         }
     }
@@ -266,13 +267,15 @@ impl fmt::Debug for Process {
                     (finished.outcome.killed && !finished.outcome.timed_out, "killed by us"),
                     (finished.outcome.expect_failed, "what was expected did not come"),
                     (finished.outcome.write_error, "what was written was not read"),
-                    (finished.outcome.handler_panicked, "a handler panicked"),
                     (finished.outcome.leaked, "its streams are still held by others"),
                 ];
                 faults.iter().filter(|(is, _)| *is).try_for_each(|(_, fault)| write!(f, ", {fault}"))?;
+                if let Some(reason) = &finished.outcome.handler_failed {
+                    write!(f, ", a handler failed: {reason}")?;
+                }
                 write!(f, ", {verdict})")
             }
-            (Some(run), None) => match run.slot.running() {
+            (Some(run), None) => match run.state.running() {
                 Some(Running { pid: NO_PROCESS, .. }) => write!(f, ", running)"),
                 Some(running) => write!(f, ", running as pid {})", running.pid),
                 None => write!(f, ", starting)"),

@@ -219,13 +219,13 @@ impl<'a> Evidence<'a> {
 
     /// Applies rule 12.
     fn fault_beside_status(&self) -> Option<HostResult> {
-        let Outcome { handler_panicked, expect_failed, write_error, .. } = self.finished.outcome;
+        let Outcome { handler_failed, expect_failed, write_error, .. } = &self.finished.outcome;
         let ignored = self.finished.ignore;
-        if handler_panicked {
-            Some(HostResult::HandlerFailed)
-        } else if expect_failed && !ignored.expect_failed && self.delivery.is_none() {
+        if let Some(reason) = handler_failed {
+            Some(HostResult::HandlerFailed(reason.to_string()))
+        } else if *expect_failed && !ignored.expect_failed && self.delivery.is_none() {
             Some(HostResult::ExpectFailed("did not say what was expected of it".to_owned()))
-        } else if write_error && !ignored.write_error {
+        } else if *write_error && !ignored.write_error {
             Some(HostResult::StdinNotRead)
         } else {
             None

@@ -23,7 +23,8 @@ fn finished(status: Option<ExitStatus>) -> Finished {
         expect_failed: false,
         write_error: false,
         leaked: false,
-        handler_panicked: false,
+        handler_failed: None,
+        lost_because: None,
     };
     finished_as(outcome, Faults::default())
 }
@@ -86,12 +87,12 @@ fn flags(bits: u32) -> [bool; 7] {
 /// The kind that the list gives, written as the list is.
 fn expected(finished: &Finished, how: How, route: Route, case: &Case) -> ResultKind {
     use ResultKind::*;
-    let Outcome { error, timed_out, killed, expect_failed, write_error, handler_panicked, .. } = &finished.outcome;
+    let Outcome { error, timed_out, killed, expect_failed, write_error, handler_failed, .. } = &finished.outcome;
     let stopped = if finished.outcome.status.is_none() { NotStarted } else { Interrupted };
     let fault = matches!(case.delivery, Some(Delivery::Failed(_) | Delivery::GivenUp(_)));
     let files = case.delivery.is_some();
     let beside = match () {
-        () if *handler_panicked => Some(HandlerFailed),
+        () if handler_failed.is_some() => Some(HandlerFailed),
         () if *expect_failed && !files => Some(ExpectFailed),
         () if *write_error => Some(StdinNotRead),
         () => None,
@@ -157,14 +158,14 @@ fn cases() -> Vec<Case> {
 fn the_judge_follows_its_list_for_every_combination() {
     let cases = cases();
     for bits in 0..1 << 6 {
-        let [error, timed_out, killed, expect_failed, write_error, handler_panicked, _] = flags(bits);
+        let [error, timed_out, killed, expect_failed, write_error, handler_failed, _] = flags(bits);
         for how in HOWS {
             let mut finished = ended(how);
             let outcome = &mut finished.outcome;
             outcome.error = error.then(|| StartError { program: "x".into(), reason: "y".into(), errno: Some(2) });
             (outcome.timed_out, outcome.killed) = (timed_out, killed);
-            (outcome.expect_failed, outcome.write_error, outcome.handler_panicked) =
-                (expect_failed, write_error, handler_panicked);
+            (outcome.expect_failed, outcome.write_error, outcome.handler_failed) =
+                (expect_failed, write_error, handler_failed.then(|| "it panicked".into()));
             for route in [Route::Direct, Route::Ssh] {
                 for case in &cases {
                     let result = Evidence::new(&finished, route)
@@ -186,13 +187,13 @@ fn the_judge_follows_its_list_for_every_combination() {
 #[test]
 fn a_process_that_is_not_ok_has_no_result_that_is() {
     for bits in 0..1 << 6 {
-        let [killed, timed_out, expect_failed, write_error, handler_panicked, exit_ignored, _] = flags(bits);
+        let [killed, timed_out, expect_failed, write_error, handler_failed, exit_ignored, _] = flags(bits);
         for how in HOWS {
             let ignore = Faults { exit_code: exit_ignored, ..Faults::default() };
             let Finished { mut outcome, diagnostics, .. } = ended(how);
             (outcome.killed, outcome.timed_out) = (killed, timed_out);
-            (outcome.expect_failed, outcome.write_error, outcome.handler_panicked) =
-                (expect_failed, write_error, handler_panicked);
+            (outcome.expect_failed, outcome.write_error, outcome.handler_failed) =
+                (expect_failed, write_error, handler_failed.then(|| "it panicked".into()));
             let finished = Finished { diagnostics, ..finished_as(outcome, ignore) };
             // What is confirmed has ended with 0, or the exit status is the fault.
             let delivery = Some(Delivery::Confirmed);

@@ -1,7 +1,7 @@
 //! The serial line of another host: `stty` there, and `cat` both ways.
 
 use super::{DataBits, FlowControl, Parity, Settings, StopBits};
-use crate::conductor::Conductor;
+use crate::engine::EngineHandle;
 use crate::host::Host;
 use crate::process::Process;
 use crate::spec::{Policy, Spec, Stdin};
@@ -88,16 +88,16 @@ impl SerialSsh {
         spec
     }
 
-    /// The process, not started, to be run by the default conductor.
+    /// The process, not started, to be run by the default engine.
     #[must_use]
     pub fn process(&self) -> Process {
-        self.process_on(Conductor::global())
+        self.process_on(EngineHandle::global())
     }
 
-    /// The process, not started, to be run by `conductor`.
+    /// The process, not started, to be run by `engine`.
     #[must_use]
-    pub fn process_on(&self, conductor: &Conductor) -> Process {
-        Process::from_spec(self.spec(), conductor).on_host(self.ssh.host().address())
+    pub fn process_on(&self, engine: &EngineHandle) -> Process {
+        Process::from_spec(self.spec(), engine).on_host(self.ssh.host().address())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A command on another host as a process here.
 
-use crate::conductor::Conductor;
+use crate::engine::EngineHandle;
 use crate::host::Host;
 use crate::process::Process;
 use crate::spec::{Command, Launch, Policy, Spec, Terminal};
@@ -98,16 +98,16 @@ impl SshProcess {
         Spec { launch, policy: self.policy.clone() }
     }
 
-    /// The process, not started, to be run by the default conductor.
+    /// The process, not started, to be run by the default engine.
     #[must_use]
     pub fn process(&self) -> Process {
-        self.process_on(Conductor::global())
+        self.process_on(EngineHandle::global())
     }
 
-    /// The process, not started, to be run by `conductor`.
+    /// The process, not started, to be run by `engine`.
     #[must_use]
-    pub fn process_on(&self, conductor: &Conductor) -> Process {
-        Process::from_spec(self.spec(), conductor).on_host(self.host.address())
+    pub fn process_on(&self, engine: &EngineHandle) -> Process {
+        Process::from_spec(self.spec(), engine).on_host(self.host.address())
     }
 }
 

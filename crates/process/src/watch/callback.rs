@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::seeker::{Answer, Seeker, What};
-use crate::event::{Event, Notice, Request, Stream};
+use crate::event::{Event, Notification, Request, Stream};
 use crate::expect::{Expect, MatchResult, Reason};
 use crate::handler::{Context, Handler};
 use crate::id::ProcessId;
@@ -146,8 +146,8 @@ impl<F: FnMut(&mut Context<'_>, ProcessId, MatchResult) -> Next + Send> Handler 
         }
     }
 
-    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
-        if let Notice::StreamEnded { id, stream } = notice
+    fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
+        if let Notification::StreamEnded { id, stream } = notice
             && *stream == self.stream
         {
             self.seek(context, *id, |seeker, context| seeker.end(context, *id));

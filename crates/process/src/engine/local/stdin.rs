@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use phalanx_core::{Interest, Reactor, pipe};
 
-use super::super::ends::Ours;
-use super::super::keys::{Role, key};
+use super::super::stdio::ParentEnd;
+use super::super::tokens::{Source, key};
 use crate::id::ProcessId;
 
 /// How many writes one stdin may take in one turn.
 const WRITES_PER_TURN: usize = 16;
 
 pub(super) struct StdinPipe {
-    pub(super) end: Ours,
+    pub(super) end: ParentEnd,
     pub(super) queue: VecDeque<Arc<[u8]>>,
     /// How much of the first of the queue has been written.
     written: usize,
@@ -38,7 +38,7 @@ pub(super) enum Flushed {
 }
 
 impl StdinPipe {
-    pub(super) fn new(end: Ours) -> Self {
+    pub(super) fn new(end: ParentEnd) -> Self {
         let queue = VecDeque::new();
         Self { end, queue, written: 0, watched: false, close_when_empty: false, within_line: false }
     }
@@ -46,7 +46,7 @@ impl StdinPipe {
     /// Asks for the end. A pipe is closed once everything is written; a terminal is written its end-of-file character,
     /// and once more if the first only completes a line.
     pub(super) fn close(&mut self, master: Option<&OwnedFd>) {
-        if std::mem::replace(&mut self.close_when_empty, true) || !matches!(self.end, Ours::Terminal) {
+        if std::mem::replace(&mut self.close_when_empty, true) || !matches!(self.end, ParentEnd::Terminal) {
             return;
         }
         let last = self.queue.back().and_then(|bytes| bytes.last());
@@ -70,7 +70,7 @@ impl StdinPipe {
     ) -> io::Result<()> {
         let watched = match (flushed, &self.end) {
             (Flushed::Blocked, _) => true,
-            (Flushed::Drained { .. }, Ours::Terminal) => false,
+            (Flushed::Drained { .. }, ParentEnd::Terminal) => false,
             _ => self.watched,
         };
         if std::mem::replace(&mut self.watched, watched) == watched {
@@ -78,9 +78,9 @@ impl StdinPipe {
         }
         let fd = self.end.fd(master);
         match self.end {
-            Ours::Pipe(_) => reactor.register(fd, key(id, Role::Stdin), Interest::Writable),
-            Ours::Terminal if watched => reactor.reregister(fd, key(id, Role::Terminal), Interest::Both),
-            Ours::Terminal => reactor.reregister(fd, key(id, Role::Terminal), Interest::Readable),
+            ParentEnd::Pipe(_) => reactor.register(fd, key(id, Source::Stdin), Interest::Writable),
+            ParentEnd::Terminal if watched => reactor.reregister(fd, key(id, Source::Terminal), Interest::Both),
+            ParentEnd::Terminal => reactor.reregister(fd, key(id, Source::Terminal), Interest::Readable),
         }
     }
 

@@ -8,29 +8,29 @@ use phalanx_core::spawn::{Group, SpawnError};
 use phalanx_core::watchdog::{Registration, Watchdog};
 use phalanx_core::{Child, Interest, Reactor, Signal};
 
-use super::super::Hands;
-use super::super::ends::{Ends, OurSide};
-use super::super::keys::{Role, key};
+use super::super::driver::DriverCtx;
+use super::super::stdio::{ChildStdio, ParentStdio};
+use super::super::tokens::{Source, key};
 use super::failure::Failure;
 use super::stdin::StdinPipe;
-use super::{Children, Live};
+use super::{LocalChild, LocalDriver};
 use crate::event::{Input, Stream};
 use crate::id::ProcessId;
 use crate::outcome::StartError;
 use crate::spec::{Environment, Launch};
 
-/// After a shortage, the next try comes at the latest after this.
+/// When a resource has run out, the next try comes at the latest after this.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-impl Children {
-    pub(super) fn spawn(&mut self, id: ProcessId, launch: &Launch, mut hands: Hands<'_>) {
-        match self.try_spawn(id, launch, hands.reactor) {
+impl LocalDriver {
+    pub(super) fn spawn(&mut self, id: ProcessId, launch: &Launch, ctx: &mut DriverCtx<'_>) {
+        match self.try_spawn(id, launch, ctx.reactor) {
             Ok(live) => {
                 let pid = live.child.pid();
                 self.descriptors.ours += live.descriptors;
                 self.live.insert(id, live);
-                hands.input(id, Input::Spawned { pid });
-                self.report_missing_streams(id, &mut hands);
+                ctx.input(id, Input::Spawned { pid });
+                self.report_missing_streams(id, ctx);
             }
             Err(failure) => {
                 let reason = StartError { program: program_name(launch), reason: failure.reason, errno: failure.errno };
@@ -41,31 +41,31 @@ impl Children {
                         log::Level::Debug
                     };
                     log::log!(level, "{reason}; waiting for something to be given back");
-                    hands.input(id, Input::Shortage { retry_at: hands.now + RETRY_AFTER, reason });
+                    ctx.input(id, Input::ResourceExhausted { retry_at: ctx.now + RETRY_AFTER, reason });
                 } else {
-                    hands.input(id, Input::SpawnFailed(reason));
+                    ctx.input(id, Input::SpawnFailed(reason));
                 }
             }
         }
     }
 
     /// A stream that does not go to us is at its end from the start.
-    fn report_missing_streams(&self, id: ProcessId, hands: &mut Hands<'_>) {
+    fn report_missing_streams(&self, id: ProcessId, ctx: &mut DriverCtx<'_>) {
         let live = &self.live[&id];
         for (stream, fd) in [(Stream::Stdout, &live.stdout), (Stream::Stderr, &live.stderr)] {
             if fd.is_none() {
-                hands.input(id, Input::Eof(stream));
+                ctx.input(id, Input::Eof(stream));
             }
         }
     }
 
-    fn try_spawn(&mut self, id: ProcessId, launch: &Launch, reactor: &Reactor) -> Result<Live, Failure> {
+    fn try_spawn(&mut self, id: ProcessId, launch: &Launch, reactor: &Reactor) -> Result<LocalChild, Failure> {
         if self.live.is_empty() {
             // Alone, we try whatever the count says: it may be wrong.
-        } else if self.descriptors.ours + Ends::needed(launch) > self.descriptors.limit {
+        } else if self.descriptors.ours + ChildStdio::needed(launch) > self.descriptors.limit {
             return Err(Failure::shortage("too many open files"));
         }
-        let ends = Ends::open(launch)?;
+        let ends = ChildStdio::open(launch)?;
         let mut arguments = launch.c_arguments().map_err(Failure::malformed)?;
         if let (Some(place), Some(path)) = (launch.diagnostics, ends.diagnostics_path()) {
             arguments[place] = path;
@@ -81,7 +81,7 @@ impl Children {
             }
         };
         if let Some(pidfd) = child.pidfd()
-            && let Err(error) = reactor.register(pidfd, key(id, Role::Exit), Interest::Readable)
+            && let Err(error) = reactor.register(pidfd, key(id, Source::Exit), Interest::Readable)
         {
             let _ = child.signal_group(Signal::KILL);
             self.release_line(line);
@@ -90,8 +90,8 @@ impl Children {
         }
         let ours = ends.into_ours();
         let descriptors = ours.count() + usize::from(child.pidfd().is_some());
-        let OurSide { stdin, stdout, stderr, diagnostics, diagnostics_writer, master } = ours;
-        Ok(Live {
+        let ParentStdio { stdin, stdout, stderr, diagnostics, diagnostics_writer, master } = ours;
+        Ok(LocalChild {
             child,
             line,
             stdout,
@@ -110,7 +110,7 @@ impl Children {
         id: ProcessId,
         launch: &Launch,
         arguments: &[CString],
-        ends: &Ends,
+        ends: &ChildStdio,
         line: Option<&Registration>,
     ) -> Result<Child, SpawnError> {
         let name = arguments.first().map_or(c"", |name| name.as_c_str());
@@ -126,8 +126,8 @@ impl Children {
         let registration =
             self.watchdog.as_ref().zip(line).map(|(watchdog, line)| (watchdog.registry(), line.offset()));
         // What reports on its own doings is ssh, and what it leaves behind may be a connection that others share
-        // (ControlPersist): nobody is to hunt that.
-        let mark = launch.diagnostics.is_none().then(|| self.hunt.mark(id));
+        // (ControlPersist): it is not to be killed.
+        let mark = launch.diagnostics.is_none().then(|| self.descendants.mark(id));
         let group = if ends.slave().is_some() { Group::Session } else { Group::Own };
         // A program may have moved since it was found: look once more before giving up.
         for attempt in 0.. {

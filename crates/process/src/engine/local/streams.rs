@@ -7,55 +7,55 @@ use std::os::fd::AsFd;
 
 use phalanx_core::pipe::{self, ReadOutcome};
 
-use super::super::Hands;
-use super::super::keys::Role;
+use super::super::driver::DriverCtx;
+use super::super::tokens::Source;
 use super::stdin::Flushed;
-use super::{Children, Live};
+use super::{LocalChild, LocalDriver};
 use crate::event::{Input, Stream};
 use crate::id::ProcessId;
 
 /// How many buffers one stream may fill in one turn.
 const READS_PER_TURN: usize = 4;
 
-impl Children {
+impl LocalDriver {
     /// Reads and writes on with all that is ready, each within its bound.
-    pub(in crate::engine) fn advance(&mut self, hands: &mut Hands<'_>) {
+    pub(super) fn move_bytes(&mut self, ctx: &mut DriverCtx<'_>) {
         for _ in 0..self.ready.len() {
-            let Some((id, role)) = self.ready.pop_front() else { return };
-            let more = match role {
-                Role::Stdin => self.flush(id, hands),
-                _ => self.read(id, role, READS_PER_TURN, hands),
+            let Some((id, source)) = self.ready.pop_front() else { return };
+            let more = match source {
+                Source::Stdin => self.flush(id, ctx),
+                _ => self.read(id, source, READS_PER_TURN, ctx),
             };
             if more {
-                self.ready.push_back((id, role));
+                self.ready.push_back((id, source));
             }
         }
     }
 
     /// Reads at most `reads` buffers; whether there may be more. Only "would block" says that there is no more now: a
-    /// terminal hands out less than it has.
-    pub(super) fn read(&mut self, id: ProcessId, role: Role, reads: usize, hands: &mut Hands<'_>) -> bool {
+    /// terminal ctx out less than it has.
+    pub(super) fn read(&mut self, id: ProcessId, source: Source, reads: usize, ctx: &mut DriverCtx<'_>) -> bool {
         let Some(live) = self.live.get_mut(&id) else { return false };
         for _ in 0..reads {
             let master = live.master.as_ref();
-            let fd = match role {
-                Role::Stdout => live.stdout.as_ref().map(|end| end.fd(master)),
-                Role::Stderr => live.stderr.as_ref().map(|end| end.fd(master)),
+            let fd = match source {
+                Source::Stdout => live.stdout.as_ref().map(|end| end.fd(master)),
+                Source::Stderr => live.stderr.as_ref().map(|end| end.fd(master)),
                 _ => live.diagnostics.as_ref().map(AsFd::as_fd),
             };
             let Some(fd) = fd else { return false };
             match pipe::read(fd, &mut self.buffer) {
-                Ok(ReadOutcome::Bytes(count)) => hands.input(id, said(role, &self.buffer[..count])),
+                Ok(ReadOutcome::Bytes(count)) => ctx.input(id, said(source, &self.buffer[..count])),
                 Ok(ReadOutcome::WouldBlock) => return false,
                 Ok(ReadOutcome::EndOfFile) => {
-                    live.close(role);
-                    report_end(id, role, hands);
+                    live.close(source);
+                    report_end(id, source, ctx);
                     return false;
                 }
                 Err(error) => {
                     log::error!("cannot read what {id} says: {error}");
-                    live.close(role);
-                    report_end(id, role, hands);
+                    live.close(source);
+                    report_end(id, source, ctx);
                     return false;
                 }
             }
@@ -64,18 +64,18 @@ impl Children {
     }
 
     /// Writes what its stdin takes; whether it would take more at once.
-    pub(super) fn flush(&mut self, id: ProcessId, hands: &mut Hands<'_>) -> bool {
+    pub(super) fn flush(&mut self, id: ProcessId, ctx: &mut DriverCtx<'_>) -> bool {
         let Some(live) = self.live.get_mut(&id) else { return false };
         let Some(stdin) = &mut live.stdin else { return false };
         let flushed = stdin.flush(live.master.as_ref());
-        if let Err(error) = stdin.watch(id, &flushed, live.master.as_ref(), hands.reactor) {
+        if let Err(error) = stdin.watch(id, &flushed, live.master.as_ref(), ctx.reactor) {
             log::error!("cannot watch the stdin of {id}: {error}");
         }
         match flushed {
             Flushed::Blocked => false,
             Flushed::More => {
-                if !self.ready.contains(&(id, Role::Stdin)) {
-                    self.ready.push_back((id, Role::Stdin));
+                if !self.ready.contains(&(id, Source::Stdin)) {
+                    self.ready.push_back((id, Source::Stdin));
                 }
                 false
             }
@@ -84,40 +84,40 @@ impl Children {
                     live.stdin = None;
                 }
                 if something {
-                    hands.input(id, Input::StdinDrained);
+                    ctx.input(id, Input::StdinDrained);
                 }
                 false
             }
             Flushed::Failed => {
                 live.stdin = None;
-                hands.input(id, Input::WriteFailed);
+                ctx.input(id, Input::WriteFailed);
                 false
             }
         }
     }
 }
 
-fn said(role: Role, bytes: &[u8]) -> Input<'_> {
-    match role {
-        Role::Stdout => Input::Bytes(Stream::Stdout, bytes),
-        Role::Stderr => Input::Bytes(Stream::Stderr, bytes),
+fn said(source: Source, bytes: &[u8]) -> Input<'_> {
+    match source {
+        Source::Stdout => Input::Bytes(Stream::Stdout, bytes),
+        Source::Stderr => Input::Bytes(Stream::Stderr, bytes),
         _ => Input::Diagnostics(bytes),
     }
 }
 
-fn report_end(id: ProcessId, role: Role, hands: &mut Hands<'_>) {
-    match role {
-        Role::Stdout => hands.input(id, Input::Eof(Stream::Stdout)),
-        Role::Stderr => hands.input(id, Input::Eof(Stream::Stderr)),
+fn report_end(id: ProcessId, source: Source, ctx: &mut DriverCtx<'_>) {
+    match source {
+        Source::Stdout => ctx.input(id, Input::Eof(Stream::Stdout)),
+        Source::Stderr => ctx.input(id, Input::Eof(Stream::Stderr)),
         _ => {}
     }
 }
 
-impl Live {
-    fn close(&mut self, role: Role) {
-        match role {
-            Role::Stdout => self.stdout = None,
-            Role::Stderr => self.stderr = None,
+impl LocalChild {
+    fn close(&mut self, source: Source) {
+        match source {
+            Source::Stdout => self.stdout = None,
+            Source::Stderr => self.stderr = None,
             _ => self.diagnostics = None,
         }
     }

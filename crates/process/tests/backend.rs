@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
-use phalanx_process::conductor::Conductor;
-use phalanx_process::engine::EngineOptions;
-use phalanx_process::event::{Effect, Grace, Input, Kill, NO_PROCESS, Notice, Stream};
+use phalanx_process::backend::Backend;
+use phalanx_process::engine::{Engine, EngineHandle, EngineOptions};
+use phalanx_process::event::{Effect, Grace, Input, Kill, NO_PROCESS, Notification, Stream};
 use phalanx_process::handler::{Context, Handler};
-use phalanx_process::hosted::Backend;
+
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::StartError;
 use phalanx_process::spec::{Command, Output, Policy, Stdin};
@@ -44,8 +44,8 @@ struct Puppet {
 impl Handler for Puppet {
     fn on_event(&mut self, _: &mut Context<'_>, _: &phalanx_process::event::Event) {}
 
-    fn on_notice(&mut self, context: &mut Context<'_>, notice: &Notice) {
-        if *notice != Notice::Called {
+    fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
+        if *notice != Notification::Woken {
             return;
         }
         while let Ok((member, say)) = self.orders.try_recv() {
@@ -56,7 +56,7 @@ impl Handler for Puppet {
                     let error = StartError { program: "far".into(), reason: "no road".into(), errno: None };
                     context.answer(id, Input::SpawnFailed(error));
                 }
-                Say::CalledOff => context.answer(id, Input::CalledOff),
+                Say::CalledOff => context.answer(id, Input::Cancelled),
                 Say::Out(text) => context.answer(id, Input::Bytes(Stream::Stdout, text.as_bytes())),
                 Say::Err(text) => context.answer(id, Input::Bytes(Stream::Stderr, text.as_bytes())),
                 Say::Ends(stream) => context.answer(id, Input::Eof(stream)),
@@ -72,7 +72,7 @@ impl Handler for Puppet {
                     context.answer(id, Input::Eof(Stream::Stderr));
                 }
                 Say::Drained => context.answer(id, Input::StdinDrained),
-                Say::Farewell => context.farewell(),
+                Say::Farewell => context.detach(),
             }
         }
     }
@@ -80,7 +80,7 @@ impl Handler for Puppet {
     fn on_effect(&mut self, context: &mut Context<'_>, effect: &Effect) {
         let id = effect.process();
         if let Effect::Spawn(_) = effect {
-            let member = context.launch(id).unwrap().hosted.as_ref().unwrap().member;
+            let member = context.launch(id).unwrap().hosted.unwrap().member;
             self.members.insert(id, member);
             self.ids.insert(member, id);
         }
@@ -93,7 +93,7 @@ impl Handler for Puppet {
 const PANICS: usize = 99;
 
 struct Stage {
-    conductor: Conductor,
+    engine: EngineHandle,
     backend: Backend,
     orders: Sender<Order>,
     told: Receiver<(usize, Effect)>,
@@ -101,26 +101,25 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let conductor = Conductor::start(EngineOptions::default()).unwrap();
+        let engine = Engine::background(EngineOptions::default()).unwrap();
         let (orders, receiver) = mpsc::channel();
         let (sender, told) = mpsc::channel();
         let puppet = Puppet { orders: receiver, told: sender, ids: HashMap::new(), members: HashMap::new() };
-        let backend = Backend::attach(puppet, &conductor);
-        Self { conductor, backend, orders, told }
+        let backend = Backend::attach(puppet, &engine);
+        Self { engine, backend, orders, told }
     }
 
     fn process(&self, member: usize) -> Process {
         let mut spec = Spec::from(Command::from("far away"));
-        spec.launch.hosted = Some(self.backend.member(member));
         spec.policy.abandon = Some(Duration::from_millis(50));
-        Process::from_spec(spec, &self.conductor)
+        Process::from_spec(spec, &self.engine).hosted_by(&self.backend, member)
     }
 
     fn order(&self, member: usize, says: &[Say]) {
         for say in says {
             self.orders.send((member, say.clone())).unwrap();
         }
-        self.conductor.call(self.backend.handler());
+        self.engine.wake_handler(self.backend.handler());
     }
 
     /// The next thing that the backend is asked to do.
@@ -206,7 +205,7 @@ fn a_backend_that_never_answers_hangs_nobody_after_a_kill() {
     let process = stage.started(1);
     process.kill();
     assert!(process.wait().killed());
-    assert!(matches!([stage.asked().1, stage.asked().1], [Effect::CallOff(_), Effect::Release(_)]));
+    assert!(matches!([stage.asked().1, stage.asked().1], [Effect::Cancel(_), Effect::Release(_)]));
 }
 
 #[test]
@@ -215,7 +214,7 @@ fn a_start_is_called_off_while_it_takes_its_time() {
     let process = stage.process(0).policy(Policy { abandon: None, ..Policy::default() }).start();
     stage.asked();
     process.kill_with(Kill { signal: Signal::KILL, grace: Grace::Never, group: true });
-    assert!(matches!(stage.asked(), (0, Effect::CallOff(_))));
+    assert!(matches!(stage.asked(), (0, Effect::Cancel(_))));
     stage.order(0, &[Say::CalledOff]);
     let process = process.wait();
     assert!(process.killed() && process.pid().is_none() && process.error().is_none());
@@ -302,8 +301,8 @@ fn a_hosted_process_can_be_reset_and_started_again() {
 /// The backend lives as long as somebody can start one of its processes, and no longer.
 #[test]
 fn a_backend_goes_with_the_last_description_of_its_processes() {
-    let Stage { conductor, backend, orders, told } = Stage::new();
-    let stage = Stage { conductor: conductor.clone(), backend, orders, told };
+    let Stage { engine, backend, orders, told } = Stage::new();
+    let stage = Stage { engine: engine.clone(), backend, orders, told };
     let process = stage.started(0);
     let Stage { backend, orders, told, .. } = stage;
     let handler = backend.handler();
@@ -311,7 +310,7 @@ fn a_backend_goes_with_the_last_description_of_its_processes() {
     for say in [Say::Runs, Say::Out("still here"), Say::Exits(0)] {
         orders.send((0, say)).unwrap();
     }
-    conductor.call(handler);
+    engine.wake_handler(handler);
     let process = process.wait();
     assert_eq!(process.stdout(), b"still here");
     drop(process);

@@ -4,7 +4,7 @@ use crate::id::ProcessId;
 
 /// What a key of the reactor stands for, besides its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum Source {
     Exit,
     Stdout,
     Stderr,
@@ -16,18 +16,18 @@ pub(super) enum Role {
 /// The number of low bits of a key that hold the role.
 const ROLE_BITS: u32 = 3;
 
-pub(super) fn key(id: ProcessId, role: Role) -> u64 {
+pub(super) fn key(id: ProcessId, role: Source) -> u64 {
     id.number() << ROLE_BITS | role as u64
 }
 
-pub(super) fn from_key(key: u64) -> (ProcessId, Role) {
+pub(super) fn from_key(key: u64) -> (ProcessId, Source) {
     let role = match key & ((1 << ROLE_BITS) - 1) {
-        0 => Role::Exit,
-        1 => Role::Stdout,
-        2 => Role::Stderr,
-        3 => Role::Stdin,
-        4 => Role::Diagnostics,
-        _ => Role::Terminal,
+        0 => Source::Exit,
+        1 => Source::Stdout,
+        2 => Source::Stderr,
+        3 => Source::Stdin,
+        4 => Source::Diagnostics,
+        _ => Source::Terminal,
     };
     (ProcessId::from_number(key >> ROLE_BITS), role)
 }

@@ -1,33 +1,33 @@
 //! Keeps the books of processes that backends run: who runs which, and what may still be said of it.
 //!
 //! The table trusts its driver, and a backend is user code: what does not fit is kept from the table here. (See
-//! [`crate::hosted`] for the other side of it.)
+//! [`crate::backend`] for the other side of it.)
 //!
 //! ```text
 //!          Spawn given        Spawned            Exited           Release
 //!  (none) ────────────▶ Starting ─────▶ Running ────────▶ Over ─────────▶ (none)
-//!                          └── SpawnFailed, Shortage, CalledOff, Release ──▶ (none)
+//!                          └── SpawnFailed, ResourceExhausted, Cancelled, Release ──▶ (none)
 //! ```
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use phalanx_core::ExitStatus;
 
+use super::driver::{Driver, DriverCtx};
 use crate::event::{Effect, Input, Stream};
 use crate::id::{HandlerId, ProcessId};
 use crate::outcome::StartError;
 use crate::spec::{Launch, Output};
-use crate::table::Table;
+use crate::table::ProcessTable;
 
 /// Every process that some backend runs.
 #[derive(Default)]
-pub(crate) struct Hosting {
-    seats: HashMap<ProcessId, Seat>,
+pub(crate) struct BackendRegistry {
+    entries: HashMap<ProcessId, Hosted>,
 }
 
-struct Seat {
+struct Hosted {
     by: HandlerId,
     stage: Stage,
     name: String,
@@ -35,7 +35,7 @@ struct Seat {
     streams: [Option<Stream>; 2],
     /// Which have been told to be at their end.
     ended: [bool; 2],
-    called_off: bool,
+    cancelled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,89 +45,96 @@ enum Stage {
     Over,
 }
 
-impl Hosting {
-    /// The backend that is to perform this effect, if one is.
-    pub(super) fn performer(&self, effect: &Effect, launch: Option<&Launch>) -> Option<HandlerId> {
-        match effect {
-            Effect::Spawn(_) => launch?.hosted.as_ref().map(|hosted| hosted.backend.handler()),
-            Effect::CallOff(id)
-            | Effect::Signal { id, .. }
-            | Effect::Write(id, _)
-            | Effect::CloseStdin(id)
-            | Effect::Release(id) => self.seats.get(id).map(|seat| seat.by),
+impl Driver for BackendRegistry {
+    /// Takes note of an effect and hands it on to the backend. What is wrong with a start is a start error.
+    fn perform(&mut self, effect: Effect, launch: Option<&Launch>, ctx: &mut DriverCtx<'_>) {
+        let id = effect.process();
+        if let Effect::Spawn(_) = effect {
+            let launch = launch.expect("a spawn comes with its launch");
+            if let Err(error) = self.enter(id, launch) {
+                return ctx.input(id, Input::SpawnFailed(error));
+            }
         }
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.cancelled |= matches!(effect, Effect::Cancel(_));
+        let by = entry.by;
+        if let Effect::Release(_) = effect {
+            self.entries.remove(&id);
+        }
+        ctx.deferred.effects.push_back((by, effect));
     }
 
-    /// Takes note of an effect that is about to be given to a backend. What is wrong with a start is a start error.
-    pub(super) fn note(&mut self, effect: &Effect, by: HandlerId, launch: Option<&Launch>) -> Result<(), StartError> {
-        match effect {
-            Effect::Spawn(id) => {
-                let launch = launch.expect("who is started has a launch");
-                let name = launch.name();
-                let streams =
-                    streams(launch).map_err(|reason| StartError { program: name.clone(), reason, errno: None })?;
-                let seat = Seat { by, stage: Stage::Starting, name, streams, ended: [false; 2], called_off: false };
-                self.seats.insert(*id, seat);
-            }
-            Effect::CallOff(id) => {
-                if let Some(seat) = self.seats.get_mut(id) {
-                    seat.called_off = true;
-                }
-            }
-            Effect::Release(id) => drop(self.seats.remove(id)),
-            Effect::Signal { .. } | Effect::Write(..) | Effect::CloseStdin(_) => {}
-        }
+    fn holds(&self, id: ProcessId) -> bool {
+        self.entries.contains_key(&id)
+    }
+}
+
+impl BackendRegistry {
+    fn enter(&mut self, id: ProcessId, launch: &Launch) -> Result<(), StartError> {
+        let by = launch.hosted.as_ref().expect("only a hosted process has this driver").backend.0;
+        let name = launch.name();
+        let streams = streams(launch).map_err(|reason| StartError { program: name.clone(), reason, errno: None })?;
+        let entry = Hosted { by, stage: Stage::Starting, name, streams, ended: [false; 2], cancelled: false };
+        self.entries.insert(id, entry);
         Ok(())
     }
 
     /// Passes on what a backend says, if it can be.
-    pub(crate) fn answer(&mut self, by: HandlerId, id: ProcessId, input: Input<'_>, table: &mut Table, now: Instant) {
-        let Entry::Occupied(mut entry) = self.seats.entry(id) else {
+    pub(crate) fn answer(
+        &mut self,
+        by: HandlerId,
+        id: ProcessId,
+        input: Input<'_>,
+        table: &mut ProcessTable,
+        now: Instant,
+    ) {
+        let Some(entry) = self.entries.get_mut(&id) else {
             return log::debug!("{id} is not hosted any more: {input:?} comes too late");
         };
-        let seat = entry.get_mut();
-        if seat.by != by {
+        if entry.by != by {
             return log::debug!("{id} is hosted by another: {input:?} is not for it to say");
         }
         let fits = match &input {
-            Input::Spawned { .. } | Input::SpawnFailed(_) | Input::Shortage { .. } => seat.stage == Stage::Starting,
-            Input::CalledOff => seat.stage == Stage::Starting && seat.called_off,
+            Input::Spawned { .. } | Input::SpawnFailed(_) | Input::ResourceExhausted { .. } => {
+                entry.stage == Stage::Starting
+            }
+            Input::Cancelled => entry.stage == Stage::Starting && entry.cancelled,
             Input::Bytes(stream, _) | Input::Eof(stream) => {
-                seat.stage != Stage::Starting && !seat.ended[*stream as usize]
+                entry.stage != Stage::Starting && !entry.ended[*stream as usize]
             }
             Input::StdinDrained | Input::WriteFailed | Input::Diagnostics(_) | Input::Exited(_) => {
-                seat.stage == Stage::Running
+                entry.stage == Stage::Running
             }
         };
         if !fits {
-            return log::debug!("{id} is {:?}: {input:?} cannot be", seat.stage);
+            return log::debug!("{id} is {:?}: {input:?} cannot be", entry.stage);
         }
         match input {
             Input::Spawned { .. } => {
-                seat.stage = Stage::Running;
+                entry.stage = Stage::Running;
                 table.handle_input(id, now, input);
-                for stream in seat.missing() {
+                for stream in entry.missing() {
                     table.handle_input(id, now, Input::Eof(stream));
                 }
             }
             Input::Bytes(stream, bytes) => {
-                if let Some(stream) = seat.streams[stream as usize]
+                if let Some(stream) = entry.streams[stream as usize]
                     && !bytes.is_empty()
                 {
                     table.handle_input(id, now, Input::Bytes(stream, bytes));
                 }
             }
             Input::Eof(stream) => {
-                for stream in seat.end(stream) {
+                for stream in entry.end(stream) {
                     table.handle_input(id, now, Input::Eof(stream));
                 }
             }
             Input::Exited(_) => {
-                seat.stage = Stage::Over;
+                entry.stage = Stage::Over;
                 table.handle_input(id, now, input);
             }
-            Input::SpawnFailed(_) | Input::Shortage { .. } | Input::CalledOff => {
-                entry.remove();
+            Input::SpawnFailed(_) | Input::ResourceExhausted { .. } | Input::Cancelled => {
+                self.entries.remove(&id);
                 table.handle_input(id, now, input);
             }
             Input::StdinDrained | Input::WriteFailed | Input::Diagnostics(_) => table.handle_input(id, now, input),
@@ -135,10 +142,10 @@ impl Hosting {
     }
 
     /// Its backend will say nothing more of it.
-    pub(super) fn fail(&mut self, id: ProcessId, reason: &str, table: &mut Table, now: Instant) {
-        let Some(seat) = self.seats.get(&id) else { return };
-        let (by, stage) = (seat.by, seat.stage);
-        let program = seat.name.clone();
+    pub(super) fn fail(&mut self, id: ProcessId, reason: &str, table: &mut ProcessTable, now: Instant) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let (by, stage) = (entry.by, entry.stage);
+        let program = entry.name.clone();
         match stage {
             Stage::Starting => {
                 let error = StartError { program, reason: reason.to_owned(), errno: None };
@@ -157,18 +164,18 @@ impl Hosting {
     }
 
     /// A backend is gone, and with it all that it ran.
-    pub(super) fn gone(&mut self, by: HandlerId, table: &mut Table, now: Instant) {
-        let orphans: Vec<_> = self.seats.iter().filter(|(_, seat)| seat.by == by).map(|(id, _)| *id).collect();
+    pub(super) fn backend_removed(&mut self, by: HandlerId, table: &mut ProcessTable, now: Instant) {
+        let orphans: Vec<_> = self.entries.iter().filter(|(_, entry)| entry.by == by).map(|(id, _)| *id).collect();
         for id in orphans {
-            self.fail(id, GONE, table, now);
+            self.fail(id, BACKEND_GONE, table, now);
         }
     }
 }
 
 /// Why a process cannot run whose backend does not listen any more.
-pub(super) const GONE: &str = "what was to run it is gone";
+pub(super) const BACKEND_GONE: &str = "what was to run it is gone";
 
-impl Seat {
+impl Hosted {
     /// The streams that nobody will hear of.
     fn missing(&self) -> impl Iterator<Item = Stream> + use<> {
         let kept = self.streams;

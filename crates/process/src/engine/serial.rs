@@ -20,8 +20,8 @@ use phalanx_core::serial::Serial;
 use phalanx_core::terminal::DeviceError;
 use phalanx_core::{ExitStatus, Interest, Ready, Signal};
 
-use super::Hands;
-use super::keys::{Role, from_key, key};
+use super::driver::{Driver, DriverCtx};
+use super::tokens::{Source, from_key, key};
 use crate::event::{Effect, Input, NO_PROCESS, Stream};
 use crate::id::ProcessId;
 use crate::outcome::StartError;
@@ -36,7 +36,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Every open line of one engine.
 #[derive(Default)]
-pub(super) struct Devices {
+pub(super) struct SerialDriver {
     live: HashMap<ProcessId, Line>,
     /// Lines that may have more to give, or to take, than they were allowed so far.
     ready: VecDeque<ProcessId>,
@@ -59,55 +59,64 @@ enum Progress {
     More,
 }
 
-impl Devices {
-    /// Whether this effect is about a line.
-    pub(super) fn concerns(&self, effect: &Effect, launch: Option<&Launch>) -> bool {
+impl Driver for SerialDriver {
+    fn perform(&mut self, effect: Effect, launch: Option<&Launch>, ctx: &mut DriverCtx<'_>) {
         match effect {
-            Effect::Spawn(_) => launch.is_some_and(|launch| matches!(launch.command, Command::Device(_))),
-            Effect::CallOff(id)
-            | Effect::Signal { id, .. }
-            | Effect::Write(id, _)
-            | Effect::CloseStdin(id)
-            | Effect::Release(id) => self.live.contains_key(id),
-        }
-    }
-
-    pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
-    /// Performs one effect that [concerns](Devices::concerns) a line.
-    pub(super) fn perform(&mut self, effect: Effect, launch: Option<&Launch>, mut hands: Hands<'_>) {
-        match effect {
-            Effect::Spawn(id) => self.open(id, launch.expect("who is started has a launch"), &mut hands),
+            Effect::Spawn(id) => self.open(id, launch.expect("a spawn comes with its launch"), ctx),
             Effect::Signal { id, signal, .. } => {
                 if ends(signal) {
-                    self.end(id, ExitStatus::Signaled { signal, core_dumped: false }, &mut hands);
+                    self.end(id, ExitStatus::Signaled { signal, core_dumped: false }, ctx);
                 }
             }
             Effect::Write(id, bytes) => {
-                let line = self.live.get_mut(&id).expect("it concerns a line");
-                if line.ended {
-                    return hands.input(id, Input::WriteFailed);
-                }
+                let Some(line) = self.live.get_mut(&id).filter(|line| !line.ended) else {
+                    return ctx.input(id, Input::WriteFailed);
+                };
                 line.queue.push_back(bytes);
-                match line.write(id, &mut hands) {
+                match line.write(id, ctx) {
                     Ok(Progress::Blocked) => {}
                     Ok(Progress::More) => self.ready.push_back(id),
-                    Err(error) => self.vanished(id, &error, &mut hands),
+                    Err(error) => self.vanished(id, &error, ctx),
                 }
             }
-            Effect::CallOff(_) | Effect::CloseStdin(_) => {}
+            Effect::Cancel(_) | Effect::CloseStdin(_) => {}
             Effect::Release(id) => drop(self.live.remove(&id)),
         }
     }
 
-    fn open(&mut self, id: ProcessId, launch: &Launch, hands: &mut Hands<'_>) {
-        let Command::Device(device) = &launch.command else { unreachable!("it concerns a line") };
-        match open(id, device, launch, hands) {
+    fn holds(&self, id: ProcessId) -> bool {
+        self.live.contains_key(&id)
+    }
+
+    fn handle_readiness(&mut self, ready: Ready, _ctx: &mut DriverCtx<'_>) {
+        self.ready.push_back(from_key(ready.token).0);
+    }
+
+    fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    fn advance(&mut self, ctx: &mut DriverCtx<'_>) {
+        for _ in 0..self.ready.len() {
+            let Some(id) = self.ready.pop_front() else { return };
+            let Some(line) = self.live.get_mut(&id).filter(|line| !line.ended) else { continue };
+            let progress = line.read(id, ctx).and_then(|read| Ok([read, line.write(id, ctx)?]));
+            match progress {
+                Ok([Progress::Blocked, Progress::Blocked]) => {}
+                Ok(_) => self.ready.push_back(id),
+                Err(error) => self.vanished(id, &error, ctx),
+            }
+        }
+    }
+}
+
+impl SerialDriver {
+    fn open(&mut self, id: ProcessId, launch: &Launch, ctx: &mut DriverCtx<'_>) {
+        let Command::Device(device) = &launch.command else { unreachable!("only a device has this driver") };
+        match open(id, device, launch, ctx) {
             Ok(serial) => {
                 self.live.insert(id, Line { serial, queue: VecDeque::new(), written: 0, ended: false });
-                hands.input(id, Input::Spawned { pid: NO_PROCESS });
+                ctx.input(id, Input::Spawned { pid: NO_PROCESS });
                 // What came in before it was watched.
                 self.ready.push_back(id);
             }
@@ -115,62 +124,38 @@ impl Devices {
                 let program = device.path.display().to_string();
                 let errno = error.source.raw_os_error();
                 let reason = StartError { program, reason: error.to_string(), errno };
-                let retry_at = hands.now + RETRY_AFTER;
+                let retry_at = ctx.now + RETRY_AFTER;
                 let shortage = error.is_shortage();
-                hands.input(
+                ctx.input(
                     id,
-                    if shortage { Input::Shortage { retry_at, reason } } else { Input::SpawnFailed(reason) },
+                    if shortage { Input::ResourceExhausted { retry_at, reason } } else { Input::SpawnFailed(reason) },
                 );
             }
         }
     }
 
-    /// Takes note that a key became ready; whether it was that of a line.
-    pub(super) fn handle_readiness(&mut self, ready: Ready) -> bool {
-        let (id, _) = from_key(ready.token);
-        let ours = self.live.contains_key(&id);
-        if ours {
-            self.ready.push_back(id);
-        }
-        ours
-    }
-
-    /// Reads and writes on with all that is ready, each within its bound.
-    pub(super) fn advance(&mut self, hands: &mut Hands<'_>) {
-        for _ in 0..self.ready.len() {
-            let Some(id) = self.ready.pop_front() else { return };
-            let Some(line) = self.live.get_mut(&id).filter(|line| !line.ended) else { continue };
-            let progress = line.read(id, hands).and_then(|read| Ok([read, line.write(id, hands)?]));
-            match progress {
-                Ok([Progress::Blocked, Progress::Blocked]) => {}
-                Ok(_) => self.ready.push_back(id),
-                Err(error) => self.vanished(id, &error, hands),
-            }
-        }
-    }
-
-    fn vanished(&mut self, id: ProcessId, error: &io::Error, hands: &mut Hands<'_>) {
-        hands.input(id, Input::Bytes(Stream::Stderr, format!("{error}\n").as_bytes()));
+    fn vanished(&mut self, id: ProcessId, error: &io::Error, ctx: &mut DriverCtx<'_>) {
+        ctx.input(id, Input::Bytes(Stream::Stderr, format!("{error}\n").as_bytes()));
         if self.live.get(&id).is_some_and(|line| !line.queue.is_empty()) {
-            hands.input(id, Input::WriteFailed);
+            ctx.input(id, Input::WriteFailed);
         }
-        self.end(id, ExitStatus::Exited(1), hands);
+        self.end(id, ExitStatus::Exited(1), ctx);
     }
 
-    fn end(&mut self, id: ProcessId, status: ExitStatus, hands: &mut Hands<'_>) {
+    fn end(&mut self, id: ProcessId, status: ExitStatus, ctx: &mut DriverCtx<'_>) {
         let Some(line) = self.live.get_mut(&id).filter(|line| !line.ended) else { return };
         line.ended = true;
         // Closing would otherwise wait, for half a minute, until a line that stands still has sent everything. A line
         // that has vanished has nothing to forget.
         let _ = line.serial.discard();
         for stream in [Stream::Stdout, Stream::Stderr] {
-            hands.input(id, Input::Eof(stream));
+            ctx.input(id, Input::Eof(stream));
         }
-        hands.input(id, Input::Exited(status));
+        ctx.input(id, Input::Exited(status));
     }
 }
 
-fn open(id: ProcessId, device: &Device, launch: &Launch, hands: &Hands<'_>) -> Result<Serial, DeviceError> {
+fn open(id: ProcessId, device: &Device, launch: &Launch, ctx: &DriverCtx<'_>) -> Result<Serial, DeviceError> {
     let refused = |error: io::Error| DeviceError {
         action: "use the serial device".to_owned(),
         device: device.path.clone(),
@@ -183,7 +168,7 @@ fn open(id: ProcessId, device: &Device, launch: &Launch, hands: &Hands<'_>) -> R
         )));
     }
     let serial = Serial::open(&device.path, &device.settings)?;
-    hands.reactor.register(&serial, key(id, Role::Stdout), Interest::Both).map_err(refused)?;
+    ctx.reactor.register(&serial, key(id, Source::Stdout), Interest::Both).map_err(refused)?;
     Ok(serial)
 }
 
@@ -196,11 +181,11 @@ fn ends(signal: Signal) -> bool {
 }
 
 impl Line {
-    fn read(&mut self, id: ProcessId, hands: &mut Hands<'_>) -> io::Result<Progress> {
+    fn read(&mut self, id: ProcessId, ctx: &mut DriverCtx<'_>) -> io::Result<Progress> {
         let mut buffer = [0; BUFFER];
         for _ in 0..ROUNDS_PER_TURN {
             match self.serial.read(&mut buffer) {
-                Ok(count) => hands.input(id, Input::Bytes(Stream::Stdout, &buffer[..count])),
+                Ok(count) => ctx.input(id, Input::Bytes(Stream::Stdout, &buffer[..count])),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Progress::Blocked),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -209,14 +194,14 @@ impl Line {
         Ok(Progress::More)
     }
 
-    fn write(&mut self, id: ProcessId, hands: &mut Hands<'_>) -> io::Result<Progress> {
+    fn write(&mut self, id: ProcessId, ctx: &mut DriverCtx<'_>) -> io::Result<Progress> {
         for _ in 0..ROUNDS_PER_TURN {
             let Some(first) = self.queue.front() else { return Ok(Progress::Blocked) };
             if self.written == first.len() {
                 self.written = 0;
                 self.queue.pop_front();
                 if self.queue.is_empty() {
-                    hands.input(id, Input::StdinDrained);
+                    ctx.input(id, Input::StdinDrained);
                 }
                 continue;
             }

@@ -20,11 +20,11 @@ use phalanx_core::spawn::{PathCache, Spawner};
 use phalanx_core::watchdog::{Registration, Watchdog};
 use phalanx_core::{Child, Reactor, Ready, Signal};
 
-use super::Hands;
-use super::ends::Ours;
-use super::hunt::Hunt;
-use super::keys::{Role, from_key};
-use crate::event::{Effect, Input, Reach};
+use super::driver::{Driver, DriverCtx};
+use super::kill_descendants::DescendantKiller;
+use super::stdio::ParentEnd;
+use super::tokens::{Source, from_key};
+use crate::event::{Effect, Input, SignalScope};
 use crate::id::ProcessId;
 use crate::spec::Launch;
 use stdin::StdinPipe;
@@ -37,17 +37,17 @@ const READS_AFTER_EXIT: usize = 17;
 const HEADROOM: usize = 32;
 
 /// Every running child of one engine.
-pub(super) struct Children {
+pub(super) struct LocalDriver {
     spawner: Spawner,
     programs: PathCache,
     watchdog: Option<Watchdog>,
     watchdog_tried: bool,
-    live: HashMap<ProcessId, Live>,
+    live: HashMap<ProcessId, LocalChild>,
     /// Streams that may have more to give, or to take, than they were allowed so far.
-    ready: VecDeque<(ProcessId, Role)>,
+    ready: VecDeque<(ProcessId, Source)>,
     buffer: Box<[u8]>,
     descriptors: Descriptors,
-    hunt: Hunt,
+    descendants: DescendantKiller,
     /// Whether it was said that nothing can be started although nothing of ours runs.
     shortage_told: bool,
     /// Present when exits are noticed by SIGCHLD instead of a pidfd each.
@@ -62,11 +62,11 @@ struct Descriptors {
 }
 
 /// The descriptors of one running child.
-struct Live {
+struct LocalChild {
     child: Child,
     line: Option<Registration>,
-    stdout: Option<Ours>,
-    stderr: Option<Ours>,
+    stdout: Option<ParentEnd>,
+    stderr: Option<ParentEnd>,
     diagnostics: Option<OwnedFd>,
     /// The terminal, until it is released: closing it earlier would hang up on the program.
     master: Option<OwnedFd>,
@@ -77,7 +77,7 @@ struct Live {
     descriptors: usize,
 }
 
-impl Children {
+impl LocalDriver {
     /// No children yet. With `sigchld`, exits are noticed by that signal, reported under that key.
     pub(super) fn new(reactor: &Reactor, sigchld: Option<u64>) -> io::Result<Self> {
         let limit = raise_descriptor_limit()?;
@@ -93,64 +93,49 @@ impl Children {
             ready: VecDeque::new(),
             buffer: vec![0; BUFFER].into(),
             descriptors: Descriptors { limit: limit_for_us.saturating_sub(used + HEADROOM), ours: 0 },
-            hunt: Hunt::default(),
+            descendants: DescendantKiller::default(),
             shortage_told: false,
             sigchld,
         })
     }
 
-    /// When those who have left their groups are due to be looked for.
-    pub(super) fn next_hunt(&self) -> Option<Instant> {
-        self.hunt.due()
+    /// Returns when a scan for processes that have left their groups is due.
+    pub(super) fn next_scan(&self) -> Option<Instant> {
+        self.descendants.due()
     }
 
-    /// Looks for them, if it is time.
-    pub(super) fn hunt(&mut self, now: Instant) {
-        self.hunt.go(now);
+    /// Scans for them, if it is time.
+    pub(super) fn scan(&mut self, now: Instant) {
+        self.descendants.run(now);
     }
 
-    pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
-    /// Performs one effect. A spawn needs its launch.
-    pub(super) fn perform(&mut self, effect: Effect, launch: Option<&Launch>, mut hands: Hands<'_>) {
-        match effect {
-            Effect::Spawn(id) => self.spawn(id, launch.expect("who is started has a launch"), hands),
-            Effect::Signal { id, signal, reach } => self.signal(id, signal, reach),
-            Effect::Write(id, bytes) => {
-                let Some(live) = self.live.get_mut(&id) else { return };
-                match &mut live.stdin {
-                    Some(stdin) => stdin.queue.push_back(bytes),
-                    None => return hands.input(id, Input::WriteFailed),
-                }
-                self.flush(id, &mut hands);
-            }
-            Effect::CloseStdin(id) => {
-                let Some(live) = self.live.get_mut(&id) else { return };
-                if let Some(stdin) = &mut live.stdin {
-                    stdin.close(live.master.as_ref());
-                    self.flush(id, &mut hands);
-                }
-            }
-            // Their starts are answered at once.
-            Effect::CallOff(_) => {}
-            Effect::Release(id) => self.release(id),
+    /// Sends SIGKILL to every child and its group, and waits for none.
+    pub(super) fn kill_all(&mut self) {
+        for (id, live) in &self.live {
+            let _ = live.child.signal_group(Signal::KILL);
+            self.descendants.request(*id, Signal::KILL, live.child.pid());
         }
     }
 
-    fn signal(&mut self, id: ProcessId, signal: Signal, reach: Reach) {
+    /// Forgets every child without touching it: this is the child of a fork, and they are the parent's.
+    pub(super) fn disclaim(&mut self) {
+        self.live.clear();
+        // Dropping it would end that of the parent.
+        std::mem::forget(self.watchdog.take());
+    }
+
+    fn signal(&mut self, id: ProcessId, signal: Signal, scope: SignalScope) {
         let Some(live) = self.live.get(&id) else { return };
-        let send = |signal| match reach {
-            Reach::Process => live.child.signal(signal),
-            Reach::Group | Reach::Everything => live.child.signal_group(signal),
+        let send = |signal| match scope {
+            SignalScope::Process => live.child.signal(signal),
+            SignalScope::Group | SignalScope::Everything => live.child.signal_group(signal),
         };
         let mut sent = send(signal);
         if signal.asks_to_end() {
             sent = sent.and_then(|()| send(Signal::CONT));
         }
-        if reach == Reach::Everything && live.diagnostics_writer.is_none() {
-            self.hunt.want(id, signal, live.child.pid());
+        if scope == SignalScope::Everything && live.diagnostics_writer.is_none() {
+            self.descendants.request(id, signal, live.child.pid());
         }
         if let Err(error) = sent {
             log::warn!("cannot send {signal} to pid {}: {error}", live.child.pid());
@@ -167,33 +152,20 @@ impl Children {
         }
     }
 
-    /// Takes note that a key became ready.
-    pub(super) fn handle_readiness(&mut self, ready: Ready, hands: &mut Hands<'_>) {
-        let (id, role) = from_key(ready.token);
-        match role {
-            Role::Exit => self.exited(id, hands),
-            Role::Stdout | Role::Stderr | Role::Stdin | Role::Diagnostics => self.ready.push_back((id, role)),
-            Role::Terminal => {
-                self.ready.extend(ready.readable.then_some((id, Role::Stdout)));
-                self.ready.extend(ready.writable.then_some((id, Role::Stdin)));
-            }
-        }
-    }
-
     /// Looks at every child without a pidfd: one SIGCHLD may stand for any number of exits.
-    pub(super) fn handle_sigchld(&mut self, hands: &mut Hands<'_>) {
+    pub(super) fn handle_sigchld(&mut self, ctx: &mut DriverCtx<'_>) {
         if let Some(watch) = &mut self.sigchld {
             let _ = watch.take();
         }
         let waiting: Vec<_> = self.live.iter().filter(|(_, live)| !live.exited).map(|(id, _)| *id).collect();
         for id in waiting {
-            self.exited(id, hands);
+            self.exited(id, ctx);
         }
     }
 
     /// The child may have ended. What it wrote itself is read before its end is told: only what others write into its
     /// pipes later can be lost to the leak timeout.
-    fn exited(&mut self, id: ProcessId, hands: &mut Hands<'_>) {
+    fn exited(&mut self, id: ProcessId, ctx: &mut DriverCtx<'_>) {
         let Some(live) = self.live.get_mut(&id).filter(|live| !live.exited) else { return };
         let status = match live.child.peek() {
             Ok(None) => return,
@@ -204,27 +176,77 @@ impl Children {
             }
         };
         live.exited = true;
-        for role in [Role::Diagnostics, Role::Stdout, Role::Stderr] {
-            self.read(id, role, READS_AFTER_EXIT, hands);
+        for role in [Source::Diagnostics, Source::Stdout, Source::Stderr] {
+            self.read(id, role, READS_AFTER_EXIT, ctx);
         }
         // What its pipe did not take by now it will never read.
         if let Some(stdin) = self.live.get_mut(&id).and_then(|live| live.stdin.take())
             && !stdin.queue.is_empty()
         {
-            hands.input(id, Input::WriteFailed);
+            ctx.input(id, Input::WriteFailed);
         }
-        hands.input(id, Input::Exited(status));
+        ctx.input(id, Input::Exited(status));
     }
 }
 
-impl Drop for Children {
+impl Driver for LocalDriver {
+    fn perform(&mut self, effect: Effect, launch: Option<&Launch>, ctx: &mut DriverCtx<'_>) {
+        match effect {
+            Effect::Spawn(id) => self.spawn(id, launch.expect("a spawn comes with its launch"), ctx),
+            Effect::Signal { id, signal, scope } => self.signal(id, signal, scope),
+            Effect::Write(id, bytes) => {
+                let Some(live) = self.live.get_mut(&id) else { return };
+                match &mut live.stdin {
+                    Some(stdin) => stdin.queue.push_back(bytes),
+                    None => return ctx.input(id, Input::WriteFailed),
+                }
+                self.flush(id, ctx);
+            }
+            Effect::CloseStdin(id) => {
+                let Some(live) = self.live.get_mut(&id) else { return };
+                if let Some(stdin) = &mut live.stdin {
+                    stdin.close(live.master.as_ref());
+                    self.flush(id, ctx);
+                }
+            }
+            // A local start is answered at once.
+            Effect::Cancel(_) => {}
+            Effect::Release(id) => self.release(id),
+        }
+    }
+
+    fn holds(&self, id: ProcessId) -> bool {
+        self.live.contains_key(&id)
+    }
+
+    fn handle_readiness(&mut self, ready: Ready, ctx: &mut DriverCtx<'_>) {
+        let (id, source) = from_key(ready.token);
+        match source {
+            Source::Exit => self.exited(id, ctx),
+            Source::Stdout | Source::Stderr | Source::Stdin | Source::Diagnostics => {
+                self.ready.push_back((id, source));
+            }
+            Source::Terminal => {
+                self.ready.extend(ready.readable.then_some((id, Source::Stdout)));
+                self.ready.extend(ready.writable.then_some((id, Source::Stdin)));
+            }
+        }
+    }
+
+    fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    fn advance(&mut self, ctx: &mut DriverCtx<'_>) {
+        self.move_bytes(ctx);
+    }
+}
+
+impl Drop for LocalDriver {
     /// No child outlives its engine.
     fn drop(&mut self) {
-        for (id, live) in &self.live {
-            let _ = live.child.signal_group(Signal::KILL);
-            self.hunt.want(*id, Signal::KILL, live.child.pid());
-        }
-        self.hunt.finish();
+        self.kill_all();
+        self.descendants.finish();
         for (_, live) in std::mem::take(&mut self.live) {
             self.release_line(live.line);
             let _ = live.child.reap();

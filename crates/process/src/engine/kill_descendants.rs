@@ -1,4 +1,4 @@
-//! Ends those who have left the process group of a killed child: finds them by their mark, and sends what the group was
+//! ChildStdio those who have left the process group of a killed child: finds them by their mark, and sends what the group was
 //! sent.
 //!
 //! One look goes through every process of the machine, some milliseconds for a thousand of them, so looks are shared:
@@ -17,11 +17,11 @@ use crate::id::ProcessId;
 /// A look pauses this many times as long as it took.
 const REST: u32 = 10;
 /// Whoever starts new processes faster than this many looks in a row can kill them is let go: a fork bomb.
-const ROUNDS: usize = 20;
+const MAX_SCANS: usize = 20;
 
 /// The marks of one engine, and whom it looks for.
 #[derive(Debug, Default)]
-pub(super) struct Hunt {
+pub(super) struct DescendantKiller {
     marks: EnvTags,
     wanted: HashMap<u64, Wanted>,
     not_before: Option<Instant>,
@@ -34,14 +34,14 @@ struct Wanted {
     group: u32,
 }
 
-impl Hunt {
+impl DescendantKiller {
     /// The mark for one process.
     pub(super) fn mark(&self, id: ProcessId) -> CString {
         self.marks.of(id.number())
     }
 
     /// Asks that everybody who descends from `id` and is not in `group` be sent `signal`. SIGKILL is never taken back.
-    pub(super) fn want(&mut self, id: ProcessId, signal: Signal, group: u32) {
+    pub(super) fn request(&mut self, id: ProcessId, signal: Signal, group: u32) {
         let wanted = self.wanted.entry(id.number()).or_insert(Wanted { signal, group });
         if wanted.signal != Signal::KILL {
             wanted.signal = signal;
@@ -54,7 +54,7 @@ impl Hunt {
     }
 
     /// Looks, if somebody is wanted and the rest is over.
-    pub(super) fn go(&mut self, now: Instant) {
+    pub(super) fn run(&mut self, now: Instant) {
         if !self.wanted.is_empty() && self.not_before.is_none_or(|rest| rest <= now) {
             self.finish();
             let end = Instant::now();
@@ -68,7 +68,7 @@ impl Hunt {
     pub(super) fn finish(&mut self) {
         let mut wanted = std::mem::take(&mut self.wanted);
         let mut met = HashSet::new();
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_SCANS {
             if wanted.is_empty() {
                 return;
             }

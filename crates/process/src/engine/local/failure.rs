@@ -4,7 +4,7 @@ use std::io;
 
 use phalanx_core::spawn::SpawnError;
 
-use super::super::ends::OpenFailed;
+use super::super::stdio::OpenFailed;
 
 /// Why a child could not be started, and whether trying again later makes sense.
 pub(super) struct Failure {

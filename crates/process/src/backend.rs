@@ -38,18 +38,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use phalanx_core::inbox::Sender;
-
-use crate::conductor::Conductor;
-use crate::engine::Message;
+use crate::engine::{EngineHandle, WeakEngineHandle};
 use crate::handler::Handler;
-use crate::id::HandlerId;
+use crate::id::{BackendId, HandlerId};
+use crate::spec::HostedBy;
 
 /// How long a backend may take to answer the last word, unless the policy of the process says otherwise.
-pub const ABANDON_AFTER: Duration = Duration::from_secs(10);
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
-/// A handler that runs processes. It lives as long as some description of a process names it, or one of its processes
-/// has not ended.
+/// A handler that runs processes. It lives as long as a handle to one of its processes
+/// ([`Process::hosted_by`](crate::Process::hosted_by)) or one of them has not ended.
 #[derive(Clone)]
 pub struct Backend {
     inner: Arc<Attached>,
@@ -57,25 +55,31 @@ pub struct Backend {
 
 struct Attached {
     handler: HandlerId,
-    /// Not the conductor itself: a process that runs must not keep the engine from stopping.
-    sender: Sender<Message>,
+    /// A process that runs must not keep the engine from ending.
+    engine: WeakEngineHandle,
 }
 
 impl Backend {
-    /// Gives a handler to the conductor that will drive its processes.
+    /// Gives a handler to the engine that will drive its processes.
     #[must_use]
-    pub fn attach(handler: impl Handler + 'static, conductor: &Conductor) -> Self {
-        let handler = conductor.attach(handler);
-        Self { inner: Arc::new(Attached { handler, sender: conductor.sender() }) }
+    pub fn attach(handler: impl Handler + 'static, engine: &EngineHandle) -> Self {
+        Self { inner: Arc::new(Attached { handler: engine.attach(handler), engine: engine.downgrade() }) }
     }
 
-    /// The process that the handler knows by this number, for [`Launch::hosted`](crate::spec::Launch::hosted).
+    /// Returns its name.
     #[must_use]
-    pub fn member(&self, member: usize) -> Hosted {
-        Hosted { backend: self.clone(), member }
+    pub fn id(&self) -> BackendId {
+        BackendId(self.inner.handler)
     }
 
-    /// The handler.
+    /// Describes the process that the handler knows by this number, for [`Launch::hosted`](crate::spec::Launch::hosted).
+    /// That is a number only: what starts the process must keep the backend.
+    #[must_use]
+    pub fn member(&self, member: usize) -> HostedBy {
+        HostedBy { backend: self.id(), member }
+    }
+
+    /// Returns the handler.
     #[must_use]
     pub fn handler(&self) -> HandlerId {
         self.inner.handler
@@ -84,7 +88,7 @@ impl Backend {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        self.sender.send(Message::Disown(self.handler));
+        self.engine.release(self.handler);
     }
 }
 
@@ -92,13 +96,4 @@ impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Backend({:?})", self.inner.handler)
     }
-}
-
-/// Who runs a process, and what it calls it.
-#[derive(Debug, Clone)]
-pub struct Hosted {
-    /// Who.
-    pub backend: Backend,
-    /// The backend's own number for it; another run of the same process has the same.
-    pub member: usize,
 }

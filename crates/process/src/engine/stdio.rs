@@ -15,18 +15,18 @@ use phalanx_core::spawn::Stdio;
 use phalanx_core::terminal::DeviceError;
 use phalanx_core::{Interest, Reactor};
 
-use super::keys::{Role, key};
+use super::tokens::{Source, key};
 use crate::id::ProcessId;
 use crate::spec::{Launch, Output, Stdin};
 
 /// Both sides of everything one child reads and writes.
-pub(super) struct Ends {
-    stdin: Theirs,
-    stdout: Theirs,
-    stderr: Theirs,
-    our_stdin: Option<Ours>,
-    our_stdout: Option<Ours>,
-    our_stderr: Option<Ours>,
+pub(super) struct ChildStdio {
+    stdin: ChildEnd,
+    stdout: ChildEnd,
+    stderr: ChildEnd,
+    our_stdin: Option<ParentEnd>,
+    our_stdout: Option<ParentEnd>,
+    our_stderr: Option<ParentEnd>,
     diagnostics: [Option<OwnedFd>; 2],
     directory: Option<CString>,
     master: Option<OwnedFd>,
@@ -34,14 +34,14 @@ pub(super) struct Ends {
 }
 
 /// Our side of one end.
-pub(super) enum Ours {
+pub(super) enum ParentEnd {
     /// A pipe of its own.
     Pipe(OwnedFd),
     /// The terminal: one descriptor for both directions.
     Terminal,
 }
 
-impl Ours {
+impl ParentEnd {
     /// The descriptor; `master` is that of the terminal, which is there if this is one.
     pub(super) fn fd<'a>(&'a self, master: Option<&'a OwnedFd>) -> BorrowedFd<'a> {
         match self {
@@ -52,7 +52,7 @@ impl Ours {
 }
 
 /// The child's side of one end.
-enum Theirs {
+enum ChildEnd {
     Owned(OwnedFd),
     Shared(Arc<OwnedFd>),
     Null,
@@ -75,7 +75,7 @@ impl From<io::Error> for OpenFailed {
     }
 }
 
-impl Ends {
+impl ChildStdio {
     /// How many descriptors this launch will keep on our side, its pidfd included.
     pub(super) fn needed(launch: &Launch) -> usize {
         let terminal = usize::from(launch.terminal.is_some());
@@ -92,11 +92,11 @@ impl Ends {
         let (stdout, our_stdout) = open_output(&launch.stdout, on_terminal)?;
         let (stderr, our_stderr) = match (&launch.stdout, &launch.stderr) {
             // One description for both, or they would overwrite each other.
-            (Output::File { path, .. }, Output::File { path: same, .. }) if path == same => (Theirs::Stdout, None),
+            (Output::File { path, .. }, Output::File { path: same, .. }) if path == same => (ChildEnd::Stdout, None),
             (_, stderr) => open_output(stderr, false)?,
         };
         // What comes out of a terminal is read even where stdout goes elsewhere, or its writers would block.
-        let our_stdout = our_stdout.or(on_terminal.then_some(Ours::Terminal));
+        let our_stdout = our_stdout.or(on_terminal.then_some(ParentEnd::Terminal));
         let diagnostics = match launch.diagnostics {
             None => [None, None],
             Some(_) => {
@@ -112,15 +112,15 @@ impl Ends {
     /// Watches what we read. What we write is watched while it takes no more.
     pub(super) fn register(&self, id: ProcessId, reactor: &Reactor) -> io::Result<()> {
         if let Some(master) = &self.master {
-            reactor.register(master, key(id, Role::Terminal), Interest::Readable)?;
+            reactor.register(master, key(id, Source::Terminal), Interest::Readable)?;
         }
-        for (end, role) in [(&self.our_stdout, Role::Stdout), (&self.our_stderr, Role::Stderr)] {
-            if let Some(Ours::Pipe(fd)) = end {
+        for (end, role) in [(&self.our_stdout, Source::Stdout), (&self.our_stderr, Source::Stderr)] {
+            if let Some(ParentEnd::Pipe(fd)) = end {
                 reactor.register(fd, key(id, role), Interest::Readable)?;
             }
         }
         if let Some(fd) = &self.diagnostics[0] {
-            reactor.register(fd, key(id, Role::Diagnostics), Interest::Readable)?;
+            reactor.register(fd, key(id, Source::Diagnostics), Interest::Readable)?;
         }
         Ok(())
     }
@@ -149,9 +149,9 @@ impl Ends {
     }
 
     /// Our side; the child's is closed.
-    pub(super) fn into_ours(self) -> OurSide {
+    pub(super) fn into_ours(self) -> ParentStdio {
         let [diagnostics, diagnostics_writer] = self.diagnostics;
-        OurSide {
+        ParentStdio {
             stdin: self.our_stdin,
             stdout: self.our_stdout,
             stderr: self.our_stderr,
@@ -163,26 +163,26 @@ impl Ends {
 }
 
 /// What we keep of the ends of one child.
-pub(super) struct OurSide {
-    pub(super) stdin: Option<Ours>,
-    pub(super) stdout: Option<Ours>,
-    pub(super) stderr: Option<Ours>,
+pub(super) struct ParentStdio {
+    pub(super) stdin: Option<ParentEnd>,
+    pub(super) stdout: Option<ParentEnd>,
+    pub(super) stderr: Option<ParentEnd>,
     pub(super) diagnostics: Option<OwnedFd>,
     pub(super) diagnostics_writer: Option<OwnedFd>,
     pub(super) master: Option<OwnedFd>,
 }
 
-impl OurSide {
+impl ParentStdio {
     /// How many descriptors these are.
     pub(super) fn count(&self) -> usize {
         let pipes = [&self.stdin, &self.stdout, &self.stderr];
         let others = [&self.diagnostics, &self.diagnostics_writer, &self.master];
-        pipes.iter().filter(|end| matches!(end, Some(Ours::Pipe(_)))).count()
+        pipes.iter().filter(|end| matches!(end, Some(ParentEnd::Pipe(_)))).count()
             + others.iter().filter(|fd| fd.is_some()).count()
     }
 }
 
-impl Theirs {
+impl ChildEnd {
     fn end<'a>(&'a self, stdout: Option<Stdio<'a>>) -> Stdio<'a> {
         match self {
             Self::Owned(fd) => Stdio::Descriptor(fd.as_fd()),
@@ -209,37 +209,37 @@ fn open_terminal(launch: &Launch) -> Result<(Option<OwnedFd>, Option<CString>), 
     Ok((Some(pty.into_master()), Some(slave)))
 }
 
-fn open_stdin(stdin: &Stdin, on_terminal: bool) -> Result<(Theirs, Option<Ours>), OpenFailed> {
+fn open_stdin(stdin: &Stdin, on_terminal: bool) -> Result<(ChildEnd, Option<ParentEnd>), OpenFailed> {
     Ok(match stdin {
-        Stdin::Data(_) | Stdin::Pipe if on_terminal => (Theirs::Terminal, Some(Ours::Terminal)),
-        Stdin::Null => (Theirs::Null, None),
-        Stdin::Inherit => (Theirs::Inherit, None),
-        Stdin::Descriptor(fd) => (Theirs::Shared(Arc::clone(fd)), None),
-        Stdin::File(path) => (Theirs::Owned(open_file(path, OpenOptions::new().read(true))?), None),
+        Stdin::Data(_) | Stdin::Pipe if on_terminal => (ChildEnd::Terminal, Some(ParentEnd::Terminal)),
+        Stdin::Null => (ChildEnd::Null, None),
+        Stdin::Inherit => (ChildEnd::Inherit, None),
+        Stdin::Descriptor(fd) => (ChildEnd::Shared(Arc::clone(fd)), None),
+        Stdin::File(path) => (ChildEnd::Owned(open_file(path, OpenOptions::new().read(true))?), None),
         Stdin::Data(_) | Stdin::Pipe => {
             let Pipe { reader, writer } = Pipe::new()?;
             set_fresh_nonblocking(&writer)?;
-            (Theirs::Owned(reader), Some(Ours::Pipe(writer)))
+            (ChildEnd::Owned(reader), Some(ParentEnd::Pipe(writer)))
         }
     })
 }
 
-fn open_output(output: &Output, on_terminal: bool) -> Result<(Theirs, Option<Ours>), OpenFailed> {
+fn open_output(output: &Output, on_terminal: bool) -> Result<(ChildEnd, Option<ParentEnd>), OpenFailed> {
     Ok(match output {
-        Output::Read if on_terminal => (Theirs::Terminal, Some(Ours::Terminal)),
-        Output::Null => (Theirs::Null, None),
-        Output::Inherit => (Theirs::Inherit, None),
-        Output::WithStdout => (Theirs::Stdout, None),
-        Output::Descriptor(fd) => (Theirs::Shared(Arc::clone(fd)), None),
+        Output::Read if on_terminal => (ChildEnd::Terminal, Some(ParentEnd::Terminal)),
+        Output::Null => (ChildEnd::Null, None),
+        Output::Inherit => (ChildEnd::Inherit, None),
+        Output::WithStdout => (ChildEnd::Stdout, None),
+        Output::Descriptor(fd) => (ChildEnd::Shared(Arc::clone(fd)), None),
         Output::File { path, append } => {
             let mut options = OpenOptions::new();
             options.create(true).write(true).append(*append).truncate(!append);
-            (Theirs::Owned(open_file(path, &options)?), None)
+            (ChildEnd::Owned(open_file(path, &options)?), None)
         }
         Output::Read => {
             let Pipe { reader, writer } = Pipe::new()?;
             set_fresh_nonblocking(&reader)?;
-            (Theirs::Owned(writer), Some(Ours::Pipe(reader)))
+            (ChildEnd::Owned(writer), Some(ParentEnd::Pipe(reader)))
         }
     })
 }
