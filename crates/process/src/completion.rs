@@ -191,7 +191,6 @@ impl<T> Completion<T> {
 
 impl<T: Clone> Completion<T> {
     /// Returns a completion and the side that completes it.
-    #[must_use]
     pub fn pair() -> (Completer<T>, Self) {
         let completion = Self::default();
         (Completer { completion: completion.clone() }, completion)
