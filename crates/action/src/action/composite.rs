@@ -130,6 +130,8 @@ impl Sequential {
 /// What both have in common.
 struct Parts {
     actions: Vec<Action>,
+    /// The place of the first process of each action among all processes.
+    starts: Vec<usize>,
     hides_parts: bool,
     /// The last order to end them.
     killed: Mutex<Option<Kill>>,
@@ -137,7 +139,13 @@ struct Parts {
 
 impl Parts {
     fn new(actions: Vec<Action>, hides_parts: bool) -> Self {
-        Self { actions, hides_parts, killed: Mutex::default() }
+        let mut next = 0;
+        let start = |action: &Action| {
+            next += action.processes().len();
+            next - action.processes().len()
+        };
+        let starts = actions.iter().map(start).collect();
+        Self { actions, starts, hides_parts, killed: Mutex::default() }
     }
 
     fn killed(&self) -> MutexGuard<'_, Option<Kill>> {
@@ -178,14 +186,10 @@ impl Parts {
     }
 
     /// Asks the action to which the process at `index` belongs.
-    fn delivery(&self, mut index: usize, finished: &Finished) -> Option<Delivery> {
-        for action in &self.actions {
-            if index < action.processes().len() {
-                return action.work().delivery(index, finished);
-            }
-            index -= action.processes().len();
-        }
-        None
+    fn delivery(&self, index: usize, finished: &Finished) -> Option<Delivery> {
+        // The last of those that begin at or before it: one without processes begins where the next does.
+        let part = self.starts.partition_point(|start| *start <= index).checked_sub(1)?;
+        self.actions[part].work().delivery(index - self.starts[part], finished)
     }
 }
 
