@@ -79,6 +79,26 @@ fn an_option_of_the_users_ssh_configuration_that_takes_stdin_is_noticed() {
     assert!(!place.path("there").exists() && !place.path("here/node1/file").exists());
 }
 
+/// A plan does not go on to the step that needs the files.
+#[test]
+fn a_step_of_a_plan_is_not_ok_without_the_word() {
+    let place = Place::new();
+    let file = place.write("file", b"content");
+    let connector = place.script("silent", "cat >/dev/null; exit 0");
+    for step in [format!("put = '{file}'\nto = 'there'"), "get = '/etc/hostname'\nto = 'here'".to_owned()] {
+        let plan = format!("[[step]]\n{step}\non = 'n'\n[[step]]\nlocal = 'echo went on'\n");
+        let plan = place.write("plan.toml", plan.as_bytes());
+        let ran = Phalanx::verb("play", &["--ssh", &connector, &plan]).output();
+        assert_eq!(ran.status(), Some(1), "{}", ran.stderr());
+        assert!(
+            ran.stderr().contains(NO_WORD) && !ran.stdout().contains("went on"),
+            "{} {}",
+            ran.stdout(),
+            ran.stderr()
+        );
+    }
+}
+
 /// A script that has lost its beginning or its end is not run in part.
 #[test]
 fn a_login_script_that_takes_a_line_ends_it_all() {

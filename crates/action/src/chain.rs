@@ -23,9 +23,10 @@
 //!   place in the stream.
 //!
 //! # What a chain does not protect
-//! Between the hosts there is plain TCP. **Whoever can see that network can read the files**, and can disturb the
-//! transfer. They cannot change a file unnoticed, since length and checksum travel through ssh; but what they inject
-//! into a running connection makes that host and those behind it fail. For secrets, use a put.
+//! Between the hosts there is plain TCP. **Everyone who can see that network can read the files, and so can any user of any
+//! of the hosts**, who can take the place of a receiver; they can disturb the transfer, too. They cannot change a file
+//! unnoticed, since length and checksum travel through ssh; but what they inject into a running connection makes that host
+//! and those behind it fail. For secrets, use a put.
 //!
 //! # What it needs
 //! The addresses of the hosts, as this machine knows them, must be known to the hosts, too ([`ChainParams::address`]),
@@ -33,17 +34,17 @@
 //! netcat (the traditional one, OpenBSD's, ncat or busybox's, recognised there), `tar`, `dd`, `od`, `tail`, `ls` and
 //! `mkfifo`, and `sha256sum` or `shasum`. A host that lacks something is skipped, and says what.
 //!
-//! Modules in reading order: [`put`] is how a chain is described; `plan` decides who feeds whom; `words` is what is said between
-//! here and a host; `far.sh` is what runs there; `feed` feeds a host from here; [`broadcast`] joins all that to an
-//! engine, and `work` makes it an action.
+//! Modules in reading order: [`params`] is how a chain is described; `topology` decides which host feeds which; `protocol` is
+//! what is said between here and a host; `node.sh` is what runs there; `sender` feeds a host from here; [`session`] joins all
+//! that to an engine, and `action` makes it an action.
 
-pub mod broadcast;
-mod feed;
-mod plan;
-pub mod put;
-mod script;
-mod words;
-mod work;
+mod action;
+pub mod params;
+mod protocol;
+mod remote_script;
+mod sender;
+pub mod session;
+mod topology;
 
-pub use broadcast::Broadcast;
-pub use put::{ChainParams, Skips};
+pub use params::{ChainParams, MaxSkips};
+pub use session::{Broadcast, CancelHandle, ChainHandler};

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use phalanx_action::Action;
-use phalanx_action::chain::{ChainParams, Skips};
+use phalanx_action::chain::{ChainParams, MaxSkips};
 use phalanx_action::files::{ChainPut, CopyError};
 use phalanx_process::Process;
 use phalanx_process::ssh::ConnectionParams;
@@ -87,6 +87,31 @@ fn one_that_is_killed_ends_and_puts_nothing_into_place() {
     assert!(!place.path().join("there/n3/a").exists());
 }
 
+/// A host that says it has more than there is: nobody else hears of it.
+#[test]
+fn a_host_that_lies_about_what_it_has_fails_alone() {
+    let Some((place, params)) = place() else { return };
+    let lie = "case $* in *n2*)\n\
+               for command; do :; done\n\
+               count=${command#*count=}\n\
+               text=$(dd bs=1 count=\"${count%% *}\" 2>/dev/null)\n\
+               text=$(printf '%s\\n' \"$text\" | sed 's/^have=.*/have=99999999999/')\n\
+               exec sh -c \"$text\" ;;\n\
+               esac\n";
+    let connector = place.path().join("connector");
+    let honest = fs::read_to_string(&connector).expect("it is ours");
+    fs::write(&connector, honest.replacen('\n', &format!("\n{lie}"), 1)).expect("it is ours");
+    let action = chain(&place, &params, "a", &["n1", "n2", "n3"]).run();
+    let ok: Vec<_> = action.processes().iter().map(Process::ok).collect();
+    assert_eq!(ok, [true, false, true], "{:?}", (0..3).map(|index| action.fault(index)).collect::<Vec<_>>());
+    let fault = action.fault(1).expect("it is known");
+    assert!(fault.contains("it says that it has 99999999999 bytes"), "{fault}");
+    assert_eq!(
+        (names(&place.path().join("there/n1")), names(&place.path().join("there/n3"))),
+        (vec!["a".to_owned()], vec!["a".to_owned()])
+    );
+}
+
 /// What cannot be read here is the fault of no host, and is said for each.
 #[test]
 fn a_source_that_cannot_be_read_fails_all_with_the_reason() {
@@ -113,5 +138,5 @@ fn nothing_and_nobody_is_done_at_once() {
     assert!(chain(&place, &params, "a", &[]).run().finished_ok());
     let put = ChainPut::new([place.path().join("absent")], "x", ["n1"]).params(params).build();
     assert!(matches!(put, Err(CopyError::Source(_))));
-    assert_eq!(Skips::Ratio(0.5).of(7), 3);
+    assert_eq!(MaxSkips::Ratio(0.5).of(7), 3);
 }

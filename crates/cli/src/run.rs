@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use phalanx_action::chain::broadcast::Recall;
+use phalanx_action::chain::CancelHandle;
 use phalanx_action::crew::{Crew, Foreman, Reins};
 use phalanx_action::files::Fault;
 use phalanx_action::rollout::Retry;
@@ -97,14 +97,14 @@ type Faults = Arc<Mutex<HashMap<ProcessId, Fault>>>;
 /// By what those who start the processes are held.
 enum Hold {
     Crew(Reins),
-    Chain(Recall),
+    Chain(CancelHandle),
 }
 
 impl Hold {
     fn call_off(&self) {
         match self {
             Self::Crew(reins) => reins.call_off(),
-            Self::Chain(recall) => recall.call_off(),
+            Self::Chain(cancel) => cancel.call_off(),
         }
     }
 }
@@ -176,13 +176,13 @@ impl<'a> Run<'a> {
         let (hold, handler) = match plan.chain() {
             None => (Hold::Crew(reins.clone()), drive.attach(Crew::new(reins, starter))),
             Some(broadcast) => {
-                let recall = Recall::default();
+                let cancel = CancelHandle::default();
                 let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
                     Some(starter.start_spec(context, host, spec))
                 };
                 let all_over = move || all_over.store(true, Ordering::SeqCst);
-                let steering = broadcast.handler(recall.clone(), start, all_over);
-                (Hold::Chain(recall), drive.attach(steering))
+                let steering = broadcast.handler(cancel.clone(), start, all_over);
+                (Hold::Chain(cancel), drive.attach(steering))
             }
         };
         Ok(Self {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use phalanx_action::chain::{ChainParams, Skips};
+use phalanx_action::chain::{ChainParams, MaxSkips};
 use phalanx_action::files::{Copy, CopyError};
 use phalanx_action::substitute::SubstituteError;
 use phalanx_config::configuration::Configuration;
@@ -28,7 +28,7 @@ SRC are those of this side, ~ in DEST is that of the host. {{{host}}} is the add
 Nothing has its final name before all of it has come. The hosts need sh and tar, and sha256sum or shasum for --verify.
 
 With --chain, SRC is the same for all hosts, and they need netcat, and sha256sum or shasum. Nothing between them is \
-encrypted: whoever can see their network can read the files.
+encrypted: everyone who can see their network can read the files, and so can any user of any of them.
 
 Exit status: as of phalanx run; a source that is missing is wrong usage, and nothing is started.";
 
@@ -96,7 +96,7 @@ struct ChainArgs {
 
     /// How many hosts in succession may be skipped: a number, or a part of all from 0.0 to 1.0 [default: 10]
     #[arg(long, value_name = "HOSTS", requires = "chain")]
-    chain_retry: Option<Skips>,
+    chain_retry: Option<MaxSkips>,
 
     /// The address by which hosts reach a host, {{{host}}} being its own, as in {{{host}}}-ib0
     #[arg(long, value_name = "ADDRESS", requires = "chain")]
@@ -250,7 +250,7 @@ mod tests {
         ];
         let expected = ChainParams {
             netcat: Some("nc".into()),
-            chain_retry: Skips::Ratio(0.5),
+            chain_retry: MaxSkips::Ratio(0.5),
             server_timeout: Duration::from_secs(9),
             port: Some(7),
             address: Some("a".into()),

@@ -301,7 +301,9 @@ impl Copy {
     pub fn broadcast(self) -> Result<Broadcast, CopyError> {
         let name = self.name();
         match (self.via, self.direction) {
-            (Via::Chain(params), Direction::ToHosts) => chain::put::broadcast(name, self.request, params, self.options),
+            (Via::Chain(params), Direction::ToHosts) => {
+                chain::params::broadcast(name, self.request, params, self.options)
+            }
             (Via::Chain(_), Direction::FromHosts) => {
                 Err(CopyError::Unsupported("a chain carries files to hosts, and not from them: use ssh or taktuk"))
             }

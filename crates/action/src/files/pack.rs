@@ -146,7 +146,7 @@ impl<W: Write> Packer<'_, W> {
 
     fn file(&mut self, path: &Path, name: &[u8]) -> Result<(), Fault> {
         let (mut file, meta) = open(path, name)?;
-        let content = self.begin_reading(path, &mut file)?;
+        let content = self.begin_reading(path, &mut file, meta.len())?;
         let size = match &content {
             Content::Short(size) => *size as u64,
             Content::Long(size) => *size,
@@ -172,13 +172,15 @@ impl<W: Write> Packer<'_, W> {
         Ok(())
     }
 
-    /// Fills the buffer, and finds out how much there is.
-    fn begin_reading(&mut self, path: &Path, file: &mut File) -> Result<Content, Fault> {
+    /// Fills the buffer, and finds out how much there is. A read that had room for more and returns exactly what is stated
+    /// is the whole of a file; everything else is read to its end.
+    fn begin_reading(&mut self, path: &Path, file: &mut File, stated: u64) -> Result<Content, Fault> {
         let unreadable = |error: io::Error| unreadable(path, &error);
         let mut filled = 0;
         while filled < BUFFER {
             match file.read(&mut self.buffer[filled..]).map_err(unreadable)? {
                 0 => return Ok(Content::Short(filled)),
+                count if count as u64 == stated && count < BUFFER => return Ok(Content::Short(count)),
                 count => filled += count,
             }
         }

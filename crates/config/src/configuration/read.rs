@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use log::LevelFilter;
-use phalanx_action::chain::Skips;
+use phalanx_action::chain::MaxSkips;
 use phalanx_process::ssh::CheckHostKeys;
 use regex::Regex;
 
@@ -127,9 +127,9 @@ impl Given<'_, '_> {
     }
 
     /// Returns how many hosts of a chain may be skipped: an integer counts hosts, a float is a fraction of them.
-    pub(super) fn skips(self) -> Option<Skips> {
+    pub(super) fn skips(self) -> Option<MaxSkips> {
         if self.item.is_integer() {
-            return self.item.integer(0..=u32::MAX).map(|number| Skips::Hosts(number as usize));
+            return self.item.integer(0..=u32::MAX).map(|number| MaxSkips::Hosts(number as usize));
         }
         let ratio = self.item.number()?;
         if !(0.0..=1.0).contains(&ratio) {
@@ -139,7 +139,7 @@ impl Given<'_, '_> {
             );
             return None;
         }
-        Some(Skips::Ratio(ratio))
+        Some(MaxSkips::Ratio(ratio))
     }
 
     /// Returns a template, or a table of a pattern and a replacement.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use phalanx_action::chain::Skips;
+use phalanx_action::chain::MaxSkips;
 
 use super::keys::{KEYS, Key};
 use super::loader::{Loaded, Origin};
@@ -41,10 +41,10 @@ pub(super) fn seconds(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 { duration.as_secs().to_string() } else { format!("{:?}", duration.as_secs_f64()) }
 }
 
-pub(super) fn skips(skips: Skips) -> String {
+pub(super) fn skips(skips: MaxSkips) -> String {
     match skips {
-        Skips::Hosts(number) => number.to_string(),
-        Skips::Ratio(ratio) => format!("{ratio:?}"),
+        MaxSkips::Hosts(number) => number.to_string(),
+        MaxSkips::Ratio(ratio) => format!("{ratio:?}"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use phalanx_action::chain::Broadcast;
-use phalanx_action::chain::broadcast::Recall;
+use phalanx_action::chain::CancelHandle;
 use phalanx_process::Spec;
 use phalanx_process::event::{Kill, Stream};
 use phalanx_process::handler::Context;
@@ -19,7 +19,7 @@ use crate::course::Turn;
 /// A chain under way.
 pub(super) struct Chained {
     broadcast: Broadcast,
-    recall: Recall,
+    cancel: CancelHandle,
     ids: ProcessIds,
     /// Whether each host is well, once it has ended.
     hosts: Vec<Option<bool>>,
@@ -29,7 +29,7 @@ pub(super) struct Chained {
 impl Player {
     pub(super) fn start_chain(&mut self, turn: Turn, broadcast: Broadcast) {
         let count = broadcast.len();
-        let (recall, over, ids) = (Recall::default(), Arc::new(AtomicBool::new(false)), ProcessId::block(count));
+        let (cancel, over, ids) = (CancelHandle::default(), Arc::new(AtomicBool::new(false)), ProcessId::block(count));
         let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
             context.start(ids.at(host), spec);
             Some(ids.at(host))
@@ -40,8 +40,8 @@ impl Player {
             wake();
         };
         self.processes.extend((0..count).map(|host| (ids.at(host), (turn, host))));
-        self.drive.attach(broadcast.handler(recall.clone(), start, all_over));
-        let chained = Chained { broadcast, recall, ids, hosts: vec![None; count], over };
+        self.drive.attach(broadcast.handler(cancel.clone(), start, all_over));
+        let chained = Chained { broadcast, cancel, ids, hosts: vec![None; count], over };
         self.under_way.insert(turn, UnderWay::Chain(Box::new(chained)));
     }
 
@@ -68,7 +68,7 @@ impl Player {
     /// Nobody more is started, and who runs is ended.
     pub(super) fn end_chain(&mut self, turn: Turn) {
         if let Some(UnderWay::Chain(chained)) = self.under_way.get(&turn) {
-            chained.recall.kill(Kill::default());
+            chained.cancel.kill(Kill::default());
         }
     }
 

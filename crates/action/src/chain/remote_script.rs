@@ -3,14 +3,14 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::put::ChainParams;
+use super::params::ChainParams;
 use crate::files::remote_script::{BEGINNING, append_install, append_script, append_words, command, end, quote};
 use crate::files::sources::Source;
 
-const FAR: &str = include_str!("far.sh");
+const NODE: &str = include_str!("node.sh");
 
 /// What the script of one host is told.
-pub(super) struct Far<'a> {
+pub(super) struct NodeScript<'a> {
     pub(super) mark: &'a str,
     pub(super) position: usize,
     pub(super) token: &'a str,
@@ -20,7 +20,7 @@ pub(super) struct Far<'a> {
     pub(super) sources: &'a [Source],
 }
 
-impl Far<'_> {
+impl NodeScript<'_> {
     /// The command that reads the script from stdin, and the script.
     pub(super) fn text(&self) -> (String, Vec<u8>) {
         let Self { mark, position, token, params, into, .. } = self;
@@ -37,7 +37,7 @@ impl Far<'_> {
         let names: Vec<_> = self.sources.iter().map(|source| source.name.as_bytes()).collect();
         append_words(&names, &mut text);
         append_install(&mut text);
-        append_script(FAR, &mut text);
+        append_script(NODE, &mut text);
         end(&mut text);
         (command(&text), text)
     }

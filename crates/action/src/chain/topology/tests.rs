@@ -22,19 +22,19 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn listening(host: usize, round: u64, have: u64) -> Report {
-    Report::Listening { host, round, port: 20000, have }
+fn listening(host: usize, round: u64, have: u64) -> Input {
+    Input::Listening { host, round, port: 20000, have }
 }
 
-fn feed(attempt: u64, from: Feeder, host: usize, offset: u64) -> Order {
-    Order::Feed { attempt, from, host, port: 20000, offset }
+fn feed(attempt: u64, from: Feeder, host: usize, offset: u64) -> Command {
+    Command::Feed { attempt, from, host, port: 20000, offset }
 }
 
 /// A plan whose hosts have all been started.
-fn started(hosts: usize, settings: Settings) -> Plan {
-    let mut plan = Plan::new(hosts, settings);
-    let starts: Vec<_> = (0..hosts).map(|host| Order::Start { host }).collect();
-    assert_eq!(plan.handle(Report::Tick, seconds(0)), starts);
+fn started(hosts: usize, settings: Settings) -> Topology {
+    let mut plan = Topology::new(hosts, settings);
+    let starts: Vec<_> = (0..hosts).map(|host| Command::Start { host }).collect();
+    assert_eq!(plan.handle(Input::Tick, seconds(0)), starts);
     plan
 }
 
@@ -45,17 +45,17 @@ fn a_host_is_fed_by_the_one_before_as_soon_as_both_are_ready() {
     // The last one waits until it is known who is before it.
     assert_eq!(plan.handle(listening(2, 1, 0), now), []);
     assert_eq!(plan.handle(listening(0, 1, 0), now), [feed(1, Feeder::Here, 0, 0)]);
-    assert_eq!(plan.handle(Report::Ended { host: 1 }, now), [feed(2, Feeder::Host(0), 2, 0)]);
-    assert_eq!(plan.handle(Report::Taking { host: 0, round: 1 }, now), []);
-    assert_eq!(plan.handle(Report::Sent { total: TOTAL }, now).len(), 2, "both are told how much there is");
+    assert_eq!(plan.handle(Input::Ended { host: 1 }, now), [feed(2, Feeder::Host(0), 2, 0)]);
+    assert_eq!(plan.handle(Input::Taking { host: 0, round: 1 }, now), []);
+    assert_eq!(plan.handle(Input::Sent { total: TOTAL }, now).len(), 2, "both are told how much there is");
     for host in [0, 2] {
-        assert_eq!(plan.handle(Report::Complete { host }, now), []);
+        assert_eq!(plan.handle(Input::Complete { host }, now), []);
     }
-    assert_eq!(plan.handle(Report::Placed { host: 0, total: TOTAL }, now), [Order::Release { host: 0 }]);
-    assert_eq!(plan.handle(Report::Placed { host: 2, total: TOTAL }, now), [Order::Release { host: 2 }]);
+    assert_eq!(plan.handle(Input::Placed { host: 0, total: TOTAL }, now), [Command::Release { host: 0 }]);
+    assert_eq!(plan.handle(Input::Placed { host: 2, total: TOTAL }, now), [Command::Release { host: 2 }]);
     assert!(!plan.is_over());
-    plan.handle(Report::Ended { host: 0 }, now);
-    plan.handle(Report::Ended { host: 2 }, now);
+    plan.handle(Input::Ended { host: 0 }, now);
+    plan.handle(Input::Ended { host: 2 }, now);
     assert!(plan.is_over());
     assert_eq!((plan.is_placed(0), plan.is_placed(1), plan.is_placed(2)), (true, false, true));
 }
@@ -66,8 +66,8 @@ fn the_host_behind_a_dead_one_is_fed_on_from_where_it_stopped() {
     let mut plan = started(3, settings(3));
     let now = seconds(1);
     (0..3).for_each(|host| drop(plan.handle(listening(host, 1, 0), now)));
-    (0..3).for_each(|host| drop(plan.handle(Report::Taking { host, round: 1 }, now)));
-    assert_eq!(plan.handle(Report::Ended { host: 1 }, now), [Order::Again { host: 2, round: 1 }]);
+    (0..3).for_each(|host| drop(plan.handle(Input::Taking { host, round: 1 }, now)));
+    assert_eq!(plan.handle(Input::Ended { host: 1 }, now), [Command::Again { host: 2, round: 1 }]);
     assert_eq!(plan.handle(listening(2, 2, 40), now), [feed(4, Feeder::Host(0), 2, 40)]);
 }
 
@@ -76,11 +76,35 @@ fn the_host_behind_a_dead_one_is_fed_on_from_where_it_stopped() {
 fn a_wrong_sum_is_never_in_place() {
     let mut plan = started(1, settings(1));
     plan.handle(listening(0, 1, 0), seconds(0));
-    plan.handle(Report::Sent { total: TOTAL }, seconds(1));
-    plan.handle(Report::Complete { host: 0 }, seconds(1));
+    plan.handle(Input::Sent { total: TOTAL }, seconds(1));
+    plan.handle(Input::Complete { host: 0 }, seconds(1));
     for total in [Total { sum: [8; 32], ..TOTAL }, Total { length: 99, ..TOTAL }] {
-        assert_eq!(plan.handle(Report::Placed { host: 0, total }, seconds(1)), []);
+        assert_eq!(plan.handle(Input::Placed { host: 0, total }, seconds(1)), []);
         assert!(!plan.is_placed(0));
+    }
+}
+
+/// What a host says it has may be any number, and is its own affair.
+#[test]
+fn a_host_that_has_more_than_there_is_fails_alone() {
+    for (have, known) in [(101, true), (u64::MAX, true), (u64::MAX, false)] {
+        let mut plan = started(2, settings(2));
+        let now = seconds(1);
+        if known {
+            plan.handle(listening(0, 1, 0), now);
+            plan.handle(Input::Sent { total: TOTAL }, now);
+        }
+        plan.handle(listening(1, 1, have), now);
+        plan.handle(listening(0, if known { 2 } else { 1 }, have.min(50)), now);
+        plan.handle(Input::Have { host: 1, have }, now);
+        let orders = plan.handle(Input::Sent { total: TOTAL }, now);
+        let again = plan.handle(Input::Tick, now);
+        let given_up: Vec<_> =
+            orders.iter().chain(&again).filter(|order| matches!(order, Command::GiveUp { .. })).collect();
+        assert!(given_up.iter().all(|order| matches!(order, Command::GiveUp { host: 1, .. })), "{given_up:?}");
+        assert!(!plan.is_placed(1) && plan.members[1].phase == Phase::Lost, "{have} {known}");
+        assert!(matches!(plan.members[0].phase, Phase::Live));
+        assert!(plan.progress().0 >= have, "no sum overflows");
     }
 }
 
@@ -88,24 +112,24 @@ fn a_wrong_sum_is_never_in_place() {
 fn a_host_that_nobody_can_feed_is_given_up_after_its_tries_and_one_from_here() {
     let mut plan = started(2, settings(2));
     plan.handle(listening(0, 1, 0), seconds(0));
-    plan.handle(Report::Taking { host: 0, round: 1 }, seconds(0));
+    plan.handle(Input::Taking { host: 0, round: 1 }, seconds(0));
     let mut from = Vec::new();
     let mut orders = plan.handle(listening(1, 1, 0), seconds(0));
     for time in 1.. {
         match orders.first() {
-            Some(Order::Feed { attempt, from: feeder, .. }) => {
+            Some(Command::Feed { attempt, from: feeder, .. }) => {
                 from.push(*feeder);
-                orders = plan.handle(Report::NotFed { attempt: *attempt, why: "refused".into() }, seconds(time));
+                orders = plan.handle(Input::NotFed { attempt: *attempt, why: "refused".into() }, seconds(time));
             }
-            Some(Order::Again { host: 1, round }) => orders = plan.handle(listening(1, round + 1, 0), seconds(time)),
-            Some(Order::GiveUp { host: 1, why }) => {
+            Some(Command::Again { host: 1, round }) => orders = plan.handle(listening(1, round + 1, 0), seconds(time)),
+            Some(Command::GiveUp { host: 1, why }) => {
                 assert_eq!(why, "it cannot be fed: refused");
                 break;
             }
             _ => {
-                plan.handle(Report::Have { host: 0, have: 1 }, seconds(time));
-                plan.handle(Report::Have { host: 1, have: 0 }, seconds(time));
-                orders = plan.handle(Report::Tick, seconds(time));
+                plan.handle(Input::Have { host: 0, have: 1 }, seconds(time));
+                plan.handle(Input::Have { host: 1, have: 0 }, seconds(time));
+                orders = plan.handle(Input::Tick, seconds(time));
             }
         }
     }
@@ -116,10 +140,10 @@ fn a_host_that_nobody_can_feed_is_given_up_after_its_tries_and_one_from_here() {
 fn one_that_is_late_goes_to_the_end_and_holds_up_nobody() {
     let mut plan = started(3, settings(3));
     plan.handle(listening(0, 1, 0), seconds(0));
-    plan.handle(Report::Taking { host: 0, round: 1 }, seconds(0));
+    plan.handle(Input::Taking { host: 0, round: 1 }, seconds(0));
     assert_eq!(plan.handle(listening(2, 1, 0), seconds(29)), []);
-    plan.handle(Report::Have { host: 0, have: 1 }, seconds(29));
-    assert_eq!(plan.handle(Report::Tick, seconds(31)), [feed(2, Feeder::Host(0), 2, 0)]);
+    plan.handle(Input::Have { host: 0, have: 1 }, seconds(29));
+    assert_eq!(plan.handle(Input::Tick, seconds(31)), [feed(2, Feeder::Host(0), 2, 0)]);
     assert_eq!(plan.handle(listening(1, 1, 0), seconds(32)), [feed(3, Feeder::Host(2), 1, 0)]);
 }
 
@@ -128,24 +152,24 @@ fn one_that_is_late_goes_to_the_end_and_holds_up_nobody() {
 fn behind_too_many_that_were_skipped_the_chain_ends() {
     for (may_skip, fed) in [(2, true), (1, false)] {
         let mut plan = started(4, Settings { may_skip, ..settings(4) });
-        plan.handle(Report::Ended { host: 1 }, seconds(0));
-        plan.handle(Report::Ended { host: 2 }, seconds(0));
+        plan.handle(Input::Ended { host: 1 }, seconds(0));
+        plan.handle(Input::Ended { host: 2 }, seconds(0));
         plan.handle(listening(3, 1, 0), seconds(0));
         let orders = plan.handle(listening(0, 1, 0), seconds(0));
-        let given_up = orders.iter().any(|order| matches!(order, Order::GiveUp { host: 3, .. }));
+        let given_up = orders.iter().any(|order| matches!(order, Command::GiveUp { host: 3, .. }));
         assert_eq!((orders.contains(&feed(2, Feeder::Host(0), 3, 0)), given_up), (fed, !fed), "{orders:?}");
     }
 }
 
 #[test]
 fn no_more_than_the_fan_out_begin_at_once() {
-    let mut plan = Plan::new(4, Settings { fanout: 2, ..settings(4) });
-    assert_eq!(plan.handle(Report::Tick, seconds(0)), [Order::Start { host: 0 }, Order::Start { host: 1 }]);
-    assert_eq!(plan.handle(Report::Ended { host: 1 }, seconds(0)), [Order::Start { host: 2 }]);
-    assert!(plan.handle(listening(0, 1, 0), seconds(0)).contains(&Order::Start { host: 3 }));
-    plan.handle(Report::CalledOff, seconds(0));
+    let mut plan = Topology::new(4, Settings { fanout: 2, ..settings(4) });
+    assert_eq!(plan.handle(Input::Tick, seconds(0)), [Command::Start { host: 0 }, Command::Start { host: 1 }]);
+    assert_eq!(plan.handle(Input::Ended { host: 1 }, seconds(0)), [Command::Start { host: 2 }]);
+    assert!(plan.handle(listening(0, 1, 0), seconds(0)).contains(&Command::Start { host: 3 }));
+    plan.handle(Input::CalledOff, seconds(0));
     assert!(!plan.is_over());
-    [0, 2, 3].into_iter().for_each(|host| drop(plan.handle(Report::Ended { host }, seconds(0))));
+    [0, 2, 3].into_iter().for_each(|host| drop(plan.handle(Input::Ended { host }, seconds(0))));
     assert!(plan.is_over());
 }
 
@@ -182,18 +206,18 @@ struct Host {
 
 /// Hosts that do what they are told, unless fate has it otherwise.
 struct World {
-    plan: Plan,
+    plan: Topology,
     hosts: Vec<Host>,
     feeding: Vec<u64>,
     sent: bool,
     now: Duration,
-    reports: std::collections::VecDeque<Report>,
+    reports: std::collections::VecDeque<Input>,
 }
 
 impl World {
     fn new(hosts: usize) -> Self {
-        let plan = Plan::new(hosts, settings(hosts));
-        let reports = [Report::Tick].into();
+        let plan = Topology::new(hosts, settings(hosts));
+        let reports = [Input::Tick].into();
         Self { plan, hosts: vec![Host::default(); hosts], feeding: Vec::new(), sent: false, now: seconds(0), reports }
     }
 
@@ -207,13 +231,13 @@ impl World {
         let state = &mut self.hosts[host];
         if acts && !state.complete {
             (state.round, state.listens, state.fed_by, state.stalls) = (state.round + 1, true, None, false);
-            self.reports.push_back(Report::Listening { host, round: state.round, port: 20000, have: state.have });
+            self.reports.push_back(Input::Listening { host, round: state.round, port: 20000, have: state.have });
         }
     }
 
     fn end(&mut self, host: usize) {
         if !std::mem::replace(&mut self.hosts[host].over, true) {
-            self.reports.push_back(Report::Ended { host });
+            self.reports.push_back(Input::Ended { host });
             self.cut_those_fed_by(Feeder::Host(host));
         }
     }
@@ -227,13 +251,13 @@ impl World {
         }
     }
 
-    fn perform(&mut self, order: Order) {
+    fn perform(&mut self, order: Command) {
         match order {
-            Order::Start { host } => {
+            Command::Start { host } => {
                 self.hosts[host].begun = true;
                 if self.hosts[host].dead { self.end(host) } else { self.listen(host) }
             }
-            Order::Feed { attempt, from, host, offset, .. } => {
+            Command::Feed { attempt, from, host, offset, .. } => {
                 if let Feeder::Host(feeder) = from {
                     if !self.acts(feeder) {
                         return;
@@ -244,38 +268,38 @@ impl World {
                 let acts = self.acts(host);
                 let state = &mut self.hosts[host];
                 if !acts || !state.listens || mute {
-                    return self.reports.push_back(Report::NotFed { attempt, why: "refused".into() });
+                    return self.reports.push_back(Input::NotFed { attempt, why: "refused".into() });
                 }
                 assert_eq!(offset, state.have, "nothing is ever missing or doubled");
                 (state.listens, state.fed_by) = (false, Some((attempt, from)));
-                self.reports.push_back(Report::Taking { host, round: state.round });
+                self.reports.push_back(Input::Taking { host, round: state.round });
                 if from == Feeder::Here {
                     self.feeding.push(attempt);
                 }
             }
-            Order::StopFeeding { attempt } => {
+            Command::StopFeeding { attempt } => {
                 self.feeding.retain(|other| *other != attempt);
                 if let Some(host) = self.hosts.iter().position(|host| host.fed_by.is_some_and(|by| by.0 == attempt)) {
                     self.listen(host);
                 }
             }
-            Order::Again { host, round } => {
+            Command::Again { host, round } => {
                 if self.acts(host) && self.hosts[host].round == round {
                     self.listen(host);
                 }
             }
-            Order::Tell { host, total } => {
+            Command::Tell { host, total } => {
                 assert_eq!(total, TOTAL);
                 self.hosts[host].told |= self.acts(host);
             }
-            Order::Release { host } => {
+            Command::Release { host } => {
                 assert!(self.hosts[host].placed || self.hosts[host].frozen);
                 if self.acts(host) {
                     self.end(host);
                 }
             }
             // In the end its ssh is killed, and that ends whatever the host does.
-            Order::GiveUp { host, .. } => self.end(host),
+            Command::GiveUp { host, .. } => self.end(host),
         }
     }
 
@@ -283,11 +307,11 @@ impl World {
         let state = &self.hosts[host];
         if state.told && !state.complete && state.have == TOTAL.length {
             self.hosts[host].complete = true;
-            return self.reports.push_back(Report::Complete { host });
+            return self.reports.push_back(Input::Complete { host });
         }
         if state.complete && !state.placed {
             self.hosts[host].placed = true;
-            return self.reports.push_back(Report::Placed { host, total: TOTAL });
+            return self.reports.push_back(Input::Placed { host, total: TOTAL });
         }
         let Some((attempt, from)) = state.fed_by.filter(|_| !state.stalls) else { return };
         let (there, is_all) = match from {
@@ -300,7 +324,7 @@ impl World {
         state.have = there.min(state.have + 7);
         if is_all && state.have == TOTAL.length {
             if from == Feeder::Here && !std::mem::replace(&mut self.sent, true) {
-                self.reports.push_back(Report::Sent { total: TOTAL });
+                self.reports.push_back(Input::Sent { total: TOTAL });
             }
             self.feeding.retain(|other| *other != attempt);
             self.listen(host);
@@ -330,7 +354,7 @@ impl World {
     fn turn(&mut self) {
         for host in 0..self.hosts.len() {
             if self.acts(host) {
-                self.reports.push_back(Report::Have { host, have: self.hosts[host].have });
+                self.reports.push_back(Input::Have { host, have: self.hosts[host].have });
                 self.move_bytes(host);
             }
         }
@@ -343,7 +367,7 @@ impl World {
                 .into_iter()
                 .for_each(|host| self.end(host));
         }
-        self.reports.push_back(Report::Tick);
+        self.reports.push_back(Input::Tick);
         while let Some(report) = self.reports.pop_front() {
             let orders = self.plan.handle(report, self.now);
             orders.into_iter().for_each(|order| self.perform(order));

@@ -20,11 +20,11 @@ use phalanx_process::result::Delivery;
 use phalanx_process::spec::{Policy, Stdin};
 use phalanx_process::ssh::ConnectionParams;
 
-use super::feed::{Errand, Feed, Outcome};
-use super::plan::{Feeder, Order, Plan, Report, Settings};
-use super::put::ChainParams;
-use super::script::Far;
-use super::words;
+use super::params::ChainParams;
+use super::protocol;
+use super::remote_script::NodeScript;
+use super::sender::{Outcome, SendJob, Sender};
+use super::topology::{Command, Feeder, Input, Settings, Topology};
 use crate::files::pack::Packing;
 use crate::files::sources::Source;
 use crate::files::{Fault, Progress, size_of_tree};
@@ -62,16 +62,16 @@ struct Inner {
 /// It takes effect within a moment, at once if the handler is
 /// [called](phalanx_process::engine::EngineHandle::call) for.
 #[derive(Debug, Clone, Default)]
-pub struct Recall(Arc<Mutex<Recalled>>);
+pub struct CancelHandle(Arc<Mutex<Cancelled>>);
 
 #[derive(Debug, Default)]
-struct Recalled {
+struct Cancelled {
     called_off: bool,
     /// How those that run are to be ended, if they are.
     kill: Option<Kill>,
 }
 
-impl Recall {
+impl CancelHandle {
     /// Nobody more is started, and nobody is fed from here; who runs is not ended by that.
     pub fn call_off(&self) {
         lock(&self.0).called_off = true;
@@ -79,7 +79,7 @@ impl Recall {
 
     /// Nobody more is started, and who runs is ended.
     pub fn kill(&self, kill: Kill) {
-        *lock(&self.0) = Recalled { called_off: true, kill: Some(kill) };
+        *lock(&self.0) = Cancelled { called_off: true, kill: Some(kill) };
     }
 }
 
@@ -151,7 +151,7 @@ impl Broadcast {
     ///
     /// # Panics
     /// When the system has no random numbers, as a `HashMap` does.
-    pub fn handler<S, O>(&self, recall: Recall, start: S, over: O) -> Steering<S, O>
+    pub fn handler<S, O>(&self, cancel: CancelHandle, start: S, over: O) -> ChainHandler<S, O>
     where
         S: FnMut(&mut Context<'_>, usize, Spec) -> Option<ProcessId> + Send,
         O: FnOnce() + Send,
@@ -167,14 +167,14 @@ impl Broadcast {
             server_timeout: Some(task.chain.server_timeout).filter(|time| !time.is_zero()).unwrap_or(FOREVER),
             fanout: task.fanout,
         };
-        Steering {
+        ChainHandler {
             broadcast: self.clone(),
             mark: secret(),
             token: secret(),
-            plan: Plan::new(self.len(), settings),
+            topology: Topology::new(self.len(), settings),
             time: Duration::ZERO,
             seen: None,
-            recall,
+            cancel,
             start,
             over: Some(over),
             ids: vec![None; self.len()],
@@ -243,7 +243,7 @@ impl Broadcast {
         let task = &self.inner.task;
         let Member { host, into, destination, .. } = &task.members[index];
         let (params, sources) = (&task.chain, &task.sources);
-        let far = Far { mark, position: index, token, params, into: *into, destination, sources };
+        let far = NodeScript { mark, position: index, token, params, into: *into, destination, sources };
         let (command, text) = far.text();
         let mut spec = task.params.spec(host, &command);
         spec.policy = self.policy();
@@ -258,72 +258,72 @@ fn secret() -> String {
     let mut bytes = [0; 16];
     let filled = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     filled.expect("every system that we run on has /dev/urandom");
-    words::hexadecimal(&bytes)
+    protocol::hexadecimal(&bytes)
 }
 
 /// Steers a chain: made by [`Broadcast::handler`].
-pub struct Steering<S, O> {
+pub struct ChainHandler<S, O> {
     broadcast: Broadcast,
     mark: String,
     token: String,
-    plan: Plan,
+    topology: Topology,
     /// The time of the plan, and when it was looked at last.
     time: Duration,
     seen: Option<Instant>,
-    recall: Recall,
+    cancel: CancelHandle,
     start: S,
     over: Option<O>,
     ids: Vec<Option<ProcessId>>,
     hosts: HashMap<ProcessId, usize>,
     lines: Vec<Lines>,
-    feeds: HashMap<u64, Feed>,
+    feeds: HashMap<u64, Sender>,
     /// Whose ssh is to be ended when.
     given_up: Vec<(Duration, ProcessId)>,
     tick: Option<TimerId>,
 }
 
-impl<S, O> fmt::Debug for Steering<S, O> {
+impl<S, O> fmt::Debug for ChainHandler<S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Steering").field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("ChainHandler").field("topology", &self.topology).finish_non_exhaustive()
     }
 }
 
-impl<S, O> Steering<S, O>
+impl<S, O> ChainHandler<S, O>
 where
     S: FnMut(&mut Context<'_>, usize, Spec) -> Option<ProcessId> + Send,
     O: FnOnce() + Send,
 {
-    fn report(&mut self, context: &mut Context<'_>, report: Report) {
-        let mut orders = self.plan.handle(report, self.time);
+    fn report(&mut self, context: &mut Context<'_>, report: Input) {
+        let mut orders = self.topology.handle(report, self.time);
         while !orders.is_empty() {
             let mut unable = Vec::new();
             for order in orders {
                 log::debug!("{}: {order:?}", self.broadcast.name());
                 unable.extend(self.perform(context, order));
             }
-            orders = unable.into_iter().flat_map(|report| self.plan.handle(report, self.time)).collect();
+            orders = unable.into_iter().flat_map(|report| self.topology.handle(report, self.time)).collect();
         }
     }
 
     /// What is to be reported at once.
-    fn perform(&mut self, context: &mut Context<'_>, order: Order) -> Option<Report> {
+    fn perform(&mut self, context: &mut Context<'_>, order: Command) -> Option<Input> {
         let members = &self.broadcast.inner.task.members;
-        if let Some((host, line)) = words::instruction(&order, |host| members[host].address.clone()) {
+        if let Some((host, line)) = protocol::instruction(&order, |host| members[host].address.clone()) {
             self.ask(context, host, Request::Write(line.into_bytes().into()));
         }
         match order {
-            Order::Start { host } => return self.begin(context, host),
-            Order::Feed { attempt, from: Feeder::Here, host, port, offset } => self.feed(attempt, host, port, offset),
-            Order::StopFeeding { attempt } => drop(self.feeds.remove(&attempt)),
-            Order::GiveUp { host, why } => self.give_up(context, host, why),
-            Order::Feed { .. } | Order::Again { .. } | Order::Tell { .. } | Order::Release { .. } => {}
+            Command::Start { host } => return self.begin(context, host),
+            Command::Feed { attempt, from: Feeder::Here, host, port, offset } => self.feed(attempt, host, port, offset),
+            Command::StopFeeding { attempt } => drop(self.feeds.remove(&attempt)),
+            Command::GiveUp { host, why } => self.give_up(context, host, why),
+            Command::Feed { .. } | Command::Again { .. } | Command::Tell { .. } | Command::Release { .. } => {}
         }
         None
     }
 
-    fn begin(&mut self, context: &mut Context<'_>, host: usize) -> Option<Report> {
+    fn begin(&mut self, context: &mut Context<'_>, host: usize) -> Option<Input> {
         let (spec, script) = self.broadcast.spec(host, &self.mark, &self.token);
-        let Some(id) = (self.start)(context, host, spec) else { return Some(Report::Ended { host }) };
+        let Some(id) = (self.start)(context, host, spec) else { return Some(Input::Ended { host }) };
         context.request(id, Request::EmitOutput);
         self.ids[host] = Some(id);
         self.hosts.insert(id, host);
@@ -333,7 +333,7 @@ where
 
     fn feed(&mut self, attempt: u64, host: usize, port: u16, offset: u64) {
         let task = &self.broadcast.inner.task;
-        let errand = Errand {
+        let errand = SendJob {
             sources: Arc::clone(&task.sources),
             packing: Packing { verify: false, keep_setid: task.keep_setid, receipt: task.receipt.clone() },
             address: task.members[host].address.clone(),
@@ -342,7 +342,7 @@ where
             token: self.token.clone(),
             timeout: task.chain.client_timeout.max(Duration::from_millis(1)),
         };
-        self.feeds.insert(attempt, Feed::start(errand));
+        self.feeds.insert(attempt, Sender::start(errand));
     }
 
     /// It is asked to tidy up and end by the end of its stdin, and if it does not, its ssh is ended.
@@ -368,19 +368,19 @@ where
         self.collect(context);
         let mark = &self.mark;
         let lines = self.lines[host].feed(bytes);
-        let reports: Vec<_> = lines.filter_map(|line| words::report(host, mark, line.bytes)).collect();
+        let reports: Vec<_> = lines.filter_map(|line| protocol::report(host, mark, line.bytes)).collect();
         reports.into_iter().for_each(|report| self.report(context, report));
     }
 
     fn ended(&mut self, context: &mut Context<'_>, host: usize, finished: &Finished) {
-        if self.plan.is_placed(host) {
+        if self.topology.is_placed(host) {
             let fault = &mut lock(&self.broadcast.inner.faults)[host];
             fault.take_if(|fault| *fault == Fault::Disconnected);
         } else if !finished.outcome.killed {
             // Whatever its exit status.
             self.ask(context, host, Request::ExpectFailed);
         }
-        self.report(context, Report::Ended { host });
+        self.report(context, Input::Ended { host });
     }
 
     /// Hears how feeding from here went. Before any word of a host, which may be about that.
@@ -389,33 +389,33 @@ where
         for (attempt, outcome) in outcomes {
             self.feeds.remove(&attempt);
             let report = match outcome {
-                Outcome::Sent(total) => Report::Sent { total },
-                Outcome::NotFed(why) => Report::NotFed { attempt, why },
-                Outcome::SourceFailed(why) => Report::SourceFailed { why },
+                Outcome::Sent(total) => Input::Sent { total },
+                Outcome::NotFed(why) => Input::NotFed { attempt, why },
+                Outcome::SourceFailed(why) => Input::SourceFailed { why },
             };
             self.report(context, report);
         }
     }
 
-    fn obey(&mut self, context: &mut Context<'_>) {
+    fn apply_cancel(&mut self, context: &mut Context<'_>) {
         let (called_off, kill) = {
-            let mut recalled = lock(&self.recall.0);
+            let mut recalled = lock(&self.cancel.0);
             (recalled.called_off, recalled.kill.take())
         };
         if called_off {
             self.feeds.clear();
-            self.report(context, Report::CalledOff);
+            self.report(context, Input::CalledOff);
         }
         if let Some(kill) = kill {
             self.ids.iter().flatten().for_each(|id| context.request(*id, Request::Kill(kill)));
         }
     }
 
-    fn look_around(&mut self, context: &mut Context<'_>) {
-        self.obey(context);
+    fn tick(&mut self, context: &mut Context<'_>) {
+        self.apply_cancel(context);
         self.collect(context);
-        self.report(context, Report::Tick);
-        *lock(&self.broadcast.inner.progress) = self.plan.progress();
+        self.report(context, Input::Tick);
+        *lock(&self.broadcast.inner.progress) = self.topology.progress();
         let now = self.time;
         self.given_up.retain(|(deadline, id)| {
             let waits = now < *deadline;
@@ -435,7 +435,7 @@ where
     }
 }
 
-impl<S, O> Handler for Steering<S, O>
+impl<S, O> Handler for ChainHandler<S, O>
 where
     S: FnMut(&mut Context<'_>, usize, Spec) -> Option<ProcessId> + Send,
     O: FnOnce() + Send,
@@ -443,16 +443,16 @@ where
     fn on_event(&mut self, context: &mut Context<'_>, event: &Event) {
         self.look_at_clock(context.now());
         match event {
-            Event::Attached => self.look_around(context),
+            Event::Attached => self.tick(context),
             Event::Timer { timer } if Some(*timer) == self.tick => {
                 // Not as soon as all have ended: handlers hear of an end before those who wait for it.
-                if self.plan.is_over()
+                if self.topology.is_over()
                     && let Some(over) = self.over.take()
                 {
                     over();
                     return context.detach();
                 }
-                self.look_around(context);
+                self.tick(context);
             }
             Event::Output { id, stream: Stream::Stdout, bytes } => {
                 if let Some(host) = self.hosts.get(id) {
@@ -470,7 +470,7 @@ where
 
     fn on_notification(&mut self, context: &mut Context<'_>, notice: &Notification) {
         if *notice == Notification::Woken {
-            self.obey(context);
+            self.apply_cancel(context);
         }
     }
 }

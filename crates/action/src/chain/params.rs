@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use phalanx_process::host::Host;
 
-use super::broadcast::{Broadcast, Member, Task};
+use super::session::{Broadcast, Member, Task};
 use crate::files::sources::find_sources;
 use crate::files::{CopyError, CopyOptions, Request, is_directory_target, substitute, token};
 
@@ -24,7 +24,7 @@ pub struct ChainParams {
     /// How often feeding a host is tried again, without a byte of progress: 5.
     pub host_retry: u32,
     /// How many hosts in succession may be skipped: 10.
-    pub chain_retry: Skips,
+    pub chain_retry: MaxSkips,
     /// How long to wait before trying again: 1 s.
     pub try_delay: Duration,
     /// The port on which hosts listen, for networks that let only one through; a free one of each host's choice if not
@@ -37,14 +37,14 @@ pub struct ChainParams {
 
 /// How many hosts in succession may be skipped.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Skips {
+pub enum MaxSkips {
     /// So many.
     Hosts(usize),
     /// This part of all hosts, rounded down; 1.0 for all of them.
     Ratio(f64),
 }
 
-impl Skips {
+impl MaxSkips {
     /// Of so many hosts.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between zero and the hosts")]
@@ -56,21 +56,21 @@ impl Skips {
     }
 }
 
-impl std::str::FromStr for Skips {
-    type Err = InvalidSkips;
+impl std::str::FromStr for MaxSkips {
+    type Err = InvalidMaxSkips;
 
     /// A number of hosts, or with a point in it a part of them, from 0.0 to 1.0.
-    fn from_str(text: &str) -> Result<Self, InvalidSkips> {
+    fn from_str(text: &str) -> Result<Self, InvalidMaxSkips> {
         let ratio = || text.parse().ok().filter(|ratio| text.contains('.') && (0.0..=1.0).contains(ratio));
         let number = text.parse().map(Self::Hosts).ok();
-        number.or_else(|| ratio().map(Self::Ratio)).ok_or_else(|| InvalidSkips(text.to_owned()))
+        number.or_else(|| ratio().map(Self::Ratio)).ok_or_else(|| InvalidMaxSkips(text.to_owned()))
     }
 }
 
 /// The text is no number of hosts to skip.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` does not say how many hosts may be skipped: give a number, or a part of all hosts from 0.0 to 1.0")]
-pub struct InvalidSkips(String);
+pub struct InvalidMaxSkips(String);
 
 impl Default for ChainParams {
     fn default() -> Self {
@@ -79,7 +79,7 @@ impl Default for ChainParams {
             client_timeout: Duration::from_secs(5),
             server_timeout: Duration::from_secs(30),
             host_retry: 5,
-            chain_retry: Skips::Hosts(10),
+            chain_retry: MaxSkips::Hosts(10),
             try_delay: Duration::from_secs(1),
             port: None,
             address: None,
@@ -145,7 +145,7 @@ mod tests {
         let params = ChainParams::default();
         assert_eq!((params.client_timeout.as_secs(), params.server_timeout.as_secs()), (5, 30));
         assert_eq!((params.host_retry, params.try_delay.as_secs()), (5, 1));
-        assert_eq!((params.chain_retry, params.netcat), (Skips::Hosts(10), None));
+        assert_eq!((params.chain_retry, params.netcat), (MaxSkips::Hosts(10), None));
     }
 
     /// C3, item 203.
@@ -154,12 +154,12 @@ mod tests {
         let table =
             [("10", 8, 10), ("0", 8, 0), ("1.0", 8, 8), ("0.5", 8, 4), ("0.3", 8, 2), ("0.0", 8, 0), ("1", 8, 1)];
         for (text, hosts, expected) in table {
-            assert_eq!(text.parse::<Skips>().unwrap().of(hosts), expected, "{text}");
+            assert_eq!(text.parse::<MaxSkips>().unwrap().of(hosts), expected, "{text}");
         }
         for text in ["", "1.5", "-1", "-0.5", "half", "1e3", "0.5%", "NaN", "."] {
-            assert!(text.parse::<Skips>().unwrap_err().to_string().contains("may be skipped"), "{text}");
+            assert!(text.parse::<MaxSkips>().unwrap_err().to_string().contains("may be skipped"), "{text}");
         }
-        assert_eq!(Skips::Ratio(f64::NAN).of(8), 0);
+        assert_eq!(MaxSkips::Ratio(f64::NAN).of(8), 0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use phalanx_process::result::Delivery;
 use phalanx_process::spec::Launch;
 use phalanx_process::{Process, Spec};
 
-use super::broadcast::{Broadcast, Recall};
+use super::session::{Broadcast, CancelHandle};
 use crate::action::{Action, Over, Work};
 
 impl Broadcast {
@@ -41,7 +41,7 @@ struct Chain {
 struct State {
     /// The last order to end it.
     killed: Option<Kill>,
-    steering: Option<(Recall, HandlerId)>,
+    handler: Option<(CancelHandle, HandlerId)>,
 }
 
 impl Chain {
@@ -57,24 +57,24 @@ impl Work for Chain {
 
     fn begin(self: Arc<Self>, over: Over) {
         let mut state = self.state();
-        let recall = Recall::default();
+        let cancel = CancelHandle::default();
         if let Some(kill) = state.killed {
-            recall.kill(kill);
+            cancel.kill(kill);
         }
         let starting = Arc::clone(&self);
         let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
             let process = starting.processes[host].clone().with(|description| description.launch = spec.launch);
             process.restart_within(context)
         };
-        let steering = self.broadcast.handler(recall.clone(), start, move || over.tell());
-        state.steering = Some((recall, self.engine.attach(steering)));
+        let handler = self.broadcast.handler(cancel.clone(), start, move || over.tell());
+        state.handler = Some((cancel, self.engine.attach(handler)));
     }
 
     fn kill(&self, kill: Kill) {
         let mut state = self.state();
         state.killed = Some(kill);
-        if let Some((recall, handler)) = &state.steering {
-            recall.kill(kill);
+        if let Some((cancel, handler)) = &state.handler {
+            cancel.kill(kill);
             self.engine.wake_handler(*handler);
         }
     }

@@ -69,7 +69,7 @@ pub(super) struct Total {
 
 /// What is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Report {
+pub(super) enum Input {
     /// The host waits for somebody to feed it, beginning with the byte `have`.
     Listening { host: usize, round: u64, port: u16, have: u64 },
     /// What came in that round began as it should.
@@ -98,7 +98,7 @@ pub(super) enum Report {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum Command {
     /// Start the process of that host.
     Start { host: usize },
     /// Let `from` feed `host`, which listens on that port, from that byte on; `from` feeds nobody else then.
@@ -165,13 +165,13 @@ struct Link {
 
 /// A chain under way.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct Topology {
     settings: Settings,
     members: Vec<Member>,
     order: Vec<usize>,
     total: Option<Total>,
     attempts: u64,
-    orders: Vec<Order>,
+    orders: Vec<Command>,
 }
 
 impl Member {
@@ -202,7 +202,7 @@ impl Member {
     }
 }
 
-impl Plan {
+impl Topology {
     pub(super) fn new(hosts: usize, settings: Settings) -> Self {
         let members = (0..hosts).map(|_| Member::new()).collect();
         Self { settings, members, order: (0..hosts).collect(), total: None, attempts: 0, orders: Vec::new() }
@@ -226,7 +226,7 @@ impl Plan {
     }
 
     /// Takes a report in, and says what is to be done now. `now` counts from the beginning, and never backwards.
-    pub(super) fn handle(&mut self, report: Report, now: Duration) -> Vec<Order> {
+    pub(super) fn handle(&mut self, report: Input, now: Duration) -> Vec<Command> {
         if self.take_in(report, now) {
             self.look_at_time(now);
             self.start(now);
@@ -237,45 +237,45 @@ impl Plan {
     }
 
     /// True if something may have to be done about it.
-    fn take_in(&mut self, report: Report, now: Duration) -> bool {
+    fn take_in(&mut self, report: Input, now: Duration) -> bool {
         match report {
-            Report::Listening { host, round, port, have } => self.listens(host, round, port, have, now),
-            Report::Taking { host, round } => {
+            Input::Listening { host, round, port, have } => self.listens(host, round, port, have, now),
+            Input::Taking { host, round } => {
                 self.hear(host, now);
                 self.takes(host, round, now);
             }
-            Report::Have { host, have } => {
+            Input::Have { host, have } => {
                 self.hear(host, now);
                 self.has(host, have, now);
                 return false;
             }
-            Report::NotFed { attempt, why } => self.not_fed(attempt, why, now),
-            Report::Complete { host } => {
+            Input::NotFed { attempt, why } => self.not_fed(attempt, why, now),
+            Input::Complete { host } => {
                 self.hear(host, now);
                 self.completes(host);
             }
-            Report::Placed { host, total } => {
+            Input::Placed { host, total } => {
                 self.hear(host, now);
                 self.places(host, total);
             }
-            Report::Failed { host, why } => self.give_up(host, why, now),
-            Report::Ended { host } => self.ends(host, now),
-            Report::Sent { total } => {
+            Input::Failed { host, why } => self.give_up(host, why, now),
+            Input::Ended { host } => self.ends(host, now),
+            Input::Sent { total } => {
                 let known = *self.total.get_or_insert(total);
                 if known != total {
                     log::warn!("a source was changed while it was sent: hosts that were fed again will find that out");
                 }
             }
-            Report::SourceFailed { why } => {
+            Input::SourceFailed { why } => {
                 for host in 0..self.members.len() {
                     self.give_up(host, why.clone(), now);
                 }
             }
-            Report::CalledOff => {
+            Input::CalledOff => {
                 let waiting = self.members.iter_mut().filter(|member| member.phase == Phase::Waiting);
                 waiting.for_each(|member| member.phase = Phase::Over);
             }
-            Report::Tick => {}
+            Input::Tick => {}
         }
         true
     }
@@ -375,7 +375,7 @@ impl Plan {
             Phase::Starting { .. } | Phase::Live | Phase::Released { .. } => member.phase = Phase::Lost,
             Phase::Lost | Phase::Over => return,
         }
-        self.orders.push(Order::GiveUp { host, why });
+        self.orders.push(Command::GiveUp { host, why });
         self.unlink(host, now);
     }
 
@@ -395,7 +395,7 @@ impl Plan {
 
     fn stop(&mut self, link: Link) {
         if link.from == Feeder::Here {
-            self.orders.push(Order::StopFeeding { attempt: link.attempt });
+            self.orders.push(Command::StopFeeding { attempt: link.attempt });
         }
     }
 
@@ -421,7 +421,7 @@ impl Plan {
         let member = &mut self.members[host];
         if member.is_hungry() {
             (member.port, member.asked) = (None, Some(now));
-            self.orders.push(Order::Again { host, round: member.round });
+            self.orders.push(Command::Again { host, round: member.round });
         }
     }
 
@@ -489,7 +489,7 @@ impl Plan {
             if room > 0 && member.phase == Phase::Waiting {
                 room -= 1;
                 member.phase = Phase::Starting { since: now };
-                self.orders.push(Order::Start { host });
+                self.orders.push(Command::Start { host });
             }
         }
     }
@@ -532,7 +532,7 @@ impl Plan {
         if let Some(total) = self.total
             && !std::mem::replace(&mut member.told, true)
         {
-            self.orders.push(Order::Tell { host, total });
+            self.orders.push(Command::Tell { host, total });
         }
         if self.total.is_some_and(|total| member.have >= total.length) {
             member.full.get_or_insert(now);
@@ -548,7 +548,7 @@ impl Plan {
         let (attempt, offset) = (self.attempts, member.have);
         member.link = Some(Link { attempt, from, taken: false, have: offset, moved: now });
         member.port = None;
-        self.orders.push(Order::Feed { attempt, from, host, port, offset });
+        self.orders.push(Command::Feed { attempt, from, host, port, offset });
     }
 
     fn feeder(&self, host: usize, before: Feeder) -> Feeder {
@@ -571,7 +571,7 @@ impl Plan {
                 Phase::Lost | Phase::Over => continue,
                 Phase::Live if self.members[host].placed && free && !self.feeds(host) => {
                     self.members[host].phase = Phase::Released { since: now };
-                    self.orders.push(Order::Release { host });
+                    self.orders.push(Command::Release { host });
                 }
                 _ => {}
             }

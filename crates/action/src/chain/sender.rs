@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::plan::Total;
-use super::words::greeting;
+use super::protocol::greeting;
+use super::topology::Total;
 use crate::files::pack::{self, Packing};
 use crate::files::sources::Source;
 use crate::files::{Counters, Fault};
 
 /// What is to be sent, and to whom.
-pub(super) struct Errand {
+pub(super) struct SendJob {
     pub(super) sources: Arc<[Source]>,
     pub(super) packing: Packing,
     pub(super) address: String,
@@ -39,7 +39,7 @@ pub(super) enum Outcome {
 
 /// An errand under way. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Feed(Arc<Mutex<State>>);
+pub(super) struct Sender(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 enum State {
@@ -53,8 +53,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Feed {
-    pub(super) fn start(errand: Errand) -> Self {
+impl Sender {
+    pub(super) fn start(errand: SendJob) -> Self {
         let state = Arc::new(Mutex::new(State::Connecting));
         let (shared, name) = (Arc::clone(&state), format!("chain {}", errand.address));
         let run = move || {
@@ -86,7 +86,7 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
+impl Drop for Sender {
     fn drop(&mut self) {
         if let State::Connected(stream) = std::mem::replace(&mut *lock(&self.0), State::Stopped) {
             // Whoever waits for it to take more need not wait any longer.
@@ -95,7 +95,7 @@ impl Drop for Feed {
     }
 }
 
-impl Errand {
+impl SendJob {
     fn run(&self, state: &Mutex<State>) -> (Outcome, Option<TcpStream>) {
         let not_fed = |error: io::Error| Outcome::NotFed(format!("from here, {}:{}: {error}", self.address, self.port));
         let (stream, copy) = match self.connect().and_then(|stream| Ok((stream.try_clone()?, stream))) {
