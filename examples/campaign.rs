@@ -14,8 +14,8 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use phalanx_process::Process;
-use phalanx_sweep::{Combination, Factors, Level, Queue, State, geometric_integers};
+use phalanx::process::Process;
+use phalanx::sweep::{Combination, Factors, Level, Queue, State, geometric_integers};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(std::env::args().nth(1).ok_or("usage: campaign DIRECTORY")?);

@@ -11,10 +11,10 @@
 
 use std::process::ExitCode;
 
-use phalanx_process::engine::{Engine, EngineOptions};
-use phalanx_process::event::{Event, Request, Stream};
-use phalanx_process::output::Capture;
-use phalanx_process::{Process, Spec};
+use phalanx::process::engine::{Engine, EngineOptions};
+use phalanx::process::event::{Event, Request, Stream};
+use phalanx::process::output::Capture;
+use phalanx::process::{Process, Spec};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

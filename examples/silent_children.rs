@@ -9,9 +9,9 @@
 
 #![expect(clippy::print_stdout, reason = "a program says that it is ready")]
 
-use phalanx_process::Spec;
-use phalanx_process::engine::{Engine, EngineOptions};
-use phalanx_process::event::Event;
+use phalanx::process::Spec;
+use phalanx::process::engine::{Engine, EngineOptions};
+use phalanx::process::event::Event;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: usize = std::env::args().nth(1).ok_or("usage: silent_children COUNT")?.parse()?;

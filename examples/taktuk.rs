@@ -1,4 +1,4 @@
-//! One command on many hosts through `taktuk`, which reaches them as a tree; see `phalanx_action::taktuk`.
+//! One command on many hosts through `taktuk`, which reaches them as a tree; see `phalanx::action::taktuk`.
 //!
 //! ```text
 //! cargo run -p phalanx-examples --example taktuk -- 'uname -r' node1 node2 node3
@@ -7,8 +7,8 @@
 
 use std::error::Error;
 
-use phalanx_action::taktuk::TaktukRemote;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx::action::taktuk::TaktukRemote;
+use phalanx::process::ssh::ConnectionParams;
 
 #[expect(clippy::print_stdout, reason = "an example says what it found")]
 fn main() -> Result<(), Box<dyn Error>> {

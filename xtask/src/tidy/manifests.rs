@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("record", &["process", "nodeset"]),
     ("config", &["action", "process", "nodeset"]),
     ("plan", &["action", "config", "sweep", "process", "nodeset"]),
+    ("phalanx", &["plan", "config", "record", "sweep", "action", "process", "nodeset"]),
     ("cli", &["plan", "config", "record", "action", "process", "nodeset"]),
 ];
 
