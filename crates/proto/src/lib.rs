@@ -14,7 +14,8 @@
 //! 6. [`output`]: keeps what a process wrote; [`outcome`]: how it ended, and whether that is ok.
 //! 7. [`lines`] and [`expect`]: find things in a stream, incrementally.
 //! 8. [`rollout`]: which member of a job starts when.
-//! 9. [`timers`] and [`duration`]: deadlines in a heap, and spans of time as people write them. [`visible`]: text from
+//! 9. [`mux`]: sessions over an ssh connection that exists, as OpenSSH's masters offer them.
+//! 10. [`timers`] and [`duration`]: deadlines in a heap, and spans of time as people write them. [`visible`]: text from
 //!    elsewhere, safe to show.
 
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ pub mod event;
 pub mod expect;
 pub mod id;
 pub mod lines;
+pub mod mux;
 pub mod outcome;
 pub mod output;
 pub mod policy;
