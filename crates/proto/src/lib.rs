@@ -16,7 +16,7 @@
 //! 8. [`rollout`]: which member of a job starts when.
 //! 9. [`mux`]: sessions over an ssh connection that exists, as OpenSSH's masters offer them.
 //! 10. [`timers`] and [`duration`]: deadlines in a heap, and spans of time as people write them. [`visible`]: text from
-//!    elsewhere, safe to show.
+//!     elsewhere, safe to show.
 
 #![forbid(unsafe_code)]
 
