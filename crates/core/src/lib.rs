@@ -21,6 +21,7 @@
 //! 11. [`pty`]: opens a pseudo-terminal for a child, without a fork.
 //! 12. [`serial`]: opens a serial line, without `stty`.
 //! 13. [`tty`]: the terminal of the user.
+//! 14. [`unix`]: connections to unix sockets, and descriptors passed over them.
 //!
 //! Beside them, [`hugepages`] asks for large pages under large buffers.
 //!
@@ -40,6 +41,7 @@ pub mod signal;
 pub mod spawn;
 pub mod terminal;
 pub mod tty;
+pub mod unix;
 pub mod watchdog;
 
 pub use child::{Child, ExitStatus};
