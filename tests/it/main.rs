@@ -32,3 +32,4 @@ mod serial_line;
 mod ssh;
 mod terminal;
 mod tidy;
+mod warm;

@@ -10,7 +10,7 @@
 //!
 //! # What the document does not say
 //!
-//! From the source of OpenSSH 9.2 to 10.x (`mux.c`, `channels.c`, `clientloop.c`):
+//! From the source of OpenSSH 9.2 to 10.x (`mux.c`, `channels.c`, `clientloop.c`), and from masters of 9.2 (`tests/it/warm`):
 //! * The flags of a session, "bool" in the document, are 32-bit numbers, and so is the port of a stdio forward.
 //! * A master takes frames of up to 256 KiB. It drops the connection, without a word, for a longer one, a malformed one, and for
 //!   a string with a NUL; for an unknown kind it answers with a failure.
@@ -24,13 +24,31 @@
 //! * Variables that no `SendEnv` of the master names are dropped silently.
 //! * The document's `MUX_S_OK` after the descriptors is not sent: `MUX_S_SESSION_OPENED` is the only answer.
 //! * Only "exit-status" of the server becomes an exit message. When a signal ends the command the server says
-//!   "exit-signal", which a master ignores: the connection is closed, and no message says why. The same happens when the server
-//!   cannot start the command; then the master writes "exec request failed" to its stderr.
+//!   "exit-signal", which a master ignores: the connection is closed, and no message says why. The same happens when the
+//!   server refuses a command or a subsystem: what the master means to write to its stderr about that is lost (9.2).
+//! * A dynamic forward must name a host to connect to, which is not used.
+//! * The queue of a control socket has room for 64 connections; beyond that `connect` says `EAGAIN`.
+//! * Masters of one user accept that user and root, by the credentials of the peer.
 //! * A client that closes its connection closes the session: it must read on after the exit message, until the master closes,
 //!   or output that is under way is lost.
 //! * A remote forward with port 0 is known by port 0, not by the port that the server chose, when it is closed.
-//! * A master that is told to terminate exits before its "ok" is out, more often than not: the end of the connection is the answer,
-//!   and whether the process is gone is for the caller to see.
+//!
+//! # What ends a session, seen by a client
+//!
+//! | what happened | what comes |
+//! |---|---|
+//! | the command ended | [`Event::Exited`], then the end of the connection, which is in order |
+//! | a signal ended the command, or the server refused it | [`Event::SessionClosed`]; the master answers an alive check |
+//! | the master was killed | [`Event::SessionClosed`]; its socket is there and refuses connections |
+//! | the server or the network is gone | [`Event::SessionClosed`]; the master ends with status 255, and its socket is removed |
+//! | `MaxSessions` are open | [`Event::Refused`], see [`Refusal::is_session_limit`]; the other sessions go on |
+//!
+//! A master notices a dead network only by its own `ServerAliveInterval`, or when TCP gives up.
+//!
+//! # The end of a master
+//!
+//! A master that is told to terminate may exit before its "ok" is out: then the end of the connection is the
+//! answer, and whether the process is gone is for the caller to see. Its exit status is 255, as when its server is gone.
 
 mod answer;
 mod client;

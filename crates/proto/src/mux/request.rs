@@ -257,12 +257,13 @@ impl Session {
 }
 
 impl Forward {
-    /// Returns the kind, and the two ends as the protocol has them; a proxy connects to what its clients name.
+    /// Returns the kind, and the two ends as the protocol has them. A proxy connects to what its clients name, and yet a master
+    /// refuses one without a host: ssh says "socks" there, and so do we.
     fn ends(&self) -> (u32, Endpoint, Endpoint) {
         match self {
             Self::Local { listen, connect } => (LOCAL, listen.clone(), connect.clone()),
             Self::Remote { listen, connect } => (REMOTE, listen.clone(), connect.clone()),
-            Self::Dynamic { host, port } => (DYNAMIC, Endpoint::port(host, *port), Endpoint::port("", 0)),
+            Self::Dynamic { host, port } => (DYNAMIC, Endpoint::port(host, *port), Endpoint::port("socks", 0)),
         }
     }
 
