@@ -220,7 +220,7 @@ fn what_no_master_says_ends_the_connection_with_its_name() {
         (std::slice::from_ref(&tty), unknown),
         (&[opened.clone(), exited.clone(), exited.clone()], wrong),
         (&[opened.clone(), exited.clone(), tty.clone()], wrong),
-        (&[opened.clone(), tty.clone(), tty], wrong),
+        (&[opened.clone(), tty.clone(), tty.clone()], wrong),
         (
             &[opened, MasterMessage::Exited { session: SessionId(3), status: 0 }],
             ProtocolError::UnknownSession { session: SessionId(3) },
