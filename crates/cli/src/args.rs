@@ -1,21 +1,19 @@
 //! What was typed, before anything is asked of the world. What it means is found out in `run/plan.rs`.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
+pub(crate) mod values;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use phalanx_process::duration;
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
 
 use crate::config::ConfigArgs;
-use crate::connect::ConnectArgs;
 use crate::forward::ForwardArgs;
-use crate::hosts::HostArgs;
 use crate::manual::{CompletionsArgs, ManArgs};
 use crate::play::PlayArgs;
+use crate::report::ReportArgs;
+use crate::run::RunArgs;
 use crate::serial::SerialArgs;
 use crate::transfer::{GetArgs, PutArgs};
-use crate::work::WorkArgs;
 
 /// Launches and controls many processes at once, local and remote.
 #[derive(Debug, Parser)]
@@ -36,7 +34,7 @@ pub(crate) enum Verb {
     /// Play a plan: steps on many hosts, one after the other and at once
     Play(Box<PlayArgs>),
     /// Show what runs recorded: as tables, JSON, JUnit XML, or a page with a timeline
-    Report(crate::report::ReportArgs),
+    Report(ReportArgs),
     /// Make a port here lead to a port behind a host
     Forward(Box<ForwardArgs>),
     /// Talk to a serial line, here or on other hosts
@@ -54,66 +52,6 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-}
-
-/// How a command gets to its hosts: on each host, through ssh; or here, once for each host name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Worker {
-    Ssh,
-    Exec,
-}
-
-/// What `phalanx run --help` says below the options.
-const RUN_HELP: &str = "\
-Every line is shown with its host as it comes: stdout on stdout, stderr on stderr. The words after the options are \
-joined by blanks and interpreted by each host's shell, as ssh does. In them, {{{host}}} is the address of the host. With -R exec they \
-are run here, once for each host name: %h is the name too, %n its rank from 0.
-
-Exit status: 0 all ok; 1 some process not ok, or not recorded; 2 wrong usage, nothing started; 3 internal error; 130, 143 stopped by \
-SIGINT, SIGTERM; with -S the largest remote status, where timeouts and hosts that cannot be reached count 255.
-
-The first Ctrl-C ends what runs politely and says who that is; the second kills at once.";
-
-/// What `phalanx run` takes.
-#[derive(Debug, clap::Args)]
-#[command(after_help = RUN_HELP)]
-pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) hosts: HostArgs,
-
-    #[command(flatten)]
-    pub(crate) connect: ConnectArgs,
-
-    #[command(flatten)]
-    pub(crate) work: WorkArgs,
-
-    /// Run it on each host through ssh, or here (exec)
-    #[arg(short = 'R', long, value_enum, default_value_t = Worker::Ssh)]
-    pub(crate) worker: Worker,
-
-    /// Show lines without their host
-    #[arg(short = 'N', long)]
-    pub(crate) no_label: bool,
-
-    /// Gather: show identical output once, under the hosts it came from, at the end
-    #[arg(short = 'b', long, conflicts_with = "json")]
-    pub(crate) gather: bool,
-
-    /// Write what each host says into NODE.out and NODE.err in this directory too
-    #[arg(long, value_name = "DIR")]
-    pub(crate) output_dir: Option<PathBuf>,
-
-    /// Record what happens in this file, while it happens, for phalanx report and --failed-from; see docs/json.md
-    #[arg(long, value_name = "FILE")]
-    pub(crate) record: Option<PathBuf>,
-
-    /// Run again on the hosts that failed in this record, or did not end; with -w on those of them only
-    #[arg(long, value_name = "RECORD")]
-    pub(crate) failed_from: Option<PathBuf>,
-
-    /// The command; with --failed-from that of the record, if none is given
-    #[arg(value_name = "COMMAND", required_unless_present = "failed_from", trailing_var_arg = true)]
-    pub(crate) command: Vec<String>,
 }
 
 impl Args {
@@ -148,6 +86,31 @@ impl Args {
     }
 }
 
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    duration::parse(text).map_err(|error| error.to_string())
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Args;
+    use crate::manual::{name, pages, rendered};
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_a_page_with_all_its_options() {
+        for page in pages(Args::command()) {
+            let options: Vec<String> = page
+                .get_arguments()
+                .filter_map(|argument| argument.get_long())
+                .map(|long| format!("--{long}"))
+                .collect();
+            let name = name(&page).to_owned();
+            // roff writes a dash that is one as `\-`.
+            let text = String::from_utf8(rendered(page)).expect("text").replace("\\-", "-");
+            assert!(text.contains(&format!(".TH {name} 1")), "{text}");
+            options.iter().for_each(|option| assert!(text.contains(option.as_str()), "{option} is not in {name}"));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use phalanx_process::ssh::{ConnectionParams, defaults};
 
-use crate::args::time;
+use crate::args::values::time;
 
 /// How to reach hosts, as typed.
 #[derive(Debug, clap::Args)]

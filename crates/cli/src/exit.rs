@@ -55,7 +55,7 @@ pub(crate) fn of_result(result: &HostResult) -> u8 {
 /// What clap has to say: help and version are answers, all else is wrong usage, said in one sentence.
 pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // Nobody is left to tell when even this cannot be written.
+        // When even this cannot be written, the exit status must do.
         let _ = error.print();
         return ExitCode::from(if error.use_stderr() { USAGE } else { OK });
     }
@@ -66,33 +66,43 @@ pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
     usage(&format!("{} (see --help)", sentence.strip_prefix("error: ").unwrap_or(&sentence)))
 }
 
+/// Returns the status of a verb whose output, which is all it does, was written so. That it is not read is no failure.
+pub(crate) fn after_writing(written: io::Result<()>) -> ExitCode {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            internal(&format!("cannot write to stdout: {error}"))
+        }
+        _ => ExitCode::from(OK),
+    }
+}
+
 /// Writes one sentence to stderr, or several, each on its line. Whatever they quote is made visible.
-pub(crate) fn say(sentence: &impl Display) {
+pub(crate) fn eprint(sentence: &impl Display) {
     let said: String = sentence.to_string().lines().map(|line| format!("phalanx: {}\n", visible(line))).collect();
-    // Nobody is left to tell when even this cannot be written: the exit status must do.
+    // When even this cannot be written, the exit status must do.
     let _ = io::stderr().write_all(said.as_bytes());
 }
 
 /// One sentence on stderr, and the status for wrong usage.
 pub(crate) fn usage(error: &impl Display) -> ExitCode {
-    say(error);
+    eprint(error);
     ExitCode::from(USAGE)
 }
 
 /// One sentence on stderr; all is well.
 pub(crate) fn nothing_to_do(sentence: &impl Display) -> ExitCode {
-    say(sentence);
+    eprint(sentence);
     ExitCode::from(OK)
 }
 
 /// One sentence on stderr, and the status for a failure of Phalanx itself.
 pub(crate) fn internal(error: &impl Display) -> ExitCode {
-    say(error);
+    eprint(error);
     ExitCode::from(INTERNAL)
 }
 
 /// One sentence on stderr, and the status for a process that is not ok.
 pub(crate) fn failed(error: &impl Display) -> ExitCode {
-    say(error);
+    eprint(error);
     ExitCode::from(FAILED)
 }

@@ -11,7 +11,7 @@ use phalanx_process::forward::{ForwardError, Forwarding, PortForwarder};
 use phalanx_process::host::Host;
 use phalanx_process::ssh::ConnectionParams;
 
-use crate::args::time;
+use crate::args::values::time;
 use crate::connect::ConnectArgs;
 use crate::exit;
 

@@ -9,12 +9,12 @@ mod hosts;
 mod logging;
 mod manual;
 mod nodeset;
+mod output;
 mod play;
 mod report;
 mod run;
 mod serial;
-mod show;
-mod stop;
+mod shutdown;
 mod transfer;
 mod work;
 
@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use phalanx_config::configuration::Configuration;
 
 fn main() -> ExitCode {
@@ -48,8 +48,8 @@ fn main() -> ExitCode {
         args::Verb::Forward(typed) => forward::run(&typed),
         args::Verb::Serial(typed) => serial::run(&typed, &configuration),
         args::Verb::Config(typed) => config::run(&typed),
-        args::Verb::Completions(typed) => manual::completions(&typed),
-        args::Verb::Man(typed) => manual::man(&typed),
+        args::Verb::Completions(typed) => manual::completions(&typed, args::Args::command()),
+        args::Verb::Man(typed) => manual::man(&typed, args::Args::command()),
         args::Verb::Nodeset { arguments } => nodeset::run("nodeset", arguments),
     }
 }

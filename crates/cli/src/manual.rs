@@ -5,10 +5,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use clap_complete::Shell;
 
-use crate::args::Args;
 use crate::exit;
 
 /// What `phalanx completions --help` says below the options.
@@ -36,26 +35,27 @@ pub(crate) struct ManArgs {
     verb: Option<String>,
 }
 
-/// `phalanx completions`.
-pub(crate) fn completions(args: &CompletionsArgs) -> ExitCode {
+/// `phalanx completions`, for this program.
+pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), "phalanx", &mut script);
+    clap_complete::generate(args.shell, &mut program, "phalanx", &mut script);
     show(&script)
 }
 
-/// `phalanx man`, from what was typed to the exit status.
-pub(crate) fn man(args: &ManArgs) -> ExitCode {
+/// `phalanx man`, from what was typed to the exit status, for this program.
+pub(crate) fn man(args: &ManArgs, program: Command) -> ExitCode {
     if let Some(directory) = &args.output_dir {
-        return match write_all(directory) {
+        return match write_all(directory, program) {
             Ok(()) => ExitCode::from(exit::OK),
             Err(sentence) => exit::failed(&sentence),
         };
     }
     let wanted = args.verb.as_ref().map_or_else(|| "phalanx".to_owned(), |verb| format!("phalanx-{verb}"));
-    match pages().find(|page| name(page) == wanted) {
-        Some(page) => show(&rendered(page)),
+    let pages = pages(program);
+    match pages.iter().find(|page| name(page) == wanted) {
+        Some(page) => show(&rendered(page.clone())),
         None => {
-            let known = pages().filter_map(|page| name(&page).strip_prefix("phalanx-").map(str::to_owned));
+            let known = pages.iter().filter_map(|page| name(page).strip_prefix("phalanx-").map(str::to_owned));
             let verb = args.verb.as_deref().unwrap_or_default();
             exit::usage(&format!("there is no verb `{verb}`; known are {}", known.collect::<Vec<_>>().join(", ")))
         }
@@ -63,20 +63,21 @@ pub(crate) fn man(args: &ManArgs) -> ExitCode {
 }
 
 /// The commands that have a page: the program, and each verb under a name of its own, as git does it.
-fn pages() -> impl Iterator<Item = Command> {
+pub(crate) fn pages(program: Command) -> Vec<Command> {
     // Its page would only repeat what every page says.
-    let mut program = Args::command().disable_help_subcommand(true);
+    let mut program = program.disable_help_subcommand(true);
     program.build();
     let verbs: Vec<Command> = program.get_subcommands().cloned().collect();
-    std::iter::once(program).chain(verbs.into_iter().map(|verb| verb.version(env!("CARGO_PKG_VERSION"))))
+    let verbs = verbs.into_iter().map(|verb| verb.version(env!("CARGO_PKG_VERSION")));
+    std::iter::once(program).chain(verbs).collect()
 }
 
 /// The name of a page: clap has given every verb one, with that of the program before it.
-fn name(page: &Command) -> &str {
+pub(crate) fn name(page: &Command) -> &str {
     page.get_display_name().unwrap_or(page.get_name())
 }
 
-fn rendered(page: Command) -> Vec<u8> {
+pub(crate) fn rendered(page: Command) -> Vec<u8> {
     let mut text = Vec::new();
     clap_mangen::Man::new(page)
         .source(concat!("phalanx ", env!("CARGO_PKG_VERSION")))
@@ -85,10 +86,10 @@ fn rendered(page: Command) -> Vec<u8> {
     text
 }
 
-fn write_all(directory: &Path) -> Result<(), String> {
+fn write_all(directory: &Path, program: Command) -> Result<(), String> {
     fs::create_dir_all(directory)
         .map_err(|error| format!("cannot make the directory {}: {error}", directory.display()))?;
-    for page in pages() {
+    for page in pages(program) {
         let path = directory.join(format!("{}.1", name(&page)));
         fs::write(&path, rendered(page)).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
@@ -98,37 +99,8 @@ fn write_all(directory: &Path) -> Result<(), String> {
 fn show(text: &[u8]) -> ExitCode {
     match io::stdout().write_all(text) {
         Ok(()) => ExitCode::from(exit::OK),
-        // Nobody reads on, as after `| head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::of_signal(BROKEN_PIPE)),
+        // The rest is not read, as after `| head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::of_signal(exit::BROKEN_PIPE)),
         Err(error) => exit::internal(&format!("cannot write to stdout: {error}")),
-    }
-}
-
-/// SIGPIPE, which is what ends others in our place.
-const BROKEN_PIPE: i32 = 13;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_definition_of_the_command_line_is_sound() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn every_verb_has_a_page_with_all_its_options() {
-        for page in pages() {
-            let options: Vec<String> = page
-                .get_arguments()
-                .filter_map(|argument| argument.get_long())
-                .map(|long| format!("--{long}"))
-                .collect();
-            let name = name(&page).to_owned();
-            // roff writes a dash that is one as `\-`.
-            let text = String::from_utf8(rendered(page)).expect("text").replace("\\-", "-");
-            assert!(text.contains(&format!(".TH {name} 1")), "{text}");
-            options.iter().for_each(|option| assert!(text.contains(option.as_str()), "{option} is not in {name}"));
-        }
     }
 }

@@ -1,10 +1,8 @@
 //! `phalanx play`: reads a plan, and plays it on this thread. Signals are as for `phalanx run`: once politely, then at
 //! once.
 
-mod act;
-mod ending;
 mod events;
-mod stage;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -14,17 +12,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use phalanx_config::configuration::Configuration;
+use phalanx_plan::course::{Turn, Verdict};
 use phalanx_plan::player::{Line, Manner, outline};
 use phalanx_plan::{Happening, Overrides, Plan, Player, ReadError};
 use phalanx_process::Signal;
 use phalanx_process::visible::visible;
 
-use self::stage::Stage;
-use crate::args::Worker;
+use crate::args::values::Worker;
 use crate::connect::ConnectArgs;
 use crate::exit;
-use crate::show::ShowError;
-use crate::stop::{SIGNALS, Stop};
+use crate::output::{OutputError, OutputOptions, Reporter};
+use crate::shutdown::{SIGNALS, ShutdownState};
 use crate::work::policy;
 
 /// What `phalanx play --help` says below the options.
@@ -112,13 +110,13 @@ pub(crate) fn run(args: &PlayArgs, configuration: &Configuration) -> ExitCode {
     let plan = match Plan::read(&args.file, &overrides) {
         Ok(plan) => plan,
         Err(ReadError::Diagnostics(mistakes)) => {
-            mistakes.to_string().lines().for_each(|line| exit::say(&line));
+            mistakes.to_string().lines().for_each(|line| exit::eprint(&line));
             return ExitCode::from(exit::USAGE);
         }
         Err(error) => return exit::usage(&error),
     };
     for warning in &plan.warnings {
-        exit::say(&format_args!("{}:{warning} (a warning)", plan.file));
+        exit::eprint(&format_args!("{}:{warning} (a warning)", plan.file));
     }
     if args.check {
         return check(&plan);
@@ -136,39 +134,30 @@ pub(crate) fn run(args: &PlayArgs, configuration: &Configuration) -> ExitCode {
     if args.dry_run {
         return dry_run(&plan, &manner);
     }
-    let (plan, wanted) = (Arc::new(plan), Wanted::new(args, configuration));
-    let stage = match Stage::new(&wanted) {
-        Ok(stage) => stage,
+    let reporter = match Reporter::open(&args.output(configuration), None, None) {
+        Ok(reporter) => reporter,
         Err(error) => return exit::usage(&error),
     };
-    match Play::new(plan, manner, stage, args.max_status).and_then(Play::play_to_the_end) {
+    match Play::new(Arc::new(plan), manner, reporter, args.max_status).and_then(Play::play_to_the_end) {
         Ok(status) => ExitCode::from(status),
         Err(error) => exit::internal(&format!("cannot go on: {error}")),
     }
 }
 
-/// What is to be shown.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
-    pub(crate) label: bool,
-    pub(crate) quiet: bool,
-    pub(crate) verbose: bool,
-    pub(crate) json: bool,
-    pub(crate) report: bool,
-    pub(crate) record: Option<&'a std::path::Path>,
-    pub(crate) configuration: &'a Configuration,
-}
-
-impl<'a> Wanted<'a> {
-    fn new(args: &'a PlayArgs, configuration: &'a Configuration) -> Self {
-        Self {
-            label: !args.no_label,
-            quiet: args.quiet,
-            verbose: args.verbose > 0,
-            json: args.json,
-            report: args.report,
-            record: args.record.as_deref(),
+impl PlayArgs {
+    fn output<'a>(&'a self, configuration: &'a Configuration) -> OutputOptions<'a> {
+        OutputOptions {
             configuration,
+            label: !self.no_label,
+            quiet: self.quiet,
+            verbose: self.verbose > 0,
+            gather: false,
+            json: self.json,
+            report: self.report,
+            // There are lines for the steps instead.
+            status_line: false,
+            output_dir: None,
+            record: self.record.as_deref(),
         }
     }
 }
@@ -178,7 +167,7 @@ fn check(plan: &Plan) -> ExitCode {
         1 => "1 step".to_owned(),
         count => format!("{count} steps"),
     };
-    written(writeln!(io::stdout(), "{}: {steps}, nothing wrong", plan.file))
+    exit::after_writing(writeln!(io::stdout(), "{}: {steps}, nothing wrong", plan.file))
 }
 
 fn dry_run(plan: &Plan, manner: &Manner) -> ExitCode {
@@ -191,32 +180,24 @@ fn dry_run(plan: &Plan, manner: &Manner) -> ExitCode {
             None => writeln!(out, "{:indent$}{text}", ""),
         }
     });
-    written(shown.and_then(|()| out.flush()))
-}
-
-fn written(result: io::Result<()>) -> ExitCode {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            exit::internal(&format!("cannot write to stdout: {error}"))
-        }
-        _ => ExitCode::from(exit::OK),
-    }
+    exit::after_writing(shown.and_then(|()| out.flush()))
 }
 
 /// A plan under way.
 struct Play {
     player: Player,
-    stage: Stage,
-    stop: Stop,
+    reporter: Reporter<'static>,
+    shutdown: ShutdownState,
     max_status: bool,
+    began: Instant,
 }
 
 impl Play {
-    fn new(plan: Arc<Plan>, manner: Manner, stage: Stage, max_status: bool) -> io::Result<Self> {
+    fn new(plan: Arc<Plan>, manner: Manner, reporter: Reporter<'static>, max_status: bool) -> io::Result<Self> {
         let mut player = Player::new(plan, manner)?;
         player.watch_signals(&SIGNALS)?;
-        stage.on_progress(player.waker());
-        Ok(Self { player, stage, stop: Stop::No, max_status })
+        reporter.on_progress(player.waker());
+        Ok(Self { player, reporter, shutdown: ShutdownState::No, max_status, began: Instant::now() })
     }
 
     fn play_to_the_end(mut self) -> io::Result<u8> {
@@ -226,10 +207,9 @@ impl Play {
                 None if self.player.is_over() => break,
                 None => {
                     // Nothing more at hand: let it be seen what has come so far, before waiting for more.
-                    let flushed = self.stage.flush();
-                    self.note_output(flushed);
-                    self.player.set_reading(!self.stage.is_congested());
-                    let deadline = self.stage.is_congested().then(|| Instant::now() + TICK);
+                    self.watch_output(Reporter::flush);
+                    self.player.set_reading(!self.reporter.is_congested());
+                    let deadline = self.reporter.is_congested().then(|| Instant::now() + TICK);
                     self.player.next_happening(deadline)?
                 }
             };
@@ -241,70 +221,74 @@ impl Play {
     fn handle(&mut self, happening: Option<Happening>) {
         match happening {
             None | Some(Happening::Woken | Happening::Signal(Signal::XFSZ)) => {}
-            Some(Happening::Signal(signal)) => self.stop_by(signal),
+            Some(Happening::Signal(signal)) => self.on_signal(signal),
             Some(happening) => {
-                let shown = self.stage.show(&self.player, happening);
-                self.note_output(shown);
+                if let Some(event) = events::job_event(&self.player, &happening) {
+                    self.watch_output(|reporter| reporter.handle(event));
+                }
             }
         }
     }
 
-    /// Once politely, then at once.
-    fn stop_by(&mut self, signal: Signal) {
-        match self.stop {
-            Stop::No => {
-                self.stage.stopping(signal, &self.player);
+    /// Stops the plan: once politely, then at once.
+    fn on_signal(&mut self, signal: Signal) {
+        let running = self.player.running().into_iter().map(|(turn, member)| (events::step_id(turn), member));
+        let running: Vec<_> = running.collect();
+        match self.shutdown {
+            ShutdownState::No => {
+                self.reporter.stopping(signal, &running, &[]);
                 self.player.stop();
-                self.stop = Stop::Asked(signal);
+                self.shutdown = ShutdownState::Asked(signal);
             }
-            Stop::Asked(first) | Stop::Killed(first) => {
-                self.stage.killing(&self.player);
+            ShutdownState::Asked(first) | ShutdownState::Killed(first) => {
+                self.reporter.killing(&running);
                 self.player.kill();
-                self.stop = Stop::Killed(first);
+                self.shutdown = ShutdownState::Killed(first);
             }
-            Stop::OutputClosed | Stop::OutputFailed => {}
+            ShutdownState::OutputClosed | ShutdownState::OutputFailed => {}
         }
     }
 
-    fn note_output(&mut self, shown: Result<(), ShowError>) {
-        if self.stop.is_forced_by(shown, "plan") {
+    fn watch_output(&mut self, show: impl FnOnce(&mut Reporter<'static>) -> Result<(), OutputError>) {
+        let shown = show(&mut self.reporter);
+        if self.shutdown.is_forced_by(shown, "plan") {
             self.player.kill();
         }
     }
 
     fn conclude(mut self) -> io::Result<u8> {
-        let flushed = self.stage.flush();
-        self.note_output(flushed);
-        let shown = self.stage.conclude(&self.player, self.status());
-        self.note_output(shown);
+        self.watch_output(Reporter::flush);
+        let conclusion = summary::conclusion(&self.player, &self.reporter, self.status(), self.began.elapsed());
+        self.watch_output(|reporter| reporter.conclude(conclusion));
         self.drain()?;
         self.player.join();
         Ok(self.status())
     }
 
-    /// Waits until everything has been written. While somebody does not read it, a signal ends that too.
+    /// Waits until everything has been written. While it is not read, a signal ends that too.
     fn drain(&mut self) -> io::Result<()> {
-        let moment = self.stop.last_moment();
-        while !self.stage.is_drained() && moment.is_none_or(|end| Instant::now() < end) {
-            if let Some(Happening::Signal(signal)) = self.player.next_happening(moment)?
-                && self.stop.ends_waiting(signal)
+        let deadline = self.shutdown.drain_deadline();
+        while !self.reporter.is_drained() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            if let Some(Happening::Signal(signal)) = self.player.next_happening(deadline)?
+                && self.shutdown.ends_waiting(signal)
             {
                 return Ok(());
             }
         }
-        let flushed = self.stage.flush();
-        self.note_output(flushed);
+        self.watch_output(Reporter::flush);
         Ok(())
     }
 
     /// The first that applies: how it was stopped, the largest remote status if that is wanted, whether all went well.
     fn status(&self) -> u8 {
-        if let Some(status) = self.stop.status() {
+        if let Some(status) = self.shutdown.status() {
             return status;
         }
-        match self.stage.max_status() {
+        let ok = self.player.course().verdict(Turn::PLAN) == Some(Verdict::Ok);
+        match self.reporter.max_status() {
             status if self.max_status && status > 0 => status,
-            _ if !self.stage.is_ok(&self.player) => exit::FAILED,
+            // A record that cannot be relied on is a failure of its own.
+            _ if !ok || self.reporter.record_is_incomplete() => exit::FAILED,
             _ => exit::OK,
         }
     }

@@ -118,7 +118,7 @@ fn render(records: &[Record], format: Format) -> String {
 
 fn layout() -> Layout {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80);
-    if columns >= 157 { Layout::Wide } else { Layout::Narrow }
+    Layout::for_columns(columns)
 }
 
 /// Under another name beside it, then renamed: whoever looks finds the old report or the new one, never a half. What is

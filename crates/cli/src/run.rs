@@ -1,16 +1,17 @@
-//! `phalanx run`: feeds the plan to an engine on this thread, and the events to a show.
+//! `phalanx run`: feeds the plan to an engine on this thread, and the events to a reporter.
 //!
 //! ```text
 //!  running ──first SIGINT or SIGTERM──▶ stopping ──second──▶ killing ──▶ over
-//!     │  nobody new is started,            │  SIGKILL to all     ▲
+//!     │  no other is started,              │  SIGKILL to all     ▲
 //!     │  SIGTERM to all, then a grace      └── all have ended ───┤
 //!     └────────────────── all have ended ────────────────────────┘
 //! ```
 
 mod again;
+mod args;
 mod local;
 mod plan;
-mod tally;
+mod state;
 
 use std::collections::HashMap;
 use std::io;
@@ -29,19 +30,19 @@ use phalanx_process::event::{Event, Kill, Request, Stream};
 use phalanx_process::handler::Context;
 use phalanx_process::id::{HandlerId, ProcessId, ProcessIds};
 use phalanx_process::outcome::Finished;
-use phalanx_process::result::HostResult;
-use phalanx_process::stats::Calendar;
+use phalanx_process::stats::Stats;
 use phalanx_process::{Signal, Spec};
+use phalanx_record::report::Report;
 
+pub(crate) use self::args::RunArgs;
 pub(crate) use self::plan::{Plan, Recipe};
-pub(crate) use self::tally::Tally;
-use crate::args::RunArgs;
+use self::state::RunState;
 use crate::exit;
-use crate::show::{Show, ShowError, Wanted};
-use crate::stop::{SIGNALS, Stop};
+use crate::output::{Conclusion, FileProgress, JobEvent, OutputError, OutputOptions, Reporter, StepId};
+use crate::shutdown::{SIGNALS, ShutdownState};
 use crate::work::WorkArgs;
 
-/// How often the status line is looked at.
+/// How often the status line changes.
 const TICK: Duration = Duration::from_millis(200);
 
 /// `phalanx run`, from what was typed to the exit status.
@@ -53,19 +54,28 @@ pub(crate) fn run(args: &RunArgs, configuration: &Configuration) -> ExitCode {
     if plan.hosts.is_empty() {
         return exit::nothing_to_do(&"no host that was asked for failed in the record: nothing is run again");
     }
-    drive(&plan, &Wanted::of_run(args, configuration), &args.work)
+    drive(&plan, &args.output(configuration), &args.work)
+}
+
+impl RunArgs {
+    fn output<'a>(&'a self, configuration: &'a Configuration) -> OutputOptions<'a> {
+        let (output_dir, record) = (self.output_dir.as_deref(), self.record.as_deref());
+        let options = self.work.output(configuration);
+        OutputOptions { label: !self.no_label, gather: self.gather, output_dir, record, ..options }
+    }
 }
 
 /// Does what was planned, and shows it.
-pub(crate) fn drive(plan: &Plan, wanted: &Wanted<'_>, work: &WorkArgs) -> ExitCode {
+pub(crate) fn drive(plan: &Plan, options: &OutputOptions<'_>, work: &WorkArgs) -> ExitCode {
     if work.dry_run {
-        return crate::show::dry_run(plan);
+        return plan.show();
     }
-    let show = match Show::new(wanted, plan) {
-        Ok(show) => show,
+    let files = plan.is_files().then_some(plan as &dyn FileProgress);
+    let reporter = match Reporter::open(options, Some(&plan.event()), files) {
+        Ok(reporter) => reporter,
         Err(error) => return exit::usage(&error),
     };
-    match Run::new(plan, show, work.max_status).and_then(Run::drive_to_the_end) {
+    match Run::new(plan, reporter, work.max_status).and_then(Run::drive_to_the_end) {
         Ok(status) => ExitCode::from(status),
         Err(error) => exit::internal(&format!("cannot go on: {error}")),
     }
@@ -82,10 +92,9 @@ struct Run<'a> {
     retries: Retries,
     faults: Faults,
     over: Arc<AtomicBool>,
-    stop: Stop,
-    tally: Tally,
-    show: Show<'a>,
-    calendar: Calendar,
+    shutdown: ShutdownState,
+    state: RunState,
+    reporter: Reporter<'a>,
     max_status: bool,
 }
 
@@ -160,10 +169,10 @@ impl Foreman for Starter {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, show: Show<'a>, max_status: bool) -> io::Result<Self> {
+    fn new(plan: &'a Plan, reporter: Reporter<'a>, max_status: bool) -> io::Result<Self> {
         let mut drive = Engine::current_thread(EngineOptions::default())?;
         drive.watch_signals(&SIGNALS)?;
-        show.on_progress(drive.waker());
+        reporter.on_progress(drive.waker());
         let attempts = 1 + plan.rollout.retries.count as usize;
         let ids = ProcessId::block(plan.hosts.len() * attempts);
         let reins = Reins::new(plan.hosts.len(), plan.rollout.clone());
@@ -194,24 +203,24 @@ impl<'a> Run<'a> {
             retries,
             faults,
             over,
-            stop: Stop::No,
-            tally: Tally::new(plan.hosts.len()),
-            show,
-            calendar: Calendar::now(),
+            shutdown: ShutdownState::No,
+            state: RunState::new(plan.hosts.len()),
+            reporter,
             max_status,
         })
     }
 
     /// Runs until all have ended, then shows what is shown at the end.
     fn drive_to_the_end(mut self) -> io::Result<u8> {
+        self.report(JobEvent::StepBegun { step: StepId::RUN, description: self.plan.description() });
         while !self.over.load(Ordering::SeqCst) {
             let event = match self.drive.take_event() {
                 Some(event) => Some(event),
                 None => {
                     // Nothing more at hand: let it be seen what has come so far, before waiting for more.
-                    self.watch_output(Show::flush);
-                    self.drive.set_reading(!self.show.is_congested());
-                    let deadline = self.show.needs_ticks().then(|| Instant::now() + TICK);
+                    self.watch_output(Reporter::flush);
+                    self.drive.set_reading(!self.reporter.is_congested());
+                    let deadline = self.reporter.needs_ticks().then(|| Instant::now() + TICK);
                     self.drive.next_event(deadline)?
                 }
             };
@@ -227,80 +236,68 @@ impl<'a> Run<'a> {
         match event {
             None => {}
             Some(Event::Started { id, pid }) => {
-                let host = self.host(id);
-                self.tally.started(host);
-                self.watch_output(|show| show.started(host, pid));
+                let (member, attempt) = self.member(id);
+                self.state.started(member);
+                self.report(JobEvent::Started { step: StepId::RUN, member, attempt, pid });
             }
             // There the far end of a put says how it went.
             Some(Event::Output { stream: Stream::Stdout, .. }) if self.plan.is_files() => {}
             Some(Event::Output { id, stream, bytes }) => {
-                let host = self.host(id);
-                self.watch_output(|show| show.output(host, stream, &bytes));
+                let (member, _) = self.member(id);
+                self.report(JobEvent::Output { step: StepId::RUN, member, stream, bytes: &bytes, shown: true });
             }
             Some(Event::Ended { id, finished }) => self.ended(id, finished),
             Some(Event::Signal(Signal::XFSZ)) => {}
-            Some(Event::Signal(signal)) => self.stop_by(signal),
+            Some(Event::Signal(signal)) => self.on_signal(signal),
             Some(Event::Attached | Event::StdinDrained { .. } | Event::Timer { .. } | Event::Woken) => {}
         }
-        self.show.tick(&self.tally);
+        self.reporter.tick();
     }
 
-    fn host(&self, id: ProcessId) -> usize {
-        self.ids.index(id).expect("this run started all its processes") % self.plan.hosts.len()
+    /// Returns the host of a process, and which attempt it is, counted from 1.
+    fn member(&self, id: ProcessId) -> (usize, u32) {
+        let index = self.ids.index(id).expect("this run started all its processes");
+        let hosts = self.plan.hosts.len();
+        (index % hosts, u32::try_from(index / hosts).map_or(u32::MAX, |before| before.saturating_add(1)))
     }
 
     fn ended(&mut self, id: ProcessId, finished: Arc<Finished>) {
-        let host = self.host(id);
+        let (host, _) = self.member(id);
         let fault = self.faults.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        let verdict = self.plan.result(host, &finished, fault);
+        let result = self.plan.result(host, &finished, fault);
         // The crew has heard of the end before, and has decided.
         let retry = self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         match retry {
-            None => self.conclude_host(host, verdict, &finished),
-            Some(retry) => {
-                let shown = self.show.retry(host, &verdict, retry);
-                self.tally.pauses(host, verdict, finished);
-                self.note_output(shown);
-            }
+            None => self.state.ended(host),
+            Some(_) => self.state.backs_off(host, result.clone(), Arc::clone(&finished)),
         }
+        self.report(JobEvent::Ended { step: StepId::RUN, member: host, result, finished: &finished, retry });
     }
 
-    /// No attempt will follow.
-    fn conclude_host(&mut self, host: usize, verdict: HostResult, finished: &Finished) {
-        let lost = self.show.close(host).err();
-        if let Some(lost) = lost.as_ref().filter(|_| !verdict.is_ok()) {
-            log::error!("{}: {lost}", self.plan.hosts[host]);
-        }
-        let verdict = verdict.unless_output_lost(lost);
-        self.tally.ended(host, verdict, finished, &self.calendar);
-        let tally = &self.tally;
-        let shown = self.show.ended(host, tally, &finished.outcome);
-        self.note_output(shown);
-    }
-
-    /// Once politely, then at once.
-    fn stop_by(&mut self, signal: Signal) {
+    /// Stops the run: once politely, then at once.
+    fn on_signal(&mut self, signal: Signal) {
         self.call_off();
-        // Not the tally's: a process may run whose start has not been told yet.
-        let mut running: Vec<_> = self.drive.processes().into_iter().map(|id| self.host(id)).collect();
+        // Not the state's: a process may run whose start has not been told yet.
+        let mut running: Vec<_> = self.drive.processes().into_iter().map(|id| self.member(id).0).collect();
         running.sort_unstable();
-        let waiting: Vec<_> = self.tally.unended().filter(|host| running.binary_search(host).is_err()).collect();
-        self.stop = match self.stop {
-            Stop::No => {
-                self.show.stopping(signal, &running, &waiting);
+        let waiting = self.state.unended().filter(|host| running.binary_search(host).is_err());
+        let [running, waiting] = [running.clone(), waiting.collect()].map(of_run);
+        self.shutdown = match self.shutdown {
+            ShutdownState::No => {
+                self.reporter.stopping(signal, &running, &waiting);
                 self.kill_all(Kill::default());
-                Stop::Asked(signal)
+                ShutdownState::Asked(signal)
             }
-            Stop::Asked(first) | Stop::Killed(first) => {
-                self.show.killing(&running);
+            ShutdownState::Asked(first) | ShutdownState::Killed(first) => {
+                self.reporter.killing(&running);
                 self.kill_all(Kill::NOW);
-                Stop::Killed(first)
+                ShutdownState::Killed(first)
             }
-            Stop::OutputClosed | Stop::OutputFailed => self.stop,
+            ShutdownState::OutputClosed | ShutdownState::OutputFailed => self.shutdown,
         };
     }
 
-    /// Starts nobody more; pauses end too.
+    /// Starts no further process; pauses end too.
     fn call_off(&mut self) {
         self.hold.call_off();
         self.drive.wake_handler(self.handler);
@@ -312,57 +309,73 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn watch_output(&mut self, show: impl FnOnce(&mut Show<'a>) -> Result<(), ShowError>) {
-        let shown = show(&mut self.show);
-        self.note_output(shown);
+    fn report(&mut self, event: JobEvent<'_>) {
+        self.watch_output(|reporter| reporter.handle(event));
     }
 
-    fn note_output(&mut self, shown: Result<(), ShowError>) {
-        if self.stop.is_forced_by(shown, "run") {
+    fn watch_output(&mut self, show: impl FnOnce(&mut Reporter<'a>) -> Result<(), OutputError>) {
+        let shown = show(&mut self.reporter);
+        if self.shutdown.is_forced_by(shown, "run") {
             self.call_off();
             self.kill_all(Kill::NOW);
         }
     }
 
     fn conclude(mut self) -> io::Result<u8> {
-        for (host, verdict, finished) in self.tally.take_pausing() {
-            self.conclude_host(host, verdict, &finished);
+        let step = StepId::RUN;
+        for (member, result, finished) in self.state.end_backing_off() {
+            self.report(JobEvent::Ended { step, member, result, finished: &finished, retry: None });
         }
-        self.tally.call_off_the_rest();
+        let left: Vec<_> = self.state.unended().collect();
+        left.into_iter().for_each(|member| self.report(JobEvent::NotStarted { step, member }));
         // The status tells whether what was said so far could be recorded.
-        self.watch_output(Show::flush);
-        let status = self.status();
-        let shown = self.show.conclude(&self.tally, status);
-        self.note_output(shown);
+        self.watch_output(Reporter::flush);
+        let conclusion = self.conclusion();
+        self.watch_output(|reporter| reporter.conclude(conclusion));
         self.drain()?;
         self.plan.join();
         Ok(self.status())
     }
 
-    /// Waits until everything has been written. While somebody does not read it, a signal ends that too.
+    fn conclusion(&self) -> Conclusion {
+        let state = self.reporter.step(StepId::RUN).expect("it has begun");
+        let report = self.reporter.wants_report().then(|| {
+            let mut report = Report::default();
+            report.add(Stats { name: self.plan.command.clone(), ..state.stats() });
+            report
+        });
+        Conclusion { exit_status: self.status(), steps: None, lines: state.stopped(), report }
+    }
+
+    /// Waits until everything has been written. While it is not read, a signal ends that too.
     fn drain(&mut self) -> io::Result<()> {
-        let moment = self.stop.last_moment();
-        while !self.show.is_drained() && moment.is_none_or(|end| Instant::now() < end) {
-            if let Some(Event::Signal(signal)) = self.drive.next_event(moment)?
-                && self.stop.ends_waiting(signal)
+        let deadline = self.shutdown.drain_deadline();
+        while !self.reporter.is_drained() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            if let Some(Event::Signal(signal)) = self.drive.next_event(deadline)?
+                && self.shutdown.ends_waiting(signal)
             {
                 return Ok(());
             }
         }
-        self.watch_output(Show::flush);
+        self.watch_output(Reporter::flush);
         Ok(())
     }
 
     /// The first that applies: how it was stopped, the largest remote status if that is wanted, whether all went well.
     fn status(&self) -> u8 {
-        if let Some(status) = self.stop.status() {
+        if let Some(status) = self.shutdown.status() {
             return status;
         }
-        match self.tally.max_status() {
+        match self.reporter.max_status() {
             status if self.max_status && status > 0 => status,
             // A record that cannot be relied on is a failure of its own.
-            _ if self.tally.failed() > 0 || self.show.record_is_incomplete() => exit::FAILED,
+            _ if self.reporter.has_failures() || self.reporter.record_is_incomplete() => exit::FAILED,
             _ => exit::OK,
         }
     }
+}
+
+/// These hosts, as members of the only step of a run.
+fn of_run(hosts: Vec<usize>) -> Vec<(StepId, usize)> {
+    hosts.into_iter().map(|host| (StepId::RUN, host)).collect()
 }

@@ -16,7 +16,7 @@ use phalanx_process::serial::{DataBits, FlowControl, Parity, Serial, SerialSsh, 
 use phalanx_process::spec::{Faults, Policy};
 
 use self::bridge::Bridge;
-use crate::args::time;
+use crate::args::values::time;
 use crate::connect::{ConnectArgs, ConnectError};
 use crate::exit;
 use crate::hosts::{HostArgs, HostsError};
@@ -142,7 +142,7 @@ pub(crate) fn run(args: &SerialArgs, configuration: &Configuration) -> ExitCode 
         Err(error) => return exit::usage(&error),
     };
     if plan.escape.is_some() && !args.quiet {
-        exit::say(&format!("{} at {}; {} leaves", args.device, args.speed, name_of_key(args.escape)));
+        exit::eprint(&format!("{} at {}; {} leaves", args.device, args.speed, name_of_key(args.escape)));
     }
     match Bridge::new(plan).and_then(Bridge::run) {
         Ok(status) => ExitCode::from(status),

@@ -11,12 +11,12 @@ use phalanx_action::substitute::SubstituteError;
 use phalanx_config::configuration::Configuration;
 use phalanx_process::host::{Host, InvalidHost};
 
-use crate::args::time;
+use crate::args::values::time;
 use crate::connect::{ConnectArgs, ConnectError};
 use crate::exit;
 use crate::hosts::{HostArgs, HostsError};
+use crate::output::OutputOptions;
 use crate::run::{Plan, drive};
-use crate::show::Wanted;
 use crate::work::WorkArgs;
 
 /// What `phalanx put --help` says below the options.
@@ -201,8 +201,8 @@ impl TransferArgs {
     fn drive(&self, configuration: &Configuration, plan: Result<Plan, TransferError>) -> ExitCode {
         match plan {
             Ok(plan) => {
-                let wanted = Wanted { record: self.record.as_deref(), ..Wanted::of_work(&self.work, configuration) };
-                drive(&plan, &wanted, &self.work)
+                let options = self.work.output(configuration);
+                drive(&plan, &OutputOptions { record: self.record.as_deref(), ..options }, &self.work)
             }
             Err(error) => exit::usage(&error),
         }
@@ -221,19 +221,20 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::args::{Args, Verb};
 
-    /// K1, items 199 to 204.
+    #[derive(Debug, clap::Parser)]
+    struct Words {
+        #[command(flatten)]
+        put: PutArgs,
+    }
+
     #[test]
     fn the_flags_of_a_chain_win_over_what_is_configured() {
         let configured = Configuration::parse("f", "[chain]\nnetcat = 'ncat'\nchain_retry = 3\ntry_delay = 2\n");
         let configured = configured.expect("it is right").chain;
         let params = |flags: &[&str]| {
-            let words = [&["phalanx", "put", "-w", "n", "--chain"], flags, &["source", "destination"]].concat();
-            match Args::try_parse_from(words).expect("it is right").verb {
-                Verb::Put(put) => put.chain.params(&configured),
-                other => panic!("{other:?}"),
-            }
+            let words = [&["put", "-w", "n", "--chain"], flags, &["source", "destination"]].concat();
+            Words::try_parse_from(words).expect("it is right").put.chain.params(&configured)
         };
         assert_eq!(params(&[]), configured);
         let all = [

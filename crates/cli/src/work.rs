@@ -9,7 +9,8 @@ use phalanx_config::configuration::Configuration;
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Faults, Leftovers, Policy};
 
-use crate::args::time;
+use crate::args::values::time;
+use crate::output::OutputOptions;
 
 /// How work is done and shown, as typed.
 #[derive(Debug, clap::Args)]
@@ -100,6 +101,22 @@ impl WorkArgs {
         let mut lists = Lists::default();
         values.into_iter().try_for_each(|(name, values)| lists.insert(name, values))?;
         Ok(lists)
+    }
+
+    /// Returns what these options ask to be shown.
+    pub(crate) fn output<'a>(&self, configuration: &'a Configuration) -> OutputOptions<'a> {
+        OutputOptions {
+            configuration,
+            label: true,
+            quiet: self.quiet,
+            verbose: self.verbose > 0,
+            gather: false,
+            json: self.json,
+            report: self.report,
+            status_line: true,
+            output_dir: None,
+            record: None,
+        }
     }
 
     /// How much is to be said: -1 for `-q`, 0, 1 for `-v`…

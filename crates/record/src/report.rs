@@ -30,6 +30,11 @@ fn counts(stats: &Stats) -> [usize; 10] {
 const COUNTS: [&str; 10] =
     ["startd", "ended", "error", "timout", "fkilld", "expfld", "wrterr", "ret!=0", "ok", "total"];
 
+/// How wide a line of the narrow layout is.
+const NARROW: usize = 79;
+/// How wide a line of the wide layout is.
+const WIDE: usize = 157;
+
 /// How a report is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layout {
@@ -38,6 +43,14 @@ pub enum Layout {
     Narrow,
     /// One line of 157 columns for each entry.
     Wide,
+}
+
+impl Layout {
+    /// Returns the widest layout that fits into so many columns; the narrow one if none does.
+    #[must_use]
+    pub fn for_columns(columns: usize) -> Self {
+        if columns >= WIDE { Self::Wide } else { Self::Narrow }
+    }
 }
 
 /// Figures of many things, and their total.
@@ -106,8 +119,8 @@ fn write_tree(stats: &Stats, indent: usize, write: &mut impl FnMut(&Stats, usize
 
 fn rule(layout: Layout, text: &mut String) {
     let width = match layout {
-        Layout::Narrow => 79,
-        Layout::Wide => 157,
+        Layout::Narrow => NARROW,
+        Layout::Wide => WIDE,
     };
     text.push_str(&"-".repeat(width));
     text.push('\n');

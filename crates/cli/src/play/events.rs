@@ -1,116 +1,85 @@
-//! What happens in a plan as the events of docs/json.md, for `--json` and for `--record`: those of a run, each with the
-//! number of its step.
+//! What happens in a plan, as its reporter is told.
 
-use std::collections::{BTreeMap, HashMap};
-use std::convert::Infallible;
-use std::time::SystemTime;
+use phalanx_plan::course::{Cause, Part, Turn, Verdict};
+use phalanx_plan::model::{OnFailure, Step};
+use phalanx_plan::{Happening, Player};
 
-use phalanx_action::rollout::Retry;
-use phalanx_nodeset::fold_names;
-use phalanx_plan::course::Turn;
-use phalanx_process::event::Stream;
-use phalanx_process::outcome::Outcome;
-use phalanx_process::result::{HostResult, ResultKind};
-use phalanx_record::event::{Event, Hosts};
+use crate::output::{JobEvent, StepDescription, StepId};
 
-use super::act::Act;
-use crate::show::partial::Partial;
-
-/// Makes events; the beginnings of lines wait here for their ends.
-#[derive(Debug, Default)]
-pub(super) struct Events {
-    partial: HashMap<(usize, Stream), Partial>,
+/// Returns the step that a turn is for the reporter.
+pub(super) fn step_id(turn: Turn) -> StepId {
+    StepId::new(turn.number())
 }
 
-impl Events {
-    pub(super) fn step(turn: Turn, act: &Act, to: &mut Vec<u8>) {
-        let worker = if act.remote { "ssh" } else { "exec" };
-        let (name, command, hosts) = (act.path.as_str(), act.command.as_str(), &*act.members);
-        let phalanx = env!("CARGO_PKG_VERSION");
-        write(turn, &Event::Step { name, command, hosts, worker, phalanx }, to);
-    }
-
-    pub(super) fn skipped(turn: Turn, name: &str, message: &str, to: &mut Vec<u8>) {
-        write(turn, &Event::Skipped { name, message }, to);
-    }
-
-    pub(super) fn started(turn: Turn, node: &str, pid: u32, to: &mut Vec<u8>) {
-        write(turn, &Event::Started { node, pid }, to);
-    }
-
-    pub(super) fn output(
-        &mut self,
-        turn: Turn,
-        (key, node): (usize, &str),
-        stream: Stream,
-        bytes: &[u8],
-        to: &mut Vec<u8>,
-    ) {
-        let partial = self.partial.entry((key, stream)).or_default();
-        let Ok(()) = partial.feed(bytes, |lines| {
-            let lines = lines.split_inclusive(|byte| *byte == b'\n');
-            lines.for_each(|line| write(turn, &Event::output(node, stream, line), to));
-            Ok::<(), Infallible>(())
-        });
-    }
-
-    pub(super) fn ended(
-        &mut self,
-        turn: Turn,
-        (key, node): (usize, &str),
-        verdict: &HostResult,
-        outcome: Option<&Outcome>,
-        to: &mut Vec<u8>,
-    ) {
-        self.last_words(turn, (key, node), to);
-        write(turn, &Event::ended(node, verdict, outcome), to);
-    }
-
-    /// An attempt has failed, and there will be another.
-    pub(super) fn retry(
-        &mut self,
-        turn: Turn,
-        (key, node): (usize, &str),
-        verdict: &HostResult,
-        retry: Retry,
-        to: &mut Vec<u8>,
-    ) {
-        self.last_words(turn, (key, node), to);
-        let (result, message) = (verdict.kind(), verdict.sentence());
-        let Retry { failed: attempt, attempts, pause } = retry;
-        write(turn, &Event::Retry { node, result, message, attempt, attempts, pause: pause.as_secs_f64() }, to);
-    }
-
-    fn last_words(&mut self, turn: Turn, (key, node): (usize, &str), to: &mut Vec<u8>) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let rest = self.partial.remove(&(key, stream)).map(|mut partial| partial.take()).unwrap_or_default();
-            if !rest.is_empty() {
-                write(turn, &Event::output(node, stream, &rest), to);
-            }
+/// Returns what to tell of something that has happened, if anything.
+pub(super) fn job_event<'a>(player: &Player, happening: &'a Happening) -> Option<JobEvent<'a>> {
+    Some(match happening {
+        Happening::Begun { turn, members, command, remote } => JobEvent::StepBegun {
+            step: step_id(*turn),
+            description: StepDescription {
+                path: path(player, *turn),
+                members: members.clone(),
+                command: command.clone(),
+                remote: *remote,
+                background: around(player, *turn).any(|turn| player.step(turn).is_some_and(|step| step.background)),
+                failures_ignored: player.step(*turn).is_some_and(|step| step.on_failure == OnFailure::Ignore),
+                block: is_block(player, *turn),
+            },
+        },
+        Happening::Started { turn, member, attempt, pid } => {
+            JobEvent::Started { step: step_id(*turn), member: *member, attempt: *attempt, pid: *pid }
         }
-    }
-
-    /// A step is over.
-    pub(super) fn over(turn: Turn, act: &Act, ok: bool, to: &mut Vec<u8>) {
-        let mut results: BTreeMap<&'static str, Vec<&String>> = BTreeMap::new();
-        for (member, verdict) in act.members.iter().zip(&act.verdicts) {
-            let word = verdict.as_ref().map_or(ResultKind::NotStarted, HostResult::kind).word();
-            results.entry(word).or_default().push(member);
+        Happening::Output { turn, member, stream, bytes, shown } => {
+            JobEvent::Output { step: step_id(*turn), member: *member, stream: *stream, bytes, shown: *shown }
         }
-        let hosts = |members: Vec<&String>| Hosts { count: members.len(), nodes: fold_names(members) };
-        let results = results.into_iter().map(|(word, members)| (word, hosts(members))).collect();
-        let (total, good) = (act.members.len(), act.ok_count());
-        let exit_status = u8::from(!ok);
-        write(turn, &Event::Summary { total, ok: good, failed: total - good, exit_status, results }, to);
-    }
+        Happening::Ended { turn, member, finished, result, retry } => {
+            let (step, result) = (step_id(*turn), result.clone());
+            JobEvent::Ended { step, member: *member, result, finished, retry: *retry }
+        }
+        Happening::NotStarted { turn, member } => JobEvent::NotStarted { step: step_id(*turn), member: *member },
+        Happening::Ready { turn } => JobEvent::StepReady { step: step_id(*turn) },
+        Happening::Note { turn, text } => JobEvent::Note { step: step_id(*turn), text },
+        Happening::Over { turn: Turn::PLAN, .. } | Happening::Signal(_) | Happening::Woken => return None,
+        Happening::Over { turn, verdict: Verdict::NotRun(cause), .. } => {
+            let message = not_run(player, *cause);
+            JobEvent::StepSkipped { step: step_id(*turn), path: path(player, *turn), message }
+        }
+        Happening::Over { turn, verdict, reason } => {
+            JobEvent::StepEnded { step: step_id(*turn), ok: verdict.is_ok(), reason: reason.clone() }
+        }
+    })
+}
 
-    /// All is over.
-    pub(super) fn summary(ok: usize, failed: usize, exit_status: u8, to: &mut Vec<u8>) {
-        let total = ok + failed;
-        Event::Summary { total, ok, failed, exit_status, results: BTreeMap::new() }.write(SystemTime::now(), to);
+/// Returns why a step was not run, as a sentence about it.
+pub(super) fn not_run(player: &Player, cause: Cause) -> String {
+    format!("not run, {}", why(player, cause))
+}
+
+pub(super) fn why(player: &Player, cause: Cause) -> String {
+    match cause {
+        Cause::Failure(turn) => format!("since `{}` failed", path(player, turn)),
+        Cause::Limit(turn) => format!("since the time of `{}` was over", path(player, turn)),
+        Cause::End => "since its block in the background was ended".to_owned(),
+        Cause::Stop => "since the plan was stopped".to_owned(),
     }
 }
 
-fn write(turn: Turn, event: &Event<'_>, to: &mut Vec<u8>) {
-    event.write_of(Some(turn.number()), SystemTime::now(), to);
+/// Returns the name of a turn, with those of the blocks it is in.
+pub(super) fn path(player: &Player, turn: Turn) -> String {
+    let turns = around(player, turn).filter(|turn| *turn != Turn::PLAN);
+    let mut titles: Vec<String> = turns.map(|turn| player.title(turn)).collect();
+    titles.reverse();
+    titles.join(" / ")
+}
+
+/// Returns a turn, and the blocks it is in.
+fn around(player: &Player, turn: Turn) -> impl Iterator<Item = Turn> {
+    std::iter::successors(Some(turn), |turn| player.course().parent(*turn))
+}
+
+pub(super) fn is_block(player: &Player, turn: Turn) -> bool {
+    match player.course().part(turn) {
+        Part::Plan | Part::Pass(_) => true,
+        Part::Step(_) => player.step(turn).is_some_and(Step::is_block),
+    }
 }

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use phalanx_record::Step;
 
-use super::plan::FILES;
-use crate::args::{RunArgs, Worker};
+use super::RunArgs;
+use crate::args::values::Worker;
 use crate::hosts::HostsError;
 use crate::report::{self, RecordFileError};
+
+/// What records call a put or a get: no command, so it cannot be run again as one.
+pub(super) const FILES: &str = "files";
 
 /// Why a record does not say what is to be run again.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,8 @@
 //! What was typed means: which hosts, which processes, and how to show them. Asks the world (files, terminals) once,
 //! and refuses what cannot work before anything is started.
 
+use std::io::{self, BufWriter, Write as _};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use phalanx_action::chain::Broadcast;
@@ -14,16 +16,17 @@ use phalanx_process::outcome::Finished;
 use phalanx_process::result::{Evidence, HostResult, Route};
 use phalanx_process::spec::{Environment, Policy};
 use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::visible::visible;
+use phalanx_record::event::Event;
 
-use super::again::{self, AgainError};
-use super::local;
-use crate::args::{RunArgs, Worker};
+use super::again::{self, AgainError, FILES};
+use super::{RunArgs, local};
+use crate::args::values::Worker;
 use crate::connect::ConnectError;
+use crate::exit;
 use crate::hosts::HostsError;
+use crate::output::{FileProgress, StepDescription};
 use crate::work::WorkArgs;
-
-/// What records call a put or a get: no command, so it cannot be run again as one.
-pub(crate) const FILES: &str = "files";
 
 /// What is wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
@@ -155,22 +158,25 @@ impl Plan {
         }
     }
 
-    /// How far files have got; nothing if it is no files.
-    pub(crate) fn progress(&self) -> Option<Progress> {
-        match &self.recipe.way {
-            Way::Files(transfers) => Some(transfers.progress()),
-            Way::Chain(broadcast) => Some(broadcast.progress()),
-            Way::Ssh(_) | Way::Exec { .. } => None,
-        }
+    /// Returns the first event of its record.
+    pub(super) fn event(&self) -> Event<'_> {
+        let (command, hosts, worker) = (self.command.as_str(), &*self.hosts, self.worker());
+        Event::Run { command, hosts, worker, fanout: self.rollout.fanout, phalanx: env!("CARGO_PKG_VERSION") }
     }
 
-    /// How far they have to get, if that can be known. Looks at every file.
-    pub(crate) fn size(&self) -> Option<Progress> {
-        match &self.recipe.way {
-            Way::Files(transfers) => transfers.total(),
-            Way::Chain(broadcast) => Some(broadcast.total()),
-            Way::Ssh(_) | Way::Exec { .. } => None,
-        }
+    /// Returns its description for the reporter, as the only step there is.
+    pub(super) fn description(&self) -> StepDescription {
+        let (members, command) = (Arc::clone(&self.hosts), self.command.clone());
+        StepDescription { members, command, remote: self.ssh, ..StepDescription::default() }
+    }
+
+    /// Shows what would be done for each host, and does nothing.
+    pub(super) fn show(&self) -> ExitCode {
+        let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+        let mut hosts = self.hosts.iter().enumerate();
+        let written =
+            hosts.try_for_each(|(rank, host)| writeln!(out, "{host}: {}", visible(&self.recipe.describe(host, rank))));
+        exit::after_writing(written.and_then(|()| out.flush()))
     }
 
     /// Judges a host whose process has ended so, with what was wrong with its files.
@@ -194,6 +200,24 @@ impl Plan {
     /// How the process of a host is made; to be given to whoever starts them.
     pub(crate) fn recipe(&self) -> Recipe {
         self.recipe.clone()
+    }
+}
+
+impl FileProgress for Plan {
+    fn progress(&self) -> Progress {
+        match &self.recipe.way {
+            Way::Files(transfers) => transfers.progress(),
+            Way::Chain(broadcast) => broadcast.progress(),
+            Way::Ssh(_) | Way::Exec { .. } => Progress::default(),
+        }
+    }
+
+    fn total(&self) -> Option<Progress> {
+        match &self.recipe.way {
+            Way::Files(transfers) => transfers.total(),
+            Way::Chain(broadcast) => Some(broadcast.total()),
+            Way::Ssh(_) | Way::Exec { .. } => None,
+        }
     }
 }
 

@@ -212,12 +212,12 @@ impl Bridge {
     fn conclude(&self, left: Left) -> u8 {
         let faults: Vec<String> = self.members.iter().filter_map(Member::fault).collect();
         for fault in &faults {
-            exit::say(fault);
+            exit::eprint(fault);
         }
         match left {
             Left::By(signal) => exit::of_signal(signal.number()),
             Left::TimedOut => {
-                exit::say(&"the time (--timeout) was over before all was done");
+                exit::eprint(&"the time (--timeout) was over before all was done");
                 exit::FAILED
             }
             Left::NoLine | Left::OutputClosed => exit::FAILED,

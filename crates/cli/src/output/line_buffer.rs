@@ -11,11 +11,11 @@ const LONGEST: usize = 1 << 20;
 
 /// The beginning of a line, per stream.
 #[derive(Debug, Default)]
-pub(crate) struct Partial {
+pub(crate) struct LineBuffer {
     begun: Vec<u8>,
 }
 
-impl Partial {
+impl LineBuffer {
     /// Gives to `whole`, once or twice, bytes that end in a newline or at the bound.
     pub(crate) fn feed<E>(&mut self, chunk: &[u8], mut whole: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut rest = chunk;
@@ -49,16 +49,16 @@ mod tests {
     use super::*;
 
     fn feed_all(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
-        let (mut partial, mut pieces) = (Partial::default(), Vec::new());
+        let (mut buffer, mut pieces) = (LineBuffer::default(), Vec::new());
         for chunk in chunks {
-            partial
+            buffer
                 .feed(chunk, |bytes| {
                     pieces.push(bytes.to_vec());
                     Ok::<(), ()>(())
                 })
                 .unwrap();
         }
-        pieces.push(partial.take());
+        pieces.push(buffer.take());
         pieces
     }
 

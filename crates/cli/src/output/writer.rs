@@ -2,7 +2,7 @@
 //! from timeouts, signals and the ends of processes.
 //!
 //! ```text
-//!  engine's thread: Screen ──pieces, in order──▶ queue ──▶ writer's thread ──▶ write(2), which may block for ever
+//!  engine's thread: Console ──pieces, in order──▶ queue ──▶ writer's thread ──▶ write(2), which may block for ever
 //!        ▲                                         │
 //!        └── stops reading the hosts while it is long; woken when it is short again
 //! ```
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::ShowError;
+use super::OutputError;
 
 /// Past this, the hosts are not read any more.
 const CONGESTED: usize = 1 << 20;
@@ -48,7 +48,7 @@ struct State {
     queue: VecDeque<(Target, Vec<u8>)>,
     /// In the queue and under way.
     bytes: usize,
-    failure: Option<ShowError>,
+    failure: Option<OutputError>,
     wake: Option<Wake>,
 }
 
@@ -88,7 +88,7 @@ impl Writer {
     }
 
     /// The first thing that went wrong since the last look.
-    pub(crate) fn take_failure(&self) -> Option<ShowError> {
+    pub(crate) fn take_failure(&self) -> Option<OutputError> {
         self.shared.state().failure.take()
     }
 
@@ -115,7 +115,7 @@ fn write_for_ever(shared: &Shared) {
         state.bytes -= bytes.len();
         if let Err(error) = written {
             let to = if target == Target::Stdout { "stdout" } else { "stderr" };
-            state.failure.get_or_insert(ShowError { to, error });
+            state.failure.get_or_insert(OutputError { to, error });
         }
         let short = before > CONGESTED && state.bytes <= CONGESTED;
         if (short || state.bytes == 0 || state.failure.is_some())

@@ -6,59 +6,59 @@ use memchr::memchr_iter;
 use phalanx_config::style::Role;
 use phalanx_process::event::Stream;
 
-use super::ShowError;
-use super::partial::Partial;
-use super::screen::{Screen, StreamStyles};
+use super::OutputError;
+use super::console::{Console, StreamStyles};
+use super::line_buffer::LineBuffer;
 
-/// Labels lines.
+/// Lines lines.
 #[derive(Debug)]
-pub(crate) struct Labels {
+pub(crate) struct Lines {
     shown: bool,
     styles: StreamStyles,
-    partial: HashMap<(usize, Stream), Partial>,
-    /// Per stream, whose line was cut and goes on, as long as nobody else says something.
+    buffers: HashMap<(usize, Stream), LineBuffer>,
+    /// Per stream, the member whose line was cut and goes on, as long as no other member writes something.
     open: [Option<usize>; 2],
 }
 
-impl Labels {
+impl Lines {
     pub(crate) fn new(shown: bool, styles: StreamStyles) -> Self {
-        Self { shown, styles, partial: HashMap::new(), open: [None; 2] }
+        Self { shown, styles, buffers: HashMap::new(), open: [None; 2] }
     }
 
     /// Shows the lines that `bytes` complete.
     pub(crate) fn output(
         &mut self,
-        host: usize,
+        member: usize,
         name: &str,
         stream: Stream,
         bytes: &[u8],
-        screen: &mut Screen,
-    ) -> Result<(), ShowError> {
+        console: &mut Console,
+    ) -> Result<(), OutputError> {
         let label = self.label(name, stream);
-        let partial = self.partial.entry((host, stream)).or_default();
+        let buffer = self.buffers.entry((member, stream)).or_default();
         let open = &mut self.open[stream as usize];
-        partial.feed(bytes, |lines| show(host, &label, open, stream, lines, screen))
+        buffer.feed(bytes, |lines| show(member, &label, open, stream, lines, console))
     }
 
     /// Ends the line that was cut, before something else is said on that stream.
-    pub(crate) fn close_line(&mut self, stream: Stream, screen: &mut Screen) -> Result<(), ShowError> {
+    pub(crate) fn close_line(&mut self, stream: Stream, console: &mut Console) -> Result<(), OutputError> {
         match self.open[stream as usize].take() {
             None => Ok(()),
-            Some(_) if stream == Stream::Stdout => screen.stdout(b"\n"),
-            Some(_) => screen.stderr(b"\n"),
+            Some(_) if stream == Stream::Stdout => console.stdout(b"\n"),
+            Some(_) => console.stderr(b"\n"),
         }
     }
 
-    /// Shows the last lines of a host, which ended without a newline.
-    pub(crate) fn end(&mut self, host: usize, name: &str, screen: &mut Screen) -> Result<(), ShowError> {
+    /// Shows the last lines of a member, which ended without a newline.
+    pub(crate) fn end(&mut self, member: usize, name: &str, console: &mut Console) -> Result<(), OutputError> {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let rest = self.partial.remove(&(host, stream)).map(|mut partial| partial.take()).unwrap_or_default();
+            let rest = self.buffers.remove(&(member, stream)).map(|mut buffer| buffer.take()).unwrap_or_default();
             if !rest.is_empty() {
                 let label = self.label(name, stream);
-                show(host, &label, &mut self.open[stream as usize], stream, &rest, screen)?;
+                show(member, &label, &mut self.open[stream as usize], stream, &rest, console)?;
             }
-            if self.open[stream as usize] == Some(host) {
-                self.close_line(stream, screen)?;
+            if self.open[stream as usize] == Some(member) {
+                self.close_line(stream, console)?;
             }
         }
         Ok(())
@@ -77,23 +77,23 @@ impl Labels {
 }
 
 fn show(
-    host: usize,
+    member: usize,
     label: &[u8],
     open: &mut Option<usize>,
     stream: Stream,
     lines: &[u8],
-    screen: &mut Screen,
-) -> Result<(), ShowError> {
+    console: &mut Console,
+) -> Result<(), OutputError> {
     match stream {
-        Stream::Stdout => screen.write_stdout(|out| append(host, label, open, lines, out)),
-        Stream::Stderr => screen.write_stderr(|err| append(host, label, open, lines, err)),
+        Stream::Stdout => console.write_stdout(|out| append(member, label, open, lines, out)),
+        Stream::Stderr => console.write_stderr(|err| append(member, label, open, lines, err)),
     }
 }
 
-/// Appends each of the lines behind the label. A last one without a newline stays open: whoever comes next ends it,
+/// Appends each of the lines behind the label. A last one without a newline stays open: the next line ends it,
 /// unless it is its own continuation.
-fn append(host: usize, label: &[u8], open: &mut Option<usize>, lines: &[u8], to: &mut Vec<u8>) {
-    let mut goes_on = *open == Some(host);
+fn append(member: usize, label: &[u8], open: &mut Option<usize>, lines: &[u8], to: &mut Vec<u8>) {
+    let mut goes_on = *open == Some(member);
     if open.is_some() && !goes_on {
         to.push(b'\n');
     }
@@ -107,7 +107,7 @@ fn append(host: usize, label: &[u8], open: &mut Option<usize>, lines: &[u8], to:
         }
         from = end;
     }
-    *open = (!lines.ends_with(b"\n")).then_some(host);
+    *open = (!lines.ends_with(b"\n")).then_some(member);
 }
 
 #[cfg(test)]
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_goes_on_unless_somebody_else_speaks() {
+    fn a_line_that_was_cut_goes_on_unless_another_member_writes() {
         assert_eq!(labelled(&[(1, "aa"), (1, "bb"), (1, "c\nd\n")]).0, "n1: aabbc\nn1: d\n");
         assert_eq!(labelled(&[(1, "aa"), (2, "x\n"), (1, "bb")]), ("n1: aa\nn2: x\nn1: bb".to_owned(), Some(1)));
     }

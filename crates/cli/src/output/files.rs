@@ -20,7 +20,7 @@ const OPEN: usize = 64;
 
 /// The files of a run.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub(super) struct Files {
     directory: PathBuf,
     open: HashMap<PathBuf, File>,
     /// The paths in `open`, those opened first in front.
@@ -32,7 +32,7 @@ pub(crate) struct Files {
 
 impl Files {
     /// Makes the directory if need be, and sees whether files can be made in it.
-    pub(crate) fn new(directory: &Path) -> Result<Self, (PathBuf, io::Error)> {
+    pub(super) fn new(directory: &Path) -> Result<Self, (PathBuf, io::Error)> {
         let tried = std::fs::create_dir_all(directory).and_then(|()| try_directory(directory));
         tried.map_err(|error| (directory.to_owned(), error))?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl Files {
     }
 
     /// Adds to a file; what goes wrong is told by [`Files::close`].
-    pub(crate) fn append(&mut self, host: &str, stream: Stream, bytes: &[u8]) {
+    pub(super) fn append(&mut self, host: &str, stream: Stream, bytes: &[u8]) {
         let path = self.path(host, stream);
         let written = self.file(&path).and_then(|file| file.write_all(bytes));
         if let Err(error) = written {
@@ -63,7 +63,7 @@ impl Files {
     }
 
     /// Completes the files of a host.
-    pub(crate) fn close(&mut self, host: &str) -> Result<(), String> {
+    pub(super) fn close(&mut self, host: &str) -> Result<(), String> {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let path = self.path(host, stream);
             if !self.begun.contains(&path) {

@@ -4,32 +4,38 @@ use std::time::{Duration, Instant};
 
 use phalanx_action::files::Progress;
 
-use crate::run::Plan;
-
 /// How often an event tells of it, at most.
 const CALM: Duration = Duration::from_secs(1);
 
-/// Looks at a plan whose files travel.
-#[derive(Debug)]
-pub(crate) struct ProgressWatch<'a> {
-    plan: &'a Plan,
+/// Files that travel.
+pub(crate) trait FileProgress {
+    /// Returns how far they have got.
+    fn progress(&self) -> Progress;
+
+    /// Returns how far they have to get, if that can be known. May look at every file.
+    fn total(&self) -> Option<Progress>;
+}
+
+/// Looks at files that travel.
+pub(super) struct ProgressWatch<'a> {
+    files: &'a dyn FileProgress,
     /// Found out when it is first asked for, since it means to look at every file.
     total: Option<Option<Progress>>,
     told: Instant,
 }
 
 impl<'a> ProgressWatch<'a> {
-    pub(crate) fn new(plan: &'a Plan) -> Self {
-        Self { plan, total: None, told: Instant::now() }
+    pub(super) fn new(files: &'a dyn FileProgress) -> Self {
+        Self { files, total: None, told: Instant::now() }
     }
 
     fn look(&mut self) -> (Progress, Option<Progress>) {
-        let total = *self.total.get_or_insert_with(|| self.plan.size());
-        (self.plan.progress().unwrap_or_default(), total)
+        let total = *self.total.get_or_insert_with(|| self.files.total());
+        (self.files.progress(), total)
     }
 
     /// What to tell now, if it is time.
-    pub(crate) fn due(&mut self) -> Option<(Progress, Option<Progress>)> {
+    pub(super) fn due(&mut self) -> Option<(Progress, Option<Progress>)> {
         let now = Instant::now();
         if now.duration_since(self.told) < CALM {
             return None;
@@ -39,7 +45,7 @@ impl<'a> ProgressWatch<'a> {
     }
 
     /// `1.5 GiB of 2.0 GiB, 3 of 4 files`.
-    pub(crate) fn text(&mut self) -> String {
+    pub(super) fn text(&mut self) -> String {
         let (progress, total) = self.look();
         match total {
             Some(total) => {

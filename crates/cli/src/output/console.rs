@@ -12,7 +12,7 @@ use phalanx_config::configuration::Configuration;
 use phalanx_config::style::Styles;
 use phalanx_process::visible::visible;
 
-use super::ShowError;
+use super::OutputError;
 use super::writer::{Target, Writer};
 
 /// Enough for a write to be worth its system call.
@@ -20,7 +20,7 @@ const ENOUGH: usize = 64 * 1024;
 
 /// What one may write on.
 #[derive(Debug)]
-pub(crate) struct Screen {
+pub(crate) struct Console {
     out: Vec<u8>,
     err: Vec<u8>,
     same_place: bool,
@@ -38,7 +38,7 @@ pub(crate) struct StreamStyles {
     pub(crate) stderr: Styles,
 }
 
-impl Screen {
+impl Console {
     /// Nothing written yet.
     ///
     /// # Errors
@@ -78,12 +78,12 @@ impl Screen {
     }
 
     /// Collects for stdout.
-    pub(crate) fn stdout(&mut self, bytes: &[u8]) -> Result<(), ShowError> {
+    pub(crate) fn stdout(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
         self.write_stdout(|out| out.extend_from_slice(bytes))
     }
 
     /// Collects for stdout what `write` appends.
-    pub(crate) fn write_stdout(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), ShowError> {
+    pub(crate) fn write_stdout(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), OutputError> {
         if self.same_place && !self.err.is_empty() {
             self.flush()?;
         }
@@ -92,12 +92,12 @@ impl Screen {
     }
 
     /// Collects for stderr.
-    pub(crate) fn stderr(&mut self, bytes: &[u8]) -> Result<(), ShowError> {
+    pub(crate) fn stderr(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
         self.write_stderr(|err| err.extend_from_slice(bytes))
     }
 
     /// Collects for stderr what `write` appends.
-    pub(crate) fn write_stderr(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), ShowError> {
+    pub(crate) fn write_stderr(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), OutputError> {
         if self.same_place && !self.out.is_empty() {
             self.flush()?;
         }
@@ -106,7 +106,7 @@ impl Screen {
     }
 
     /// A line of our own, on stderr.
-    pub(crate) fn message(&mut self, text: &str) -> Result<(), ShowError> {
+    pub(crate) fn message(&mut self, text: &str) -> Result<(), OutputError> {
         self.write_stderr(|err| {
             err.extend_from_slice(b"phalanx: ");
             err.extend_from_slice(visible(text).as_bytes());
@@ -130,7 +130,7 @@ impl Screen {
     ///
     /// # Errors
     /// What went wrong with something handed on earlier.
-    pub(crate) fn flush(&mut self) -> Result<(), ShowError> {
+    pub(crate) fn flush(&mut self) -> Result<(), OutputError> {
         if !self.out.is_empty() || !self.err.is_empty() {
             let erasure = self.erasure();
             self.writer.push(Target::Stderr, erasure);
