@@ -184,7 +184,7 @@ mod tests {
             expect_failed: false,
             write_error: false,
             leaked: false,
-            handler_panicked: false,
+            handler_failed: false,
         };
         let [stdout, stderr, diagnostics] = std::array::from_fn(|_| Captured::default());
         let (ok, ignore) = (code == 0, Faults::default());

@@ -80,7 +80,7 @@ mod tests {
             expect_failed: false,
             write_error: false,
             leaked: false,
-            handler_panicked: false,
+            handler_failed: false,
         };
         let [stdout, stderr, diagnostics] = std::array::from_fn(|_| Captured::default());
         let (ok, worth_a_warning, ignore) = (false, false, Faults::default());
