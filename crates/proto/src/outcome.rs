@@ -54,6 +54,26 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Returns the outcome of a process about whose end nothing else is to be said.
+    #[must_use]
+    pub fn new(status: Option<ExitStatus>, started_at: Option<Instant>, ended_at: Instant) -> Self {
+        Self {
+            pid: None,
+            started_at,
+            ended_at,
+            status,
+            error: None,
+            timed_out: false,
+            killed: false,
+            forced_kill: false,
+            expect_failed: false,
+            write_error: false,
+            leaked: false,
+            handler_failed: None,
+            lost_because: None,
+        }
+    }
+
     /// Whether the process did what it was asked to. The first line that applies decides:
     ///
     /// 1. a handler of it failed: no
@@ -167,6 +187,14 @@ pub enum LateFailure {
 }
 
 impl Finished {
+    /// Returns an ended process of which nothing was kept, whose policy forgives `ignore` and warns of everything else.
+    #[must_use]
+    pub fn new(outcome: Outcome, ignore: Faults) -> Self {
+        let (ok, worth_a_warning) = (outcome.ok(&ignore), outcome.is_worth_a_warning(&Faults::default()));
+        let [stdout, stderr, diagnostics] = std::array::from_fn(|_| Captured::default());
+        Self { outcome, ok, worth_a_warning, stdout, stderr, diagnostics, ignore }
+    }
+
     /// Returns the end of a process that was never started, for want of an engine that could.
     #[must_use]
     pub fn never_started(error: StartError, policy: &Policy, now: Instant) -> Self {

@@ -161,7 +161,6 @@ mod tests {
 
     use phalanx_process::ExitStatus;
     use phalanx_process::outcome::Outcome;
-    use phalanx_process::output::Captured;
     use phalanx_process::policy::Faults;
 
     use super::*;
@@ -172,23 +171,8 @@ mod tests {
     }
 
     fn exited(code: i32, began: Instant) -> Finished {
-        let outcome = Outcome {
-            pid: Some(1),
-            started_at: Some(began),
-            ended_at: began + Duration::from_secs(1),
-            status: Some(ExitStatus::Exited(code)),
-            error: None,
-            timed_out: false,
-            killed: false,
-            forced_kill: false,
-            expect_failed: false,
-            write_error: false,
-            leaked: false,
-            handler_failed: false,
-        };
-        let [stdout, stderr, diagnostics] = std::array::from_fn(|_| Captured::default());
-        let (ok, ignore) = (code == 0, Faults::default());
-        Finished { outcome, ok, worth_a_warning: !ok, stdout, stderr, diagnostics, ignore }
+        let status = Some(ExitStatus::Exited(code));
+        Finished::new(Outcome::new(status, Some(began), began + Duration::from_secs(1)), Faults::default())
     }
 
     #[test]

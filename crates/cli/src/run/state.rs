@@ -62,29 +62,12 @@ mod tests {
     use std::time::Instant;
 
     use phalanx_process::outcome::Outcome;
-    use phalanx_process::output::Captured;
     use phalanx_process::policy::Faults;
 
     use super::*;
 
     fn finished() -> Arc<Finished> {
-        let outcome = Outcome {
-            pid: Some(1),
-            started_at: None,
-            ended_at: Instant::now(),
-            status: None,
-            error: None,
-            timed_out: false,
-            killed: false,
-            forced_kill: false,
-            expect_failed: false,
-            write_error: false,
-            leaked: false,
-            handler_failed: false,
-        };
-        let [stdout, stderr, diagnostics] = std::array::from_fn(|_| Captured::default());
-        let (ok, worth_a_warning, ignore) = (false, false, Faults::default());
-        Arc::new(Finished { outcome, ok, worth_a_warning, stdout, stderr, diagnostics, ignore })
+        Arc::new(Finished::new(Outcome::new(None, None, Instant::now()), Faults::default()))
     }
 
     #[test]

@@ -11,28 +11,7 @@ use crate::{ExitStatus, Signal};
 
 fn finished(status: Option<ExitStatus>) -> Finished {
     let now = Instant::now();
-    let outcome = Outcome {
-        pid: Some(1),
-        started_at: Some(now),
-        ended_at: now,
-        status,
-        error: None,
-        timed_out: false,
-        killed: false,
-        forced_kill: false,
-        expect_failed: false,
-        write_error: false,
-        leaked: false,
-        handler_failed: None,
-        lost_because: None,
-    };
-    finished_as(outcome, Faults::default())
-}
-
-fn finished_as(outcome: Outcome, ignore: Faults) -> Finished {
-    let ok = outcome.ok(&ignore);
-    let [stdout, stderr, diagnostics] = std::array::from_fn(|_| Captured::default());
-    Finished { outcome, ok, worth_a_warning: !ok, stdout, stderr, diagnostics, ignore }
+    Finished::new(Outcome::new(status, Some(now), now), Faults::default())
 }
 
 fn captured(text: &str) -> Captured {
@@ -194,7 +173,7 @@ fn a_process_that_is_not_ok_has_no_result_that_is() {
             (outcome.killed, outcome.timed_out) = (killed, timed_out);
             (outcome.expect_failed, outcome.write_error, outcome.handler_failed) =
                 (expect_failed, write_error, handler_failed.then(|| "it panicked".into()));
-            let finished = Finished { diagnostics, ..finished_as(outcome, ignore) };
+            let finished = Finished { diagnostics, ..Finished::new(outcome, ignore) };
             // What is confirmed has ended with 0, or the exit status is the fault.
             let delivery = Some(Delivery::Confirmed);
             for result in [
@@ -213,7 +192,7 @@ fn exit_codes_are_accepted_by_the_list_or_by_the_policy() {
     let judge = |code, accepted: &[i32], ignored| {
         let finished = ended(How::Exit(code));
         let ignore = Faults { exit_code: ignored, ..Faults::default() };
-        let finished = finished_as(finished.outcome, ignore);
+        let finished = Finished::new(finished.outcome, ignore);
         Evidence::new(&finished, Route::Direct).accepting(accepted).judge()
     };
     assert_eq!(judge(0, &[0], false), HostResult::Ok);
