@@ -190,7 +190,10 @@ impl<'a> Evidence<'a> {
         match (self.finished.outcome.status, &self.delivery) {
             (Some(ExitStatus::Signaled { signal, .. }), _) => HostResult::Signaled(Some(signal.number())),
             (Some(ExitStatus::Lost) | None, _) => HostResult::Lost {
-                reason: "its exit status was taken by something else, or what ran it does not answer".to_owned(),
+                reason: match &self.finished.outcome.lost_because {
+                    Some(reason) => reason.to_string(),
+                    None => "its exit status was taken by something else, or what ran it does not answer".to_owned(),
+                },
                 advice: "see whether it still runs, and run it again",
             },
             (Some(ExitStatus::Exited(code)), Some(delivery)) => Self::by_delivery(code, delivery),

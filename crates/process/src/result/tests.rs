@@ -217,6 +217,15 @@ fn a_transfer_is_ok_only_by_a_word() {
 }
 
 #[test]
+fn a_status_that_was_lost_has_the_reason_that_is_known() {
+    let mut finished = ended(How::Untold);
+    let judge = |finished: &Finished| Evidence::new(finished, Route::Direct).judge().sentence();
+    assert!(judge(&finished).starts_with("connection lost: its exit status was taken"), "{}", judge(&finished));
+    finished.outcome.lost_because = Some("the engine has ended".into());
+    assert!(judge(&finished).starts_with("connection lost: the engine has ended ("), "{}", judge(&finished));
+}
+
+#[test]
 fn last_words_are_the_last_line_that_the_sentence_does_not_have() {
     let words = |result: HostResult, stderr: &str| {
         result.last_words(&Finished { stderr: captured(stderr), ..ended(How::Exit(3)) })
