@@ -29,7 +29,12 @@ impl Local {
     /// The action, run by the default engine.
     #[must_use]
     pub fn build(self) -> Action {
-        let engine = EngineHandle::global();
+        self.build_on(EngineHandle::global())
+    }
+
+    /// The action, run by `engine`.
+    #[must_use]
+    pub fn build_on(self, engine: &EngineHandle) -> Action {
         let name = self.spec.launch.name();
         Action::new(name, vec![Process::from_spec(self.spec, engine)], Rollout::default(), engine)
     }

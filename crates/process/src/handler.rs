@@ -106,6 +106,7 @@ impl Context<'_> {
         }
         let failure = match request {
             Request::ExpectFailed => LateFailure::ExpectFailed,
+            Request::Fail(reason) => LateFailure::Failed(reason),
             Request::HandlerFailed(reason) => LateFailure::HandlerFailed(reason),
             _ => return,
         };

@@ -128,7 +128,7 @@ impl Events {
     fn taken(&self, event: &Event) {
         let before = self.in_flight.fetch_sub(weight(event), Ordering::Relaxed);
         if before > CONGESTED && before - weight(event) <= CONGESTED {
-            self.engine.wake();
+            self.engine.look();
         }
     }
 }
@@ -148,6 +148,6 @@ impl Drop for Events {
         // The receiver first: what the engine sends after that is refused, so it cannot count again.
         drop(std::mem::replace(&mut self.receiver, mpsc::channel().1));
         self.in_flight.store(0, Ordering::Relaxed);
-        self.engine.wake();
+        self.engine.look();
     }
 }

@@ -33,6 +33,8 @@ pub enum Request {
     CloseStdin,
     /// Something expected of it did not come.
     ExpectFailed,
+    /// Judge it failed, for this reason, whatever its exit status: what it was started for was not done.
+    Fail(Arc<str>),
     /// A handler of it failed, for this reason: it panicked, or a copy of the output met a full disk.
     HandlerFailed(Arc<str>),
     /// Make its output into events, from now on.

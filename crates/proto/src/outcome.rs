@@ -47,6 +47,8 @@ pub struct Outcome {
     pub write_error: bool,
     /// It ended, but somebody it started kept its streams open; what they said later is lost.
     pub leaked: bool,
+    /// Why what it was started for was not done, as judged by what started it; whatever its exit status.
+    pub failed: Option<Arc<str>>,
     /// Why a handler of it failed, if one did: it panicked, or could not do its work.
     pub handler_failed: Option<Arc<str>>,
     /// Why its status is [lost](ExitStatus::Lost), where that is known: what ended the engine that ran it.
@@ -69,6 +71,7 @@ impl Outcome {
             expect_failed: false,
             write_error: false,
             leaked: false,
+            failed: None,
             handler_failed: None,
             lost_because: None,
         }
@@ -76,7 +79,7 @@ impl Outcome {
 
     /// Whether the process did what it was asked to. The first line that applies decides:
     ///
-    /// 1. a handler of it failed: no
+    /// 1. a handler of it failed, or what started it says that it failed: no
     /// 2. something expected of it did not come, and that is not ignored: no
     /// 3. something written to it was not read, and that is not ignored: no
     /// 4. it could not be started: only if that is ignored
@@ -87,6 +90,7 @@ impl Outcome {
     #[must_use]
     pub fn ok(&self, ignore: &Faults) -> bool {
         if self.handler_failed.is_some()
+            || self.failed.is_some()
             || (self.expect_failed && !ignore.expect_failed)
             || (self.write_error && !ignore.write_error)
         {
@@ -111,6 +115,7 @@ impl Outcome {
             || (self.expect_failed && !nolog.expect_failed)
             || (self.write_error && !nolog.write_error)
             || self.handler_failed.is_some()
+            || self.failed.is_some()
     }
 
     /// The exit code, if it exited.
@@ -182,6 +187,8 @@ pub enum LateFailure {
     ExpectFailed,
     /// It did not read all that was written to it.
     WriteError,
+    /// It failed, for this reason, as judged by what started it.
+    Failed(Arc<str>),
     /// A handler of it failed, for this reason.
     HandlerFailed(Arc<str>),
 }
@@ -198,21 +205,7 @@ impl Finished {
     /// Returns the end of a process that was never started, for want of an engine that could.
     #[must_use]
     pub fn never_started(error: StartError, policy: &Policy, now: Instant) -> Self {
-        let outcome = Outcome {
-            pid: None,
-            started_at: None,
-            ended_at: now,
-            status: None,
-            error: Some(error),
-            timed_out: false,
-            killed: false,
-            forced_kill: false,
-            expect_failed: false,
-            write_error: false,
-            leaked: false,
-            handler_failed: None,
-            lost_because: None,
-        };
+        let outcome = Outcome { error: Some(error), ..Outcome::new(None, None, now) };
         Self {
             ok: outcome.ok(&policy.ignore),
             worth_a_warning: outcome.is_worth_a_warning(&policy.nolog),
@@ -229,6 +222,7 @@ impl Finished {
         match blame {
             LateFailure::ExpectFailed => self.outcome.expect_failed = true,
             LateFailure::WriteError => self.outcome.write_error = true,
+            LateFailure::Failed(reason) => drop(self.outcome.failed.get_or_insert(reason)),
             LateFailure::HandlerFailed(reason) => drop(self.outcome.handler_failed.get_or_insert(reason)),
         }
         self.ok = self.outcome.ok(&self.ignore);
@@ -262,6 +256,7 @@ mod tests {
             expect_failed: false,
             write_error: false,
             leaked: false,
+            failed: None,
             handler_failed: None,
             lost_because: None,
         }
@@ -271,7 +266,7 @@ mod tests {
     #[test]
     fn ok_follows_its_list_for_every_combination() {
         let flag = |bits: u32, n: u32| bits >> n & 1 == 1;
-        for bits in 0..1 << 7 {
+        for bits in 0..1 << 8 {
             for ignored in 0..1 << 5 {
                 let ignore = Faults {
                     error: flag(ignored, 0),
@@ -290,10 +285,11 @@ mod tests {
                     expect_failed: flag(bits, 4),
                     write_error: flag(bits, 5),
                     handler_failed: flag(bits, 6).then(|| Arc::from("it panicked")),
+                    failed: flag(bits, 7).then(|| Arc::from("half of it came")),
                     ..outcome(status)
                 };
                 let rules = [
-                    (outcome.handler_failed.is_some(), false),
+                    (outcome.handler_failed.is_some() || outcome.failed.is_some(), false),
                     (outcome.expect_failed && !ignore.expect_failed, false),
                     (outcome.write_error && !ignore.write_error, false),
                     (outcome.error.is_some(), ignore.error),

@@ -95,6 +95,7 @@ struct Record {
     forced_kill: bool,
     expect_failed: bool,
     write_error: bool,
+    failed: Option<Arc<str>>,
     handler_failed: Option<Arc<str>>,
     /// Whether its output is made into events.
     emits_output: bool,
@@ -196,6 +197,7 @@ impl ProcessTable {
                 }
             }
             Request::ExpectFailed => record.expect_failed = true,
+            Request::Fail(reason) => drop(record.failed.get_or_insert(reason)),
             Request::HandlerFailed(reason) => drop(record.handler_failed.get_or_insert(reason)),
             Request::EmitOutput => record.emits_output = true,
         }
@@ -546,6 +548,7 @@ impl Record {
             forced_kill: false,
             expect_failed: false,
             write_error: false,
+            failed: None,
             handler_failed: None,
             emits_output: false,
             policy,
@@ -591,6 +594,7 @@ impl Record {
             write_error: self.write_error,
             leaked: status.is_some()
                 && (self.open != [false, false] || matches!(self.phase, Phase::Draining { swept: true, .. })),
+            failed: self.failed,
             handler_failed: self.handler_failed,
             lost_because: None,
         };

@@ -137,10 +137,11 @@ impl Foreman for RowForeman {
         let fault = source.finished(member, finished);
         // One that we have killed is forgiven everything.
         let is_faulty = fault.is_some() && !finished.outcome.killed;
-        self.row.state().faults.insert(member, fault);
         if is_faulty && finished.ok {
-            context.request(id, Request::ExpectFailed);
+            let reason = fault.as_ref().map_or_else(String::new, ToString::to_string);
+            context.request(id, Request::Fail(reason.into()));
         }
+        self.row.state().faults.insert(member, fault);
         finished.ok && !is_faulty
     }
 

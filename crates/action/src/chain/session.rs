@@ -198,7 +198,7 @@ impl Broadcast {
     pub fn delivery(&self, index: usize, finished: &Finished) -> Delivery {
         // A host whose part went wrong is marked with a missed expectation, also one whose process ended with 0.
         match Fault::delivery(self.finished(index, finished)) {
-            Delivery::Failed(reason) if finished.outcome.expect_failed => Delivery::GivenUp(reason),
+            Delivery::Failed(reason) if finished.outcome.failed.is_some() => Delivery::GivenUp(reason),
             delivery => delivery,
         }
     }
@@ -350,11 +350,11 @@ where
         log::info!("{}: {why}", self.broadcast.host(host));
         let fault = &mut lock(&self.broadcast.inner.faults)[host];
         if *fault == Some(Fault::Disconnected) {
-            *fault = Some(Fault::Remote(why));
+            *fault = Some(Fault::Remote(why.clone()));
         }
         self.ask(context, host, Request::CloseStdin);
         // Ended by us, it would count as ok.
-        self.ask(context, host, Request::ExpectFailed);
+        self.ask(context, host, Request::Fail(why.into()));
         self.given_up.extend(self.ids[host].map(|id| (self.time + PATIENCE, id)));
     }
 
@@ -377,8 +377,7 @@ where
             let fault = &mut lock(&self.broadcast.inner.faults)[host];
             fault.take_if(|fault| *fault == Fault::Disconnected);
         } else if !finished.outcome.killed {
-            // Whatever its exit status.
-            self.ask(context, host, Request::ExpectFailed);
+            self.ask(context, host, Request::Fail("it did not say that it has everything".into()));
         }
         self.report(context, Input::Ended { host });
     }

@@ -32,6 +32,10 @@ impl Engine {
 }
 
 fn run(mut event_loop: EventLoop) {
-    // An error has ended it, and has been told to everything that waits.
-    while !event_loop.is_stopped() && event_loop.turn(None, &mut |_, _| {}).is_ok() {}
+    while !event_loop.is_stopped() {
+        if let Err(error) = event_loop.turn(None, &mut |_, _| {}) {
+            // It has ended, and everything that waited knows.
+            return event_loop.abandon_descriptors_after(&error);
+        }
+    }
 }

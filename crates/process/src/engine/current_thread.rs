@@ -280,7 +280,7 @@ struct TurnWaker {
 impl Wake for TurnWaker {
     fn wake(self: Arc<Self>) {
         self.is_due.store(true, Ordering::SeqCst);
-        self.handle.wake();
+        self.handle.look();
     }
 }
 

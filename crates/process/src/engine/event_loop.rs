@@ -45,6 +45,8 @@ const LONG: Duration = Duration::from_millis(100);
 /// The longest wait while there are processes. The kernel does not end a wait whose descriptor is closed under it, so this
 /// is how soon that is found.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
+/// What the system says of a descriptor that was closed (EBADF).
+const BAD_DESCRIPTOR: i32 = 9;
 
 /// One reactor, one table, and the handlers.
 pub(super) struct EventLoop {
@@ -58,7 +60,7 @@ pub(super) struct EventLoop {
     ready: Vec<Ready>,
     spin: Spin,
     pending_signals: Vec<Signal>,
-    /// Another thread asked for a look since the last turn.
+    /// The user's waker was called since the last turn.
     woken: bool,
     /// Whether the streams are read; see [`EventLoop::set_reading`].
     reading: bool,
@@ -381,6 +383,7 @@ impl EventLoop {
                 Message::Inspect { id, stream, reply } => {
                     reply.complete(self.state.table.captured(id, stream).cloned());
                 }
+                Message::Look => {}
                 Message::Wake => self.woken = true,
                 Message::Stop => self.stopped = true,
             }
@@ -452,6 +455,16 @@ impl EventLoop {
     }
 }
 
+impl EventLoop {
+    /// Drops what is left after an error. Descriptors that were closed under the engine are not closed again: their numbers
+    /// may be those of other files by now.
+    pub(super) fn abandon_descriptors_after(self, error: &io::Error) {
+        if error.raw_os_error() == Some(BAD_DESCRIPTOR) {
+            std::mem::forget(self);
+        }
+    }
+}
+
 /// Logs the end of a process: as a warning, unless it is ok or its policy says otherwise.
 fn log_end(event: &Event, launch: Option<&Launch>) {
     let Event::Ended { id, finished } = event else { return };
@@ -486,5 +499,38 @@ impl Drop for EventLoop {
             return;
         }
         self.end("its engine has ended: it was dropped, or its last handle was");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Spec;
+
+    /// The engine of a current thread is copied by a fork; the copy must not touch the children of the parent.
+    #[test]
+    fn the_copy_of_a_fork_neither_turns_nor_ends_the_children_of_the_parent() {
+        let mut event_loop = EventLoop::new(EngineOptions::default(), false).expect("a descriptor");
+        let id = ProcessId::new();
+        let spec = Spec::new(["sleep", "1000"]);
+        event_loop.insert(Insertion { id, spec, run: None, handlers: Vec::new(), emits_output: false });
+        event_loop.state.request(id, Request::Start);
+        let mut pid = 0;
+        while pid == 0 {
+            let mut seen = |event, _| {
+                if let Event::Started { pid: started, .. } = event {
+                    pid = started;
+                }
+            };
+            event_loop.turn(None, &mut seen).expect("it turns");
+        }
+        event_loop.mailbox.pid += 1;
+        let refused = event_loop.turn(None, &mut |_, _| {}).expect_err("this is not the program that made it");
+        assert!(refused.to_string().contains("has forked"), "{refused}");
+        drop(event_loop);
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is alive");
+        assert!(!stat.contains(") Z "), "{stat}");
+        let kill = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("kill runs");
+        assert!(kill.success());
     }
 }

@@ -51,10 +51,12 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    fn send(&self, message: Message) {
+    /// Sends a message, or answers it on behalf of an engine that has ended. Returns whether it was sent.
+    fn send(&self, message: Message) -> bool {
         if self.has_forked() {
             // No lock that the engine may have held at the fork is touched.
-            return message.refuse(&FORKED.into());
+            message.refuse(&FORKED.into());
+            return false;
         }
         // What its own thread asks, an engine sees before it waits.
         let sent = if this_thread::turns(self.id) || self.is_here() {
@@ -62,14 +64,14 @@ impl Mailbox {
         } else {
             self.sender.send(message)
         };
-        if let Err(Unsent { messages, error }) = sent {
-            if let Some(error) = error {
-                let reason = format!("its engine cannot be reached any more: {error}");
-                self.end.get_or_init(|| reason.into());
-            }
-            let reason = self.end.get_or_init(|| "its engine has ended".into());
-            messages.into_iter().for_each(|message| message.refuse(reason));
+        let Err(Unsent { messages, error }) = sent else { return true };
+        if let Some(error) = error {
+            let reason = format!("its engine has ended: it cannot be woken any more: {error}");
+            self.end.get_or_init(|| reason.into());
         }
+        let reason = self.end.get_or_init(|| "its engine has ended".into());
+        messages.into_iter().for_each(|message| message.refuse(reason));
+        false
     }
 
     fn has_forked(&self) -> bool {
@@ -105,8 +107,9 @@ impl Mailbox {
 }
 
 impl Wake for Mailbox {
+    /// Ends the wait of the engine's thread, so that what it waits for is looked at.
     fn wake(self: Arc<Self>) {
-        self.send(Message::Wake);
+        self.send(Message::Look);
     }
 }
 
@@ -238,6 +241,7 @@ impl EngineHandle {
 
     /// Returns what has been kept so far of a stream of a process that has not ended.
     pub(crate) fn captured(&self, id: ProcessId, stream: Stream) -> Option<Captured> {
+        assert_may_block("look at the output of a process");
         let (reply, answer) = Completion::pair();
         self.send(Message::Inspect { id, stream, reply });
         self.block_until("look at the output of a process", &answer, None);
@@ -273,9 +277,14 @@ impl WeakEngineHandle {
         self.inner.upgrade().map(|inner| EngineHandle { inner })
     }
 
-    /// Makes the engine look again at what is ready, or its loop return [`Event::Woken`](crate::event::Event::Woken).
+    /// Makes the loop that turns a current-thread engine see an [`Event::Woken`](crate::event::Event::Woken).
     pub fn wake(&self) {
         self.mailbox.send(Message::Wake);
+    }
+
+    /// Makes the engine look again before it waits.
+    pub(crate) fn look(&self) {
+        self.mailbox.send(Message::Look);
     }
 
     pub(crate) fn release(&self, handler: HandlerId) {
@@ -298,14 +307,48 @@ impl Drop for Inner {
         if !self.mailbox.is_background || self.mailbox.has_forked() {
             return;
         }
-        self.mailbox.send(Message::Stop);
+        // An engine that cannot be told may never end.
+        let will_end = self.mailbox.send(Message::Stop);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // An engine must not wait for itself, nor for another.
         if let Some(thread) = thread
+            && will_end
             && !this_thread::turns_any()
         {
             // A panic was caught and has ended the engine; anything else is a defect that the thread has printed.
             let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Process, Spec};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// What the child of a fork has: the same handle in another program.
+    fn after_a_fork(handle: &EngineHandle) -> EngineHandle {
+        let mailbox = Mailbox { pid: std::process::id() + 1, ..handle.inner.mailbox.clone() };
+        EngineHandle::new(mailbox, None)
+    }
+
+    #[test]
+    fn the_child_of_a_fork_is_refused_with_a_sentence_and_the_parent_goes_on() {
+        let engine = Engine::background(EngineOptions::default()).expect("a thread");
+        let current = Engine::current_thread(EngineOptions::default()).expect("a descriptor");
+        for parent in [engine, current.handle()] {
+            let child = after_a_fork(&parent);
+            let process = Process::from_spec(Spec::new(["true"]), &child).start();
+            assert!(process.error().expect("a start error").reason.contains("has forked"), "{process:?}");
+            let process = process.wait();
+            assert!(child.ended().expect("a reason").contains("has forked"));
+            let pending = Completion::<()>::default();
+            let wait = catch_unwind(AssertUnwindSafe(|| child.wait_for("wait for a process", &pending, None)));
+            let refusal = wait.expect_err("it would wait for ever").downcast::<String>().expect("a sentence");
+            assert!(refusal.contains("cannot wait for a process") && refusal.contains("has forked"), "{refusal}");
+            drop((child, process));
+            assert!(Process::from_spec(Spec::new(["true"]), &parent).run().ok());
         }
     }
 }

@@ -52,7 +52,9 @@ pub(crate) enum Message {
         stream: Stream,
         reply: Completer<Option<Captured>>,
     },
-    /// Look again at what is ready: a subscriber has caught up, or a loop of the user's is to be woken.
+    /// Look again before waiting: a subscriber has caught up, or what a wait is for has come.
+    Look,
+    /// Make the loop that turns the engine see an [`Event::Woken`](crate::event::Event::Woken).
     Wake,
     Stop,
 }
@@ -88,6 +90,7 @@ impl Message {
             | Self::Subscribe(_)
             | Self::Backlog(_)
             | Self::Inspect { .. }
+            | Self::Look
             | Self::Wake
             | Self::Stop => {}
         }

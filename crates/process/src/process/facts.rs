@@ -270,6 +270,9 @@ impl fmt::Debug for Process {
                     (finished.outcome.leaked, "its streams are still held by others"),
                 ];
                 faults.iter().filter(|(is, _)| *is).try_for_each(|(_, fault)| write!(f, ", {fault}"))?;
+                if let Some(reason) = &finished.outcome.failed {
+                    write!(f, ", {reason}")?;
+                }
                 if let Some(reason) = &finished.outcome.handler_failed {
                     write!(f, ", a handler failed: {reason}")?;
                 }

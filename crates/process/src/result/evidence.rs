@@ -122,7 +122,7 @@ impl<'a> Evidence<'a> {
     /// 9. through ssh: the connection broke, or a signal ended the command there
     /// 10. its files were not confirmed, or its exit code is not 0 although it carried files: not transferred
     /// 11. a signal ended it, or its exit code is not one of those that are fine
-    /// 12. a handler panicked, or what was expected of it did not come, or what was written to it was not read, and that
+    /// 12. a handler failed, or what started it says that it failed, or what was expected of it did not come, or what was written to it was not read, and that
     ///     is not ignored
     /// 13. its output could not be written: output lost
     /// 14. otherwise: ok, or accepted
@@ -222,10 +222,14 @@ impl<'a> Evidence<'a> {
 
     /// Applies rule 12.
     fn fault_beside_status(&self) -> Option<HostResult> {
-        let Outcome { handler_failed, expect_failed, write_error, .. } = &self.finished.outcome;
+        let Outcome { failed, handler_failed, expect_failed, write_error, .. } = &self.finished.outcome;
         let ignored = self.finished.ignore;
         if let Some(reason) = handler_failed {
             Some(HostResult::HandlerFailed(reason.to_string()))
+        } else if let Some(reason) = failed
+            && self.delivery.is_none()
+        {
+            Some(HostResult::NotTransferred(reason.to_string()))
         } else if *expect_failed && !ignored.expect_failed && self.delivery.is_none() {
             Some(HostResult::ExpectFailed("did not say what was expected of it".to_owned()))
         } else if *write_error && !ignored.write_error {
