@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program says what it found")]
 
-use phalanx::action::remote::Remote;
+use phalanx::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hosts = ["node1", "node2", "node3"];
