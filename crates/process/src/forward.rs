@@ -27,7 +27,7 @@ use crate::output::Capture;
 use crate::port::get_port;
 use crate::process::Process;
 use crate::spec::{Command, Faults, Launch, Output, Policy, Spec};
-use crate::ssh::{ConnectionParams, advice, defaults, last_complaint};
+use crate::ssh::{ConnectionParams, SshFailure, defaults, explain};
 
 /// How long it may take until a connection goes through, unless the parameters say otherwise.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -339,8 +339,8 @@ impl Lost {
         let log = finished.stderr.text();
         // A target that refused one connection did not end the others.
         let log = log.lines().filter(|line| !line.starts_with("channel ")).collect::<Vec<_>>().join("\n");
-        let reason = last_complaint(&log).unwrap_or_else(|| format!("its ssh {}", finished.outcome));
-        Self { advice: advice(&reason), reason }
+        let SshFailure { reason, hint } = explain(&log);
+        Self { reason, advice: hint }
     }
 }
 

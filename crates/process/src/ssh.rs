@@ -2,20 +2,32 @@
 //!
 //! The user's OpenSSH does the talking, so `~/.ssh/config`, agents, jump hosts and known hosts work as usual.
 //!
+//! # A command is no person
+//! The configuration is written for people at a terminal. A command is run as scp runs one: without the `RemoteCommand`,
+//! `SessionType`, `StdinNull` and `ForkAfterAuthentication` of the configuration, without its `LocalCommand`, and without
+//! its forwardings. What a version of ssh does not know it is not told, see [`SshFeatures`].
+//!
 //! # What its exit status 255 means
-//! ssh ends with 255 when it could not connect, when the connection broke, when the remote command was killed by a
-//! signal, and when the remote command ended with 255 itself. To tell these apart, OpenSSH is asked to write its own
-//! doings (`LogLevel=DEBUG1`) into a pipe of ours (`-E`), apart from the stderr of the command. Only OpenSSH is asked
-//! so: another program given as `ssh` may not know these options, and then its stderr is all there is to go by.
+//! ssh exits with 255 when it could not connect, when the connection broke, when the remote command was killed by a
+//! signal, and when the remote command exited with 255 itself. To tell these apart, OpenSSH is asked to write its own
+//! doings into a pipe of ours (`-E`), apart from the stderr of the command; [`classify_ssh_exit`] reads them. Since
+//! OpenSSH 8.5 that needs no other `LogLevel` than the user's (`LogVerbose`), so that ssh says as much or as little to
+//! people as it would by itself.
+//!
+//! A master of the user's (`ControlMaster`) is used as always: its client logs whether it got an exit status, so a master
+//! that goes away is a lost connection.
 
 mod connection;
+mod exit;
+mod features;
 pub mod login_shell;
 mod params;
 mod process;
-mod remote_end;
 
 pub use connection::{Connection, SshArguments};
+pub(crate) use exit::explain;
+pub use exit::{RemoteExit, SshFailure, classify_ssh_exit, ssh_warnings};
+pub use features::SshFeatures;
 pub use params::{CheckHostKeys, ConnectionParams, HostRewrite, defaults, set_defaults};
 pub use process::SshProcess;
-pub use remote_end::{RemoteEnd, remote_end};
-pub(crate) use remote_end::{advice, last_complaint};
+pub(crate) use process::log_warnings;

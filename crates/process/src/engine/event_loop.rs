@@ -469,6 +469,7 @@ impl EventLoop {
 fn log_end(event: &Event, launch: Option<&Launch>) {
     let Event::Ended { id, finished } = event else { return };
     let Some(launch) = launch else { return };
+    crate::ssh::log_warnings(launch, finished);
     let (name, outcome) = (launch.name(), &finished.outcome);
     if !finished.worth_a_warning {
         return log::debug!("{id} ({name}) {outcome}");

@@ -3,7 +3,7 @@
 use super::HostResult;
 use crate::ExitStatus;
 use crate::outcome::{Finished, Outcome};
-use crate::ssh::{RemoteEnd, remote_end};
+use crate::ssh::{RemoteExit, SshFailure, classify_ssh_exit};
 
 /// How the host was reached, and so what the exit status of the process means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -171,16 +171,12 @@ impl<'a> Evidence<'a> {
         if self.route == Route::Direct || outcome.killed {
             return None;
         }
-        if let Some(ExitStatus::Signaled { signal, .. }) = outcome.status {
-            let reason = format!("its ssh was killed by {signal}");
-            return Some(HostResult::Lost { reason, advice: "run it again; the command may still be running there" });
-        }
-        match remote_end(self.finished) {
-            RemoteEnd::AsReported => None,
-            RemoteEnd::Signaled => Some(HostResult::Signaled(None)),
-            RemoteEnd::Connection { reason, advice, established: true } => Some(HostResult::Lost { reason, advice }),
-            RemoteEnd::Connection { reason, advice, established: false } => {
-                Some(HostResult::Unreachable { reason, advice })
+        match classify_ssh_exit(self.finished) {
+            RemoteExit::AsReported => None,
+            RemoteExit::Signaled => Some(HostResult::Signaled(None)),
+            RemoteExit::Lost(SshFailure { reason, hint }) => Some(HostResult::Lost { reason, advice: hint }),
+            RemoteExit::NotReached(SshFailure { reason, hint }) => {
+                Some(HostResult::Unreachable { reason, advice: hint })
             }
         }
     }

@@ -1,13 +1,15 @@
 //! One connection with everything decided, and its argv for ssh, for scp, and for programs that call ssh themselves.
 //!
 //! OpenSSH takes the *first* value it is given for an option, so the order of the words is the order of precedence:
-//! the user's options, then ours. What has a letter of its own (`-l`, `-p`) also yields to an option given before it;
+//! what a command cannot do without, the user's options, then ours. What has a letter of its own (`-l`, `-p`) also yields to an option given before it;
 //! `-T` does not, so it is left out when the user has an opinion about terminals.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::features::SshFeatures;
 use super::params::CheckHostKeys;
 use crate::host::bracketed;
 
@@ -32,6 +34,8 @@ pub struct Connection {
     pub connect_timeout: Option<Duration>,
     pub remote_tty: bool,
     pub pty: bool,
+    /// What the program that connects knows.
+    pub features: Arc<SshFeatures>,
 }
 
 /// An argv of ssh.
@@ -50,31 +54,24 @@ impl Connection {
         self.ssh.as_deref().unwrap_or(OsStr::new("ssh"))
     }
 
-    /// Whether that is OpenSSH's, by its name: another may not know the options that only tell us more.
-    #[must_use]
-    pub fn is_openssh(&self) -> bool {
-        Path::new(self.program()).file_name().is_some_and(|name| name == "ssh")
-    }
-
     /// The argv that runs `command` on the host. It is one word whatever is in it: the host's shell splits it.
     #[must_use]
     pub fn ssh_arguments(&self, command: &str) -> SshArguments {
         let mut words = vec![self.program().to_owned()];
-        let diagnostics = self.is_openssh().then(|| {
+        let logging = self.features.logging().filter(|_| self.has_no_log_of_its_own());
+        let diagnostics = logging.map(|option| {
             words.push("-E".into());
             // Replaced by the path of a pipe when the process starts.
             words.push("/dev/null".into());
-            words.len() - 1
+            push_option(&mut words, option);
+            // Behind `-E`: the words of `push_option` are two.
+            words.len() - 3
         });
-        self.push_users_options(&mut words, &self.ssh_options);
-        self.push_options(&mut words);
-        if diagnostics.is_some() {
-            push_option(&mut words, "LogLevel=DEBUG1");
-        }
-        self.push_login(&mut words);
-        self.push_terminal(&mut words);
+        self.push_settings(&mut words);
         self.push_host(&mut words);
-        words.push(command.into());
+        // Where no word can end the options, a blank keeps a command from being one. No shell minds it.
+        let is_option = !self.features.is_openssh() && command.starts_with('-');
+        words.push(if is_option { format!(" {command}") } else { command.to_owned() }.into());
         SshArguments { words, diagnostics }
     }
 
@@ -82,11 +79,39 @@ impl Connection {
     #[must_use]
     pub fn connector(&self) -> Vec<OsString> {
         let mut words = vec![self.program().to_owned()];
-        self.push_users_options(&mut words, &self.ssh_options);
-        self.push_options(&mut words);
-        self.push_login(&mut words);
-        self.push_terminal(&mut words);
+        self.push_settings(&mut words);
         words
+    }
+
+    /// Everything between the program and the host, of a session for a command.
+    fn push_settings(&self, words: &mut Vec<OsString>) {
+        for option in self.features.of_a_command() {
+            push_option(words, option);
+        }
+        self.push_users_options(words, &self.ssh_options);
+        for option in self.features.spared(self.asks_for_forwardings()) {
+            push_option(words, option);
+        }
+        self.push_options(words);
+        self.push_login(words);
+        self.push_terminal(words);
+    }
+
+    /// A log that the user wants somewhere else is not ours to read: of several files, ssh writes the last.
+    fn has_no_log_of_its_own(&self) -> bool {
+        !self.ssh_options.iter().any(|word| word.as_encoded_bytes().starts_with(b"-E"))
+    }
+
+    /// Whether the options of the user forward ports, which clearing all forwardings would undo.
+    fn asks_for_forwardings(&self) -> bool {
+        let letters = ["-L", "-R", "-D", "-w"].map(str::as_bytes);
+        let names = ["localforward", "remoteforward", "dynamicforward", "tunnel"];
+        let by_letter = |word: &OsString| letters.iter().any(|letter| word.as_encoded_bytes().starts_with(letter));
+        let by_name = |option: &String| {
+            let option = option.trim_start().to_ascii_lowercase();
+            names.iter().any(|name| option.starts_with(name))
+        };
+        self.ssh_options.iter().any(by_letter) || self.options.iter().any(by_name)
     }
 
     /// The beginning of an argv of scp, to be completed with paths here and [`Connection::scp_path`]s there.
@@ -95,6 +120,9 @@ impl Connection {
         let mut words = vec![self.scp.clone().unwrap_or_else(|| "scp".into())];
         if let Some(ssh) = &self.ssh {
             words.extend(["-S".into(), ssh.clone()]);
+        }
+        for option in self.features.of_a_copy() {
+            push_option(&mut words, option);
         }
         self.push_users_options(&mut words, &self.scp_options);
         self.push_options(&mut words);
@@ -119,7 +147,7 @@ impl Connection {
     /// The argv of an ssh that runs nothing and does what `words` say; `first` are options that nothing overrides.
     pub(crate) fn ssh_without_command(&self, first: &[&str], words: &[OsString]) -> Vec<OsString> {
         let mut all = vec![self.program().to_owned()];
-        for option in first {
+        for option in first.iter().copied().chain(self.features.of_a_forwarding()) {
             push_option(&mut all, option);
         }
         self.push_users_options(&mut all, &self.ssh_options);
@@ -188,7 +216,7 @@ impl Connection {
     /// OpenSSH goes on looking for options after the host, and would find some in a command that begins with a dash.
     /// Other programs may not know the word that ends options.
     fn push_host(&self, words: &mut Vec<OsString>) {
-        if self.is_openssh() {
+        if self.features.is_openssh() {
             words.push("--".into());
         }
         words.push((&self.address).into());
@@ -210,10 +238,23 @@ mod tests {
     }
 
     fn ssh(params: &ConnectionParams, host: &Host) -> String {
-        line(&params.resolve(host, &ConnectionParams::default()).ssh_arguments("COMMAND").words)
+        shortened(&line(&params.resolve(host, &ConnectionParams::default()).ssh_arguments("COMMAND").words))
     }
 
-    const BEGIN: &str = "ssh -E /dev/null -o BatchMode=yes -o LogLevel=DEBUG1";
+    /// What every command is run with, in place of the long words: the log, what comes before the options of the user,
+    /// and what comes behind them.
+    fn shortened(words: &str) -> String {
+        let log = words.split(' ').find(|word| word.starts_with("LogVerbose=")).unwrap_or("LogVerbose=");
+        words
+            .replace(&format!(" -E /dev/null -o {log}"), " LOG")
+            .replace(
+                " -o RemoteCommand=none -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no",
+                " COMMANDS",
+            )
+            .replace(" -o PermitLocalCommand=no -o ClearAllForwardings=yes", " SPARED")
+    }
+
+    const BEGIN: &str = "ssh LOG COMMANDS SPARED -o BatchMode=yes";
 
     /// R4, items 188 to 190 and 208: every combination of what the host, the parameters and the defaults say, for
     /// three fields, against the list of [`ConnectionParams::resolve`], spelled out a second way.
@@ -248,7 +289,7 @@ mod tests {
                 expected += &format!(" {letter} {value}");
             }
             expected += " -T -- n COMMAND";
-            assert_eq!(line(&connection.ssh_arguments("COMMAND").words), expected);
+            assert_eq!(shortened(&line(&connection.ssh_arguments("COMMAND").words)), expected);
         }
     }
 
@@ -258,18 +299,18 @@ mod tests {
         let default = ConnectionParams::default;
         let host = Host::new("n");
         let cases: [(ConnectionParams, &str); 12] = [
-            (default(), "ssh -E /dev/null -o BatchMode=yes -o LogLevel=DEBUG1 -T -- n COMMAND"),
+            (default(), "ssh LOG COMMANDS SPARED -o BatchMode=yes -T -- n COMMAND"),
             (
                 ConnectionParams { ssh: Some("/opt/bin/oarsh".into()), ..default() },
                 "/opt/bin/oarsh -o BatchMode=yes -T n COMMAND",
             ),
             (
                 ConnectionParams { ssh: Some("/opt/bin/ssh".into()), ..default() },
-                "/opt/bin/ssh -E /dev/null -o BatchMode=yes -o LogLevel=DEBUG1 -T -- n COMMAND",
+                "/opt/bin/ssh LOG COMMANDS SPARED -o BatchMode=yes -T -- n COMMAND",
             ),
             (
                 ConnectionParams { ssh_config: Some("/c".into()), ..default() },
-                "ssh -E /dev/null -F /c -o BatchMode=yes -o LogLevel=DEBUG1 -T -- n COMMAND",
+                "ssh LOG COMMANDS -F /c SPARED -o BatchMode=yes -T -- n COMMAND",
             ),
             (
                 ConnectionParams {
@@ -278,35 +319,35 @@ mod tests {
                     scp_options: vec!["-l".into(), "100".into()],
                     ..default()
                 },
-                "ssh -E /dev/null -o BatchMode=no -o LogLevel=QUIET -4 -C -o BatchMode=yes -o LogLevel=DEBUG1 -T -- n COMMAND",
+                "ssh LOG COMMANDS -o BatchMode=no -o LogLevel=QUIET -4 -C SPARED -o BatchMode=yes -T -- n COMMAND",
             ),
             (
                 ConnectionParams { jump: Some("u@gate:22".into()), ..default() },
-                "ssh -E /dev/null -o BatchMode=yes -o ProxyJump=u@gate:22 -o LogLevel=DEBUG1 -T -- n COMMAND",
+                "ssh LOG COMMANDS SPARED -o BatchMode=yes -o ProxyJump=u@gate:22 -T -- n COMMAND",
             ),
             (
                 ConnectionParams { check_host_keys: Some(CheckHostKeys::Enforce), ..default() },
-                "ssh -E /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o LogLevel=DEBUG1 -T -- n COMMAND",
+                "ssh LOG COMMANDS SPARED -o BatchMode=yes -o StrictHostKeyChecking=yes -T -- n COMMAND",
             ),
             (
                 ConnectionParams { check_host_keys: Some(CheckHostKeys::Accept), ..default() },
-                "ssh -E /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o LogLevel=DEBUG1 -T -- n COMMAND",
+                "ssh LOG COMMANDS SPARED -o BatchMode=yes -o StrictHostKeyChecking=accept-new -T -- n COMMAND",
             ),
             (
                 ConnectionParams { connect_timeout: Some(Duration::from_millis(2500)), ..default() },
-                "ssh -E /dev/null -o BatchMode=yes -o ConnectTimeout=3 -o LogLevel=DEBUG1 -T -- n COMMAND",
+                "ssh LOG COMMANDS SPARED -o BatchMode=yes -o ConnectTimeout=3 -T -- n COMMAND",
             ),
             (
                 ConnectionParams { connect_timeout: Some(Duration::from_millis(1)), ..default() },
-                "ssh -E /dev/null -o BatchMode=yes -o ConnectTimeout=1 -o LogLevel=DEBUG1 -T -- n COMMAND",
+                "ssh LOG COMMANDS SPARED -o BatchMode=yes -o ConnectTimeout=1 -T -- n COMMAND",
             ),
             (
                 ConnectionParams { remote_tty: Some(true), ..default() },
-                "ssh -E /dev/null -o BatchMode=yes -o LogLevel=DEBUG1 -tt -- n COMMAND",
+                "ssh LOG COMMANDS SPARED -o BatchMode=yes -tt -- n COMMAND",
             ),
             (
                 ConnectionParams { remote_tty: Some(true), options: vec!["RequestTTY=no".into()], ..default() },
-                "ssh -E /dev/null -o RequestTTY=no -o BatchMode=yes -o LogLevel=DEBUG1 -- n COMMAND",
+                "ssh LOG COMMANDS -o RequestTTY=no SPARED -o BatchMode=yes -- n COMMAND",
             ),
         ];
         for (params, expected) in cases {
@@ -317,8 +358,8 @@ mod tests {
     /// Item 209: execo's default options, on demand.
     #[test]
     fn ephemeral_has_the_options_of_execo() {
-        let expected = "ssh -E /dev/null -o BatchMode=yes -o PasswordAuthentication=no -o StrictHostKeyChecking=no -o \
-                        UserKnownHostsFile=/dev/null -o ConnectTimeout=20 -o LogLevel=DEBUG1 -T -- n COMMAND";
+        let expected = "ssh LOG COMMANDS SPARED -o BatchMode=yes -o PasswordAuthentication=no -o StrictHostKeyChecking=no -o \
+                        UserKnownHostsFile=/dev/null -o ConnectTimeout=20 -T -- n COMMAND";
         assert_eq!(ssh(&ConnectionParams::ephemeral(), &Host::new("n")), expected);
     }
 
@@ -333,7 +374,7 @@ mod tests {
             ..ConnectionParams::default()
         };
         let connection = params.resolve(&Host::new("n"), &defaults);
-        assert_eq!(line(&connection.connector()), "ssh -o A=1 -o A=2 -o BatchMode=yes -o StrictHostKeyChecking=yes -T");
+        assert_eq!(shortened(&line(&connection.connector())), "ssh COMMANDS -o A=1 -o A=2 SPARED -o BatchMode=yes -o StrictHostKeyChecking=yes -T");
     }
 
     /// R5, item 207.
@@ -364,11 +405,37 @@ mod tests {
         let connection = resolve(&params);
         assert_eq!(
             line(&connection.scp_arguments()),
-            "scp -o Compression=yes -l 100 -o BatchMode=yes -o ProxyJump=gate -o User=u -o Port=22 -i /k"
+            "scp -o StdinNull=no -o ForkAfterAuthentication=no -o Compression=yes -l 100 -o BatchMode=yes -o ProxyJump=gate -o User=u -o Port=22 -i /k"
         );
         assert_eq!(connection.scp_path("/tmp"), "[::1]:/tmp");
         let wrapped = ConnectionParams { ssh: Some("oarsh".into()), scp: Some("oarcp".into()), ..Default::default() };
         assert_eq!(line(&resolve(&wrapped).scp_arguments()), "oarcp -S oarsh -o BatchMode=yes");
+    }
+
+    #[test]
+    fn forwardings_that_the_user_asks_for_are_not_cleared_nor_a_log_taken_away() {
+        let words = |options: &[&str], ssh_options: &[&str]| {
+            let params = ConnectionParams {
+                options: options.iter().map(ToString::to_string).collect(),
+                ssh_options: ssh_options.iter().map(Into::into).collect(),
+                ..ConnectionParams::default()
+            };
+            ssh(&params, &Host::new("n"))
+        };
+        for asked in [words(&["RemoteForward=1 h:2"], &[]), words(&[], &["-R1:h:2"]), words(&[" Tunnel=yes"], &[])] {
+            assert!(!asked.contains("ClearAllForwardings") && asked.contains("PermitLocalCommand=no"), "{asked}");
+        }
+        assert!(words(&["Compression=yes"], &["-4"]).contains("SPARED"));
+        let elsewhere = words(&[], &["-E", "/tmp/log"]);
+        assert!(!elsewhere.contains("LOG") && elsewhere.contains("-E /tmp/log"), "{elsewhere}");
+    }
+
+    /// Before `--`, such a command is an option to programs that go on looking for some behind the host.
+    #[test]
+    fn a_command_that_begins_with_a_dash_is_no_option() {
+        let params = ConnectionParams { ssh: Some("oarsh".into()), ..ConnectionParams::default() };
+        let connection = params.connection(&Host::new("n"));
+        assert_eq!(line(&connection.ssh_arguments("-oProxyCommand=x").words), "oarsh -o BatchMode=yes -T n  -oProxyCommand=x");
     }
 
     #[test]
@@ -379,6 +446,6 @@ mod tests {
             arguments.words.last().map(|word| word.to_string_lossy().into_owned()).as_deref(),
             Some("-v $HOME 'a  b'")
         );
-        assert_eq!(arguments.diagnostics, Some(2));
+        assert_eq!((arguments.diagnostics, arguments.words[2].to_str()), (Some(2), Some("/dev/null")));
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::engine::EngineHandle;
 use crate::host::Host;
+use crate::outcome::Finished;
 use crate::process::Process;
 use crate::spec::{Command, Launch, Policy, Spec, Terminal};
 
+use super::exit::ssh_warnings;
 use super::login_shell::command_line;
 use super::params::ConnectionParams;
 
@@ -108,6 +110,21 @@ impl SshProcess {
     #[must_use]
     pub fn process_on(&self, engine: &EngineHandle) -> Process {
         Process::from_spec(self.spec(), engine).on_host(self.host.address())
+    }
+}
+
+/// Logs what ssh warned of, if it was one that wrote a log. Not the engine's own words: they are for whom the host is.
+pub(crate) fn log_warnings(launch: &Launch, finished: &Finished) {
+    let Command::Arguments(words) = &launch.command else { return };
+    if launch.diagnostics.is_none() {
+        return;
+    }
+    let host = words.iter().skip_while(|word| *word != "--").nth(1).map(|host| host.display());
+    for warning in ssh_warnings(&finished.diagnostics.text()) {
+        match &host {
+            Some(host) => log::warn!("{host}: {warning}"),
+            None => log::warn!("{warning}"),
+        }
     }
 }
 
