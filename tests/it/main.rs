@@ -26,6 +26,7 @@ mod run;
 mod run_hosts;
 mod run_rollout;
 mod run_ssh;
+mod run_ssh_settings;
 mod run_stop;
 mod serial;
 mod serial_line;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use phalanx_process::host::Host;
 use phalanx_process::spec::Stdin;
-use phalanx_process::ssh::{ConnectionParams, HostRewrite, RemoteEnd, SshProcess, remote_end};
+use phalanx_process::ssh::{ConnectionParams, HostRewrite, RemoteExit, SshFailure, SshProcess, classify_ssh_exit};
 use phalanx_tests::{Fleet, shared_fleet};
 
 /// The way into the fleet.
@@ -25,7 +25,10 @@ pub(crate) fn program(directory: &Path, name: &str, script: &str) -> PathBuf {
 fn the_connector_gets_exactly_the_words_of_the_argv() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let says = |name: &str, command: &str| {
-        let stub = program(directory.path(), name, r#"for word do printf '<%s>' "$word"; done"#);
+        // Asked what it knows (`-v -G -E FILE …`), it answers as OpenSSH does.
+        let script =
+            r#"test "$2" = -G && { echo OpenSSH_9.9p2 > "$4"; exit; }; for word do printf '<%s>' "$word"; done"#;
+        let stub = program(directory.path(), name, script);
         let params = ConnectionParams {
             ssh: Some(stub.into()),
             port: Some(2222),
@@ -41,7 +44,14 @@ fn the_connector_gets_exactly_the_words_of_the_argv() {
     let openssh = says("ssh", "-v");
     let (log, rest) = openssh.strip_prefix("<-E><").and_then(|rest| rest.split_once('>')).expect("a file for the log");
     assert!(log.starts_with("/proc/"), "{log}");
-    assert_eq!(rest, "<-o><Compression=yes><-o><BatchMode=yes><-o><LogLevel=DEBUG1><-l><root><-T><--><node1><-v>");
+    let (log, rest) = rest.strip_prefix("<-o><").and_then(|rest| rest.split_once('>')).expect("what is logged");
+    assert!(log.starts_with("LogVerbose=") && log.contains("clientloop.c:client_session2_setup():*"), "{log}");
+    assert_eq!(
+        rest,
+        "<-o><RemoteCommand=none><-o><SessionType=default><-o><StdinNull=no><-o><ForkAfterAuthentication=no>\
+         <-o><Compression=yes><-o><PermitLocalCommand=no><-o><ClearAllForwardings=yes><-o><BatchMode=yes>\
+         <-l><root><-T><--><node1><-v>"
+    );
 }
 
 /// R5 and R6, items 35 and 207: stdout and stderr come apart, as they are; the host keeps its name.
@@ -54,7 +64,7 @@ fn a_command_runs_on_the_rewritten_host_and_its_streams_come_apart() {
     let process = ssh.process().stdin(Stdin::Data((&b"\r\n\0\xff"[..]).into())).run();
     let finished = process.finished().expect("it has run");
     assert_eq!((process.stdout(), process.stderr()), (b"\r\n\0\xff".to_vec(), b"err\n".to_vec()));
-    assert_eq!((finished.outcome.exit_code(), remote_end(&finished)), (Some(3), RemoteEnd::AsReported));
+    assert_eq!((finished.outcome.exit_code(), classify_ssh_exit(&finished)), (Some(3), RemoteExit::AsReported));
     assert_eq!(process.host().as_deref(), Some("alias7"));
 }
 
@@ -107,49 +117,53 @@ fn a_changed_host_key_is_refused_unless_it_is_ignored() {
     // The configuration of the fleet names known hosts of its own, and is read after the options.
     let run = |params: ConnectionParams| SshProcess::new("echo in", "changed1").params(params).process().run();
     let refused = run(params(fleet));
-    let end = remote_end(&refused.finished().expect("it has run"));
-    assert!(matches!(end, RemoteEnd::Connection { established: false, .. }), "{end:?}");
+    let end = classify_ssh_exit(&refused.finished().expect("it has run"));
+    assert!(matches!(end, RemoteExit::NotReached(_)), "{end:?}");
     let ephemeral = ConnectionParams { ssh_config: Some(fleet.ssh_config()), ..ConnectionParams::ephemeral() };
     assert_eq!(run(ephemeral).stdout(), b"in\n");
 }
 
-/// What became of a command, by the words and the exit status of a connector.
-fn end_of(name: &str, log: &str, stderr: &str, status: i32) -> RemoteEnd {
+/// What became of a command, by the words and the exit status of a connector. When it is asked what it knows (`-G`), it
+/// answers as OpenSSH does.
+fn end_of(name: &str, log: &str, stderr: &str, status: i32) -> RemoteExit {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let script = format!(
-        r#"while [ $# -gt 0 ]; do case $1 in -E) log=$2; shift;; esac; shift; done
+        r#"while [ $# -gt 0 ]; do case $1 in -E) log=$2; shift;; -G) asked=yes;; esac; shift; done
+        test -n "$asked" && {{ echo OpenSSH_9.9p2 > "$log"; exit 0; }}
         test -n "$log" && printf '%s' '{log}' > "$log"
         printf '%s' '{stderr}' >&2; exit {status}"#
     );
     let ssh = Some(program(directory.path(), name, &script).into());
     let params = ConnectionParams { ssh, ..ConnectionParams::default() };
     let process = SshProcess::new("true", "node1").params(params).process().run();
-    remote_end(&process.finished().expect("it has run"))
+    classify_ssh_exit(&process.finished().expect("it has run"))
 }
 
 #[test]
 fn each_line_of_the_list_of_ends_is_followed() {
     let refused = "ssh: connect to host node1 port 22: Connection refused\n";
-    assert_eq!(end_of("ssh", refused, "", 7), RemoteEnd::AsReported);
+    let sent = "debug1: Sending command: true\n";
     let status = "debug1: client_input_channel_req: channel 0 rtype exit-status reply 0\n";
-    assert_eq!(end_of("ssh", &format!("{status}{refused}"), "", 255), RemoteEnd::AsReported);
     let signal = "debug1: client_input_channel_req: channel 0 rtype exit-signal reply 0\n";
-    assert_eq!(end_of("ssh", signal, "", 255), RemoteEnd::Signaled);
-    let reason = |end: RemoteEnd| match end {
-        RemoteEnd::Connection { reason, established, .. } => (reason, established),
+    let debug = "debug1: Connecting to node1\n";
+    let logged = |lines: &[&str], stderr: &str, status: i32| end_of("ssh", &lines.concat(), stderr, status);
+    assert_eq!(logged(&[sent, refused], "", 7), RemoteExit::AsReported);
+    assert_eq!(logged(&[sent, status, refused], "", 255), RemoteExit::AsReported);
+    assert_eq!(logged(&[sent, signal], "", 255), RemoteExit::Signaled);
+    let not_reached = |end: RemoteExit| match end {
+        RemoteExit::NotReached(SshFailure { reason, .. }) => reason,
         other => panic!("{other:?}"),
     };
-    let debug = "debug1: Connecting to node1\n";
-    assert_eq!(
-        reason(end_of("ssh", &format!("{debug}{refused}{debug}"), "mine", 255)),
-        (refused.trim_end().into(), false)
-    );
-    let sent = "debug1: Sending command: true\n";
-    assert_eq!(
-        reason(end_of("ssh", &format!("{sent}client_loop: send disconnect: Broken pipe\n"), "", 255)),
-        ("client_loop: send disconnect: Broken pipe".into(), true)
-    );
-    assert_eq!(reason(end_of("ssh", sent, "", 255)), ("the connection ended without a word".into(), true));
-    assert_eq!(reason(end_of("oarsh", "", refused, 255)), (refused.trim_end().into(), false));
-    assert_eq!(end_of("oarsh", "", "mine", 255), RemoteEnd::AsReported);
+    for status in [0, 7, 255] {
+        assert_eq!(not_reached(logged(&[debug, refused, debug], "mine", status)), refused.trim_end());
+    }
+    let lost = |end: RemoteExit| match end {
+        RemoteExit::Lost(SshFailure { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    };
+    let broken = "client_loop: send disconnect: Broken pipe\n";
+    assert_eq!(lost(logged(&[sent, broken], "", 255)), broken.trim_end());
+    assert_eq!(lost(logged(&[sent], "", 255)), "the connection ended without a word");
+    assert_eq!(not_reached(end_of("oarsh", "", refused, 255)), refused.trim_end());
+    assert_eq!(end_of("oarsh", "", "mine", 255), RemoteExit::AsReported);
 }

@@ -339,8 +339,13 @@ impl Lost {
         let log = finished.stderr.text();
         // A target that refused one connection did not end the others.
         let log = log.lines().filter(|line| !line.starts_with("channel ")).collect::<Vec<_>>().join("\n");
-        let SshFailure { reason, hint } = explain(&log);
-        Self { reason, advice: hint }
+        match explain(&log) {
+            Some(SshFailure { reason, hint }) => Self { reason, advice: hint },
+            None => {
+                let reason = format!("its ssh {}", finished.outcome);
+                Self { reason, advice: "run `ssh -v` to that host to see more" }
+            }
+        }
     }
 }
 
@@ -428,7 +433,8 @@ mod tests {
             words.join(std::ffi::OsStr::new(" ")).into_string().expect("text")
         };
         let begin = "ssh -o ExitOnForwardFailure=yes -o LogLevel=DEBUG2 -o ControlPath=none -o \
-                     ClearAllForwardings=no -o Compression=yes -o BatchMode=yes -l root -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -N -T -L";
+                     ClearAllForwardings=no -o RemoteCommand=none -o ForkAfterAuthentication=no -o PermitLocalCommand=no \
+                     -o Compression=yes -o BatchMode=yes -l root -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -N -T -L";
         assert_eq!(line(&plain), format!("{begin} 127.0.0.1:8000:db:5432 -- gate"));
         let ipv6 = PortForwarder { target: "[fe80::1]:80".into(), ..plain.bind_address("::1") };
         assert_eq!(line(&ipv6), format!("{begin} [::1]:8000:[fe80::1]:80 -- gate"));

@@ -374,7 +374,10 @@ mod tests {
             ..ConnectionParams::default()
         };
         let connection = params.resolve(&Host::new("n"), &defaults);
-        assert_eq!(shortened(&line(&connection.connector())), "ssh COMMANDS -o A=1 -o A=2 SPARED -o BatchMode=yes -o StrictHostKeyChecking=yes -T");
+        assert_eq!(
+            shortened(&line(&connection.connector())),
+            "ssh COMMANDS -o A=1 -o A=2 SPARED -o BatchMode=yes -o StrictHostKeyChecking=yes -T"
+        );
     }
 
     /// R5, item 207.
@@ -435,7 +438,10 @@ mod tests {
     fn a_command_that_begins_with_a_dash_is_no_option() {
         let params = ConnectionParams { ssh: Some("oarsh".into()), ..ConnectionParams::default() };
         let connection = params.connection(&Host::new("n"));
-        assert_eq!(line(&connection.ssh_arguments("-oProxyCommand=x").words), "oarsh -o BatchMode=yes -T n  -oProxyCommand=x");
+        assert_eq!(
+            line(&connection.ssh_arguments("-oProxyCommand=x").words),
+            "oarsh -o BatchMode=yes -T n  -oProxyCommand=x"
+        );
     }
 
     #[test]

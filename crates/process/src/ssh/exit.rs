@@ -20,8 +20,8 @@ mod reason;
 use phalanx_core::ExitStatus;
 
 use self::log::SshLog;
-pub use self::reason::{SshFailure, ssh_warnings};
 use self::reason::explain_end;
+pub use self::reason::{SshFailure, ssh_warnings};
 use crate::outcome::Finished;
 
 /// What became of a command on another host, as far as can be known.
@@ -60,9 +60,9 @@ pub fn classify_ssh_exit(finished: &Finished) -> RemoteExit {
     classify(status, &SshLog::parse(&log, finished.diagnostics.is_truncated()), &stderr)
 }
 
-/// Returns why an ssh that runs no command ended, from the log that it wrote.
-pub(crate) fn explain(log: &str) -> SshFailure {
-    explain_end(&SshLog::parse(log, false), "")
+/// Returns why an ssh that runs no command ended, if the log that it wrote says so.
+pub(crate) fn explain(log: &str) -> Option<SshFailure> {
+    reason::explain_log(&SshLog::parse(log, false))
 }
 
 fn classify(status: ExitStatus, log: &SshLog<'_>, stderr: &str) -> RemoteExit {
@@ -84,7 +84,9 @@ fn classify(status: ExitStatus, log: &SshLog<'_>, stderr: &str) -> RemoteExit {
 fn without_log(status: ExitStatus, stderr: &str) -> RemoteExit {
     match status {
         ExitStatus::Signaled { signal, .. } => RemoteExit::Lost(SshFailure::ssh_killed(signal)),
-        ExitStatus::Exited(SSH_FAILED) => reason::complaint_on_stderr(stderr).map_or(RemoteExit::AsReported, RemoteExit::NotReached),
+        ExitStatus::Exited(SSH_FAILED) => {
+            reason::complaint_on_stderr(stderr).map_or(RemoteExit::AsReported, RemoteExit::NotReached)
+        }
         // ssh gives up with 1 before it has read its configuration.
         ExitStatus::Exited(1) if reason::could_not_open_log(stderr) => {
             reason::complaint_on_stderr(stderr).map_or(RemoteExit::AsReported, RemoteExit::NotReached)

@@ -23,7 +23,8 @@ use crate::spec::{Command, Faults, Launch, Output, Policy, Spec};
 
 /// What makes a session one for a command and not for a person, whatever the configuration says about persons. A command
 /// cannot do without, so these come before the options of the user, who cannot mean them.
-const OF_A_COMMAND: [&str; 4] = ["RemoteCommand=none", "SessionType=default", "StdinNull=no", "ForkAfterAuthentication=no"];
+const OF_A_COMMAND: [&str; 4] =
+    ["RemoteCommand=none", "SessionType=default", "StdinNull=no", "ForkAfterAuthentication=no"];
 
 /// What a command is spared, as scp spares it; options of the user win.
 const SPARED: [&str; 2] = ["PermitLocalCommand=no", "ClearAllForwardings=yes"];
@@ -175,9 +176,9 @@ impl Question {
         if let Some((_, refused)) = stderr.split_once("Bad configuration option: ") {
             let refused = refused.split_whitespace().next().unwrap_or_default();
             let before = self.asked.options.len();
-            self.asked.options.retain(|option| {
-                option.split_once('=').is_none_or(|(name, _)| !name.eq_ignore_ascii_case(refused))
-            });
+            self.asked
+                .options
+                .retain(|option| option.split_once('=').is_none_or(|(name, _)| !name.eq_ignore_ascii_case(refused)));
             if self.asked.options.len() < before {
                 return Next::Ask;
             }
@@ -243,7 +244,9 @@ mod tests {
             let options = words.iter().filter_map(|word| Some(word.split_once('=')?.0));
             let refused = options.into_iter().find(|name| !known.contains(name)).map(str::to_lowercase);
             let (code, stderr) = match refused {
-                _ if log.is_some() && !has_log => (255, "unknown option -- E\nusage: ssh [-46AaCfGgKkMNnqsTtVvXxYy]".to_owned()),
+                _ if log.is_some() && !has_log => {
+                    (255, "unknown option -- E\nusage: ssh [-46AaCfGgKkMNnqsTtVvXxYy]".to_owned())
+                }
                 Some(name) => (255, format!("command-line: line 0: Bad configuration option: {name}\r\n")),
                 None => (0, if log.is_none() { version.to_owned() } else { String::new() }),
             };

@@ -41,7 +41,9 @@ impl<'a> SshLog<'a> {
             parsed.lines.push(Line { is_debug, text });
             if is_debug {
                 parsed.note(function, text, &mut channel);
-            } else if text.starts_with("exec request failed on channel") || text.starts_with("shell request failed on channel") {
+            } else if text.starts_with("exec request failed on channel")
+                || text.starts_with("shell request failed on channel")
+            {
                 parsed.refused = true;
             }
         }

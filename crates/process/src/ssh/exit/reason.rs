@@ -35,10 +35,14 @@ const SEE_MORE: &str = "run `ssh -v` to that host to see more";
 const TURNED_AWAY: &str =
     "sshd hung up: too many connections at once (see MaxStartups, or lower -f), or not allowed in";
 const PROXY: &str = "check the jump host or proxy of that host: ProxyJump and ProxyCommand of your ssh configuration";
-const UNKNOWN_KEY: &str = "its host key is not among your known hosts: check it, then connect once with ssh, or use ssh-keyscan";
-const CHANGED_KEY: &str = "its host key has changed: check that it is still the same host, then remove the old key (ssh-keygen -R)";
-const REVOKED_KEY: &str = "its host key is marked as revoked: do not connect before its administrator has given it another";
-const FORWARDING: &str = "your ssh configuration forwards ports of its own for that host, and one of them cannot be had";
+const UNKNOWN_KEY: &str =
+    "its host key is not among your known hosts: check it, then connect once with ssh, or use ssh-keyscan";
+const CHANGED_KEY: &str =
+    "its host key has changed: check that it is still the same host, then update your known hosts (ssh-keygen -R)";
+const REVOKED_KEY: &str =
+    "its host key is marked as revoked: do not connect before its administrator has given it another";
+const FORWARDING: &str =
+    "your ssh configuration forwards ports of its own for that host, and one of them cannot be had";
 const CONFIGURATION: &str = "mend the option (-o) or the ssh configuration (-F)";
 
 /// What ssh says, and what to do about it; the more telling lines first.
@@ -56,7 +60,10 @@ const SITUATIONS: &[(&str, &str)] = &[
     ("Too many authentication failures", "your agent offers too many keys: name one with -i and -o IdentitiesOnly=yes"),
     ("Permission denied (", "check the user (-l) and the key (-i); nobody is asked for a password"),
     ("Could not resolve", "check the name, or give it an address in your ssh configuration"),
-    ("Unable to negotiate with", "that host and your ssh have no algorithm in common: see Ciphers, KexAlgorithms and HostKeyAlgorithms"),
+    (
+        "Unable to negotiate with",
+        "that host and your ssh have no algorithm in common: see Ciphers, KexAlgorithms and HostKeyAlgorithms",
+    ),
     ("no matching host key type", "that host and your ssh have no algorithm in common: see HostKeyAlgorithms"),
     ("Error: remote port forwarding failed", FORWARDING),
     ("Could not request local forwarding", FORWARDING),
@@ -71,7 +78,10 @@ const SITUATIONS: &[(&str, &str)] = &[
     ("invalid time value", "give -t a number of seconds that ssh understands"),
     ("remote username", "check the user (-l)"),
     ("Identity file", "check the key file (-i)"),
-    ("Couldn't open logfile", "what is called ssh runs as another user, or without /proc: call that wrapper by another name than ssh"),
+    (
+        "Couldn't open logfile",
+        "what is called ssh runs as another user, or without /proc: call that wrapper by another name than ssh",
+    ),
     ("Cannot specify", CONFIGURATION),
     ("kex_exchange_identification", TURNED_AWAY),
     ("banner exchange", TURNED_AWAY),
@@ -101,15 +111,22 @@ pub(super) fn explain_end(log: &SshLog<'_>, stderr: &str) -> SshFailure {
     if log.was_sent() {
         return explain_loss(log, stderr);
     }
-    let failure = mistake(log.complaints()).or_else(|| situation(log.complaints()));
-    let failure = failure.or_else(|| last_complaint(log.complaints()));
+    let failure = explain_log(log);
     // A proxy that failed is seen by ssh as a server that hung up; and before the command is sent, stderr is the proxy's.
-    if log.has_proxy() && failure.as_ref().is_none_or(|failure| failure.hint == TURNED_AWAY || failure.reason.contains("UNKNOWN")) {
+    if log.has_proxy()
+        && failure.as_ref().is_none_or(|failure| failure.hint == TURNED_AWAY || failure.reason.contains("UNKNOWN"))
+    {
         return proxy_failure(failure, stderr);
     }
     failure
         .or_else(|| complaint_on_stderr(stderr))
         .unwrap_or_else(|| SshFailure::new("ssh ended before it sent the command, without a word", SEE_MORE))
+}
+
+/// Returns what the log complains of, if of anything.
+pub(super) fn explain_log(log: &SshLog<'_>) -> Option<SshFailure> {
+    let failure = mistake(log.complaints()).or_else(|| situation(log.complaints()));
+    failure.or_else(|| last_complaint(log.complaints()))
 }
 
 /// The command was sent: what counts is what ended the connection.
@@ -129,7 +146,8 @@ fn explain_loss(log: &SshLog<'_>, stderr: &str) -> SshFailure {
 
 /// The line of the first situation of the table that the log knows.
 fn situation<'a>(complaints: impl DoubleEndedIterator<Item = &'a str> + Clone) -> Option<SshFailure> {
-    let found = |(said, hint): &(&str, &'static str)| Some((complaints.clone().rfind(|line| line.contains(said))?, *hint));
+    let found =
+        |(said, hint): &(&str, &'static str)| Some((complaints.clone().rfind(|line| line.contains(said))?, *hint));
     let (line, hint) = SITUATIONS.iter().find_map(found)?;
     if hint == CHANGED_KEY {
         return Some(SshFailure::new(changed_key(complaints), hint));

@@ -90,7 +90,11 @@ fn a_log_that_is_cut_anywhere_is_never_taken_for_more_than_it_says() {
         let whole = SshLog::parse(&case.log, false);
         for cut in (0..case.log.len()).step_by(7).filter(|cut| case.log.is_char_boundary(*cut)) {
             let head = SshLog::parse(&case.log[..cut], false);
-            assert!(whole.was_sent() || !head.was_sent() || case.log.contains("request failed on channel"), "{}", case.name);
+            assert!(
+                whole.was_sent() || !head.was_sent() || case.log.contains("request failed on channel"),
+                "{}",
+                case.name
+            );
             assert!(SshLog::parse(&case.log[cut..], true).was_sent() || case.log.contains("request failed on channel"));
             assert_bounded(&classify(ExitStatus::Exited(255), &head, &case.stderr));
         }
