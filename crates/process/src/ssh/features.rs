@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::drive::Drive;
+use crate::engine::{Engine, EngineOptions};
 use crate::event::Event;
 use crate::outcome::Finished;
 use crate::output::Capture;
@@ -198,7 +198,7 @@ fn ask(program: &OsStr) -> SshFeatures {
     let mut question = Question::new();
     loop {
         let (words, log) = question.words();
-        let Some(finished) = run(program, words, log) else { return SshFeatures::unknown() };
+        let Some(finished) = run_apart(program, words, log) else { return SshFeatures::unknown() };
         let (diagnostics, stderr) = (finished.diagnostics.text(), finished.stderr.text());
         if let Next::Known(features) = question.answered(finished.outcome.exit_code(), &diagnostics, &stderr) {
             return features;
@@ -206,8 +206,15 @@ fn ask(program: &OsStr) -> SshFeatures {
     }
 }
 
-/// On an engine of its own, for there may be none, and it may be this one that waits.
-fn run(program: &OsStr, words: Vec<OsString>, log: Option<usize>) -> Option<std::sync::Arc<Finished>> {
+/// Runs the program once, on an engine and a thread of its own: the caller may be a handler, whose engine cannot turn until
+/// it returns.
+fn run_apart(program: &OsStr, words: Vec<OsString>, log: Option<usize>) -> Option<Arc<Finished>> {
+    let program = program.to_owned();
+    let thread = std::thread::Builder::new().name("phalanx-ssh-features".to_owned());
+    thread.spawn(move || run(&program, words, log)).ok()?.join().ok()?
+}
+
+fn run(program: &OsStr, words: Vec<OsString>, log: Option<usize>) -> Option<Arc<Finished>> {
     let words = std::iter::once(program.to_owned()).chain(words).collect();
     let launch = Launch {
         command: Command::Arguments(words),
@@ -221,10 +228,10 @@ fn run(program: &OsStr, words: Vec<OsString>, log: Option<usize>) -> Option<std:
         timeout: Some(ANSWER_WITHIN),
         ..Policy::default()
     };
-    let mut drive = Drive::new().ok()?;
-    let id = drive.start(Spec { launch, policy });
+    let mut engine = Engine::current_thread(EngineOptions::default()).ok()?;
+    let id = engine.start(Spec { launch, policy });
     loop {
-        match drive.next_event(None).ok()?? {
+        match engine.next_event(None).ok()?? {
             Event::Ended { id: ended, finished } if ended == id => return Some(finished),
             _ => {}
         }
