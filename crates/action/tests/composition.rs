@@ -14,7 +14,7 @@ use phalanx_action::Action;
 use phalanx_action::action::{AfterFailure, Parallel, Sequential, filter_bad_hosts, wait_all, wait_any};
 use phalanx_action::local::Local;
 use phalanx_action::remote::Remote;
-use phalanx_action::rollout::{Halt, Retries, Rollout};
+use phalanx_action::rollout::{FailureBudget, Retries, Rollout};
 use phalanx_process::event::{Event, Kill, Stream};
 use phalanx_process::expect::Pattern;
 use phalanx_process::spec::Stdin;
@@ -353,7 +353,7 @@ fn who_fails_is_tried_again_and_only_the_last_time_counts() {
     let command = format!("cd {}; echo x >> $HOST; test $(wc -l < $HOST) -ge 3", place.path().display());
     let pause = Duration::from_millis(5);
     let run = |count: u32| {
-        let retries = Retries { count, pause, ..Retries::default() };
+        let retries = Retries { count, backoff: pause, ..Retries::default() };
         let remote = Remote::new(&command, ["n1", "n2"]).params(connector(place.path()));
         let action = remote.rollout(Rollout { retries, ..Rollout::default() }).build().unwrap().run();
         let tries = fs::read_to_string(place.path().join("n1")).unwrap().lines().count();
@@ -367,7 +367,7 @@ fn who_fails_is_tried_again_and_only_the_last_time_counts() {
 /// Killing ends a pause too.
 #[test]
 fn killing_an_action_that_pauses_ends_it() {
-    let retries = Retries { count: 5, pause: LONG, longest_pause: LONG };
+    let retries = Retries { count: 5, backoff: LONG, max_backoff: LONG };
     let remote =
         Remote::new("exit 1", ["n1"]).params(ConnectionParams { ssh: Some("false".into()), ..Default::default() });
     let action = remote.rollout(Rollout { retries, ..Rollout::default() }).build().unwrap().start();
@@ -383,7 +383,7 @@ fn killing_an_action_that_pauses_ends_it() {
 fn a_failed_batch_keeps_the_rest_from_starting() {
     let place = tempfile::tempdir().unwrap();
     let remote = Remote::new("test $HOST != n2", (1..=6).map(|n| format!("n{n}"))).params(connector(place.path()));
-    let rollout = Rollout { batches: vec![2], halt: Some(Halt::after(1)), ..Rollout::default() };
+    let rollout = Rollout { batches: vec![2], failure_budget: Some(FailureBudget::of(1)), ..Rollout::default() };
     let action = remote.rollout(rollout).build().unwrap().run();
     let started: Vec<_> = action.processes().iter().map(|process| process.started()).collect();
     assert_eq!(started, [true, true, false, false, false, false]);
@@ -395,7 +395,7 @@ fn so_many_failures_kill_the_others_if_asked_to() {
     let place = tempfile::tempdir().unwrap();
     let remote =
         Remote::new("test $HOST = n1 && exit 1; exec sleep 1000", ["n1", "n2"]).params(connector(place.path()));
-    let rollout = Rollout { halt: Some(Halt { failures: 1, kill: true }), ..Rollout::default() };
+    let rollout = Rollout { failure_budget: Some(FailureBudget { failures: 1, kill: true }), ..Rollout::default() };
     let action = remote.rollout(rollout).build().unwrap().run();
     assert!(action.processes()[1].killed());
 }
@@ -465,7 +465,7 @@ fn a_long_sequence_of_what_is_done_already_is_over() {
 /// A process that is two members of an action has one end, which counts for both; also when it is tried again.
 #[test]
 fn a_process_may_be_in_an_action_twice() {
-    let retries = Retries { count: 2, pause: Duration::ZERO, ..Retries::default() };
+    let retries = Retries { count: 2, backoff: Duration::ZERO, ..Retries::default() };
     for (command, ok) in [("true", true), ("false", false)] {
         let process = phalanx_process::Process::new(command);
         let rollout = Rollout { retries, ..Rollout::default() };

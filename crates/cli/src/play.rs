@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use phalanx_config::configuration::Configuration;
-use phalanx_plan::course::{Turn, Verdict};
 use phalanx_plan::player::{Line, Manner, outline};
+use phalanx_plan::workflow::{StepOutcome, StepRun};
 use phalanx_plan::{Happening, Overrides, Plan, Player, ReadError};
 use phalanx_process::Signal;
 use phalanx_process::visible::visible;
@@ -284,7 +284,7 @@ impl Play {
         if let Some(status) = self.shutdown.status() {
             return status;
         }
-        let ok = self.player.course().verdict(Turn::PLAN) == Some(Verdict::Ok);
+        let ok = self.player.workflow().result(StepRun::ROOT) == Some(StepOutcome::Ok);
         match self.reporter.max_status() {
             status if self.max_status && status > 0 => status,
             // A record that cannot be relied on is a failure of its own.

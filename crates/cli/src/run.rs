@@ -21,9 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use phalanx_action::chain::CancelHandle;
-use phalanx_action::crew::{Crew, Foreman, Reins};
 use phalanx_action::files::Fault;
-use phalanx_action::rollout::Retry;
+use phalanx_action::job::{Attempt, JobHandle, JobHandler, JobMembers, MemberEvent, Retry};
 use phalanx_config::configuration::Configuration;
 use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::{Event, Kill, Request, Stream};
@@ -105,14 +104,14 @@ type Faults = Arc<Mutex<HashMap<ProcessId, Fault>>>;
 
 /// By what those who start the processes are held.
 enum Hold {
-    Crew(Reins),
+    Job(JobHandle),
     Chain(CancelHandle),
 }
 
 impl Hold {
     fn call_off(&self) {
         match self {
-            Self::Crew(reins) => reins.call_off(),
+            Self::Job(job) => job.cancel(),
             Self::Chain(cancel) => cancel.call_off(),
         }
     }
@@ -143,12 +142,12 @@ impl Starter {
     }
 }
 
-impl Foreman for Starter {
-    fn start(&mut self, context: &mut Context<'_>, host: usize, attempt: u32) -> Option<ProcessId> {
+impl JobMembers for Starter {
+    fn start(&mut self, context: &mut Context<'_>, host: usize, attempt: u32) -> Attempt {
         let id = self.id(host, attempt);
         context.start(id, self.recipe.spec(&self.hosts[host], host));
         context.request(id, Request::EmitOutput);
-        Some(id)
+        Attempt::Running(id)
     }
 
     fn judge(&mut self, _context: &mut Context<'_>, id: ProcessId, host: usize, finished: &Finished) -> bool {
@@ -158,13 +157,15 @@ impl Foreman for Starter {
         is_ok
     }
 
-    fn will_retry(&mut self, host: usize, retry: Retry) {
-        let id = self.id(host, retry.failed);
-        self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(id, retry);
-    }
-
-    fn over(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
+    fn on_member_event(&mut self, event: MemberEvent) {
+        match event {
+            MemberEvent::Retrying { member, retry } => {
+                let id = self.id(member, retry.failed);
+                self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(id, retry);
+            }
+            MemberEvent::Finished { .. } | MemberEvent::Cancelled { .. } => {}
+            MemberEvent::Done => self.over.store(true, Ordering::SeqCst),
+        }
     }
 }
 
@@ -175,7 +176,7 @@ impl<'a> Run<'a> {
         reporter.on_progress(drive.waker());
         let attempts = 1 + plan.rollout.retries.count as usize;
         let ids = ProcessId::block(plan.hosts.len() * attempts);
-        let reins = Reins::new(plan.hosts.len(), plan.rollout.clone());
+        let job = JobHandle::new(plan.hosts.len(), plan.rollout.clone());
         let (retries, faults) = (Retries::default(), Faults::default());
         let over = Arc::new(AtomicBool::new(false));
         let (recipe, hosts, told) = (plan.recipe(), Arc::clone(&plan.hosts), Arc::clone(&over));
@@ -183,7 +184,7 @@ impl<'a> Run<'a> {
         let starter =
             Starter { ids, recipe, hosts, retries: Arc::clone(&retries), faults: Arc::clone(&faults), over: told };
         let (hold, handler) = match plan.chain() {
-            None => (Hold::Crew(reins.clone()), drive.attach(Crew::new(reins, starter))),
+            None => (Hold::Job(job.clone()), drive.attach(JobHandler::new(job, starter))),
             Some(broadcast) => {
                 let cancel = CancelHandle::default();
                 let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
@@ -265,7 +266,7 @@ impl<'a> Run<'a> {
         let (host, _) = self.member(id);
         let fault = self.faults.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         let result = self.plan.result(host, &finished, fault);
-        // The crew has heard of the end before, and has decided.
+        // The job has been told of the end before, and has decided.
         let retry = self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         match retry {
             None => self.state.ended(host),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use phalanx_action::rollout::{Halt, Retries, Rollout};
+use phalanx_action::rollout::{FailureBudget, Retries, Rollout};
 use phalanx_action::substitute::{Lists, SubstituteError};
 use phalanx_config::configuration::Configuration;
 use phalanx_process::output::Capture;
@@ -80,7 +80,7 @@ impl WorkArgs {
             fanout: self.fanout.unwrap_or(configuration.fanout),
             batches: self.batch.clone(),
             retries: Retries { count: self.retries, ..Retries::default() },
-            halt: self.fail_fast.map(Halt::after),
+            failure_budget: self.fail_fast.map(FailureBudget::of),
         }
     }
 

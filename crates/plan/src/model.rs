@@ -8,6 +8,8 @@ use phalanx_process::Signal;
 use phalanx_process::expect::Expect;
 use phalanx_process::serial::Settings;
 
+pub use phalanx_process::workflow::OnFailure;
+
 use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::Lists;
 use phalanx_config::toml_doc::{Diagnostic, Location};
@@ -71,18 +73,6 @@ pub struct Step {
     pub limit: Option<Duration>,
     /// What it does.
     pub work: Work,
-}
-
-/// What the failure of a step leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailure {
-    /// The block it is in has failed, and is over: nothing more is begun in it.
-    #[default]
-    Stop,
-    /// The block it is in has failed, and goes on.
-    Continue,
-    /// Nothing.
-    Ignore,
 }
 
 /// What a step does.

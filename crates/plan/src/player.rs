@@ -1,15 +1,15 @@
-//! Plays a plan: does what its [course](super::course) says, on an engine of the caller's thread, and tells what happens.
+//! Plays a plan: does what its [workflow](super::workflow) says, on an engine of the caller's thread, and tells what happens.
 //!
 //! ```text
-//!            Effect::Start, End, Next                 start, kill, write
-//!  Course ─────────────────────────────▶ Player ─────────────────────────▶ Engine
+//!            Start, Stop, Iterate                     start, kill, write
+//!  Workflow ───────────────────────────▶ Player ─────────────────────────▶ Engine
 //!    ▲                                    │ │ ▲                              │
-//!    └── ended, ready, pass, time_is_over ┘ │ └────── Event ─────────────────┘
+//!    └── handle_ended, ready, iteration … ┘ │ └────── Event ─────────────────┘
 //!                                           ▼
 //!                                       Happening, for those who watch
 //! ```
 //!
-//! Within a step of `processes`, a [`Schedule`](phalanx_action::rollout::Schedule) says which starts next; `recipe` makes it; `member`
+//! Within a step of `processes`, a [`JobState`](phalanx_action::job::JobState) says which starts next; `recipe` makes it; `member`
 //! knows what is expected of it. `sweeping` asks for combinations. Forwarded ports (`tunnel`) are begun on threads of their own, since that waits.
 
 mod chained;
@@ -37,8 +37,8 @@ pub use self::outline::{Line, outline};
 use self::processes::Running;
 use self::sweeping::Sweeping;
 use self::tunnel::{News, Tidings, Tunnel};
-use super::course::{Course, Effect, Part, Turn, Verdict};
 use super::model::{Plan, Step, Work};
+use super::workflow::{RunOf, StepOutcome, StepRun, Workflow, WorkflowEffect};
 use phalanx_action::files::TransferSet;
 use phalanx_action::substitute::Lists;
 use phalanx_sweep::Combination;
@@ -47,18 +47,18 @@ use phalanx_sweep::Combination;
 pub struct Player {
     plan: Arc<Plan>,
     manner: Manner,
-    course: Course,
+    workflow: Workflow,
     drive: Engine,
     /// What is under way, by its turn.
-    under_way: HashMap<Turn, UnderWay>,
-    processes: HashMap<ProcessId, (Turn, usize)>,
+    under_way: HashMap<StepRun, UnderWay>,
+    processes: HashMap<ProcessId, (StepRun, usize)>,
     /// What is to be looked at when.
-    alarms: BTreeSet<(Instant, Turn, Alarm)>,
+    alarms: BTreeSet<(Instant, StepRun, Alarm)>,
     /// The values that blocks add: factors, forwarded ports.
-    values: HashMap<Turn, Vec<(String, String)>>,
-    combinations: HashMap<Turn, Combination>,
+    values: HashMap<StepRun, Vec<(String, String)>>,
+    combinations: HashMap<StepRun, Combination>,
     /// What was wrong with a step as a whole.
-    reasons: HashMap<Turn, String>,
+    reasons: HashMap<StepRun, String>,
     happenings: VecDeque<Happening>,
     tidings: Tidings,
     /// Copies of steps that have ended, as long as something here tidies up after them.
@@ -79,8 +79,8 @@ enum Alarm {
     Start,
     /// The time of a process may be over in some way.
     Member(usize),
-    /// The time of the step is over.
-    Limit,
+    /// A pause is over.
+    Pause,
 }
 
 impl std::fmt::Debug for Player {
@@ -96,7 +96,7 @@ impl Player {
     /// When the system has no descriptor left for it.
     pub fn new(plan: Arc<Plan>, manner: Manner) -> io::Result<Self> {
         let mut player = Self {
-            course: Course::new(&plan),
+            workflow: plan.workflow(),
             plan,
             manner,
             drive: Engine::current_thread(EngineOptions::default())?,
@@ -110,7 +110,7 @@ impl Player {
             tidings: Tidings::default(),
             copies: Vec::new(),
         };
-        player.course.begin();
+        player.workflow.handle_begin(Instant::now());
         Ok(player)
     }
 
@@ -145,38 +145,38 @@ impl Player {
 
     /// How far it is.
     #[must_use]
-    pub fn course(&self) -> &Course {
-        &self.course
+    pub fn workflow(&self) -> &Workflow {
+        &self.workflow
     }
 
     /// The step that a turn is one of; `None` for the plan as a whole.
     #[must_use]
-    pub fn step(&self, turn: Turn) -> Option<&Step> {
-        match self.course.part(turn) {
-            Part::Plan => None,
-            Part::Step(number) | Part::Pass(number) => Some(self.plan.step(number)),
+    pub fn step(&self, turn: StepRun) -> Option<&Step> {
+        match self.workflow.run_of(turn) {
+            RunOf::Root => None,
+            RunOf::Step(number) | RunOf::Iteration(number) => Some(self.plan.step(number)),
         }
     }
 
     /// What a turn is called: the name of its step, or the values of its combination.
     #[must_use]
-    pub fn title(&self, turn: Turn) -> String {
-        match self.course.part(turn) {
-            Part::Plan => self.plan.name.clone(),
-            Part::Step(number) => self.plan.step(number).name.clone(),
-            Part::Pass(_) => self.combinations.get(&turn).map(combination_name).unwrap_or_default(),
+    pub fn title(&self, turn: StepRun) -> String {
+        match self.workflow.run_of(turn) {
+            RunOf::Root => self.plan.name.clone(),
+            RunOf::Step(number) => self.plan.step(number).name.clone(),
+            RunOf::Iteration(_) => self.combinations.get(&turn).map(combination_name).unwrap_or_default(),
         }
     }
 
     /// Whether all is over, and everything was told.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.course.is_over() && self.happenings.is_empty()
+        self.workflow.is_over() && self.happenings.is_empty()
     }
 
     /// Ends everything that runs, politely, and begins nothing more.
     pub fn stop(&mut self) {
-        self.course.stop();
+        self.workflow.handle_cancel(Instant::now());
         self.settle();
     }
 
@@ -190,7 +190,7 @@ impl Player {
 
     /// The processes that run now, by their steps.
     #[must_use]
-    pub fn running(&self) -> Vec<(Turn, usize)> {
+    pub fn running(&self) -> Vec<(StepRun, usize)> {
         let ids = self.drive.processes();
         let mut running: Vec<_> = ids.iter().filter_map(|id| self.processes.get(id).copied()).collect();
         running.sort_unstable();
@@ -225,7 +225,7 @@ impl Player {
                 return Ok(Some(happening));
             }
             let alarm = self.alarms.first().map(|(at, ..)| *at);
-            let until = [deadline, alarm].into_iter().flatten().min();
+            let until = [deadline, alarm, self.workflow.poll_timeout()].into_iter().flatten().min();
             if let Some(event) = self.drive.next_event(until)? {
                 self.event(event);
             }
@@ -238,38 +238,30 @@ impl Player {
         }
     }
 
-    /// Does what the course says.
+    /// Does what the workflow says.
     fn settle(&mut self) {
-        while let Some(effect) = self.course.poll() {
+        while let Some(effect) = self.workflow.poll_effect() {
             match effect {
-                Effect::Start(turn) => self.start(turn),
-                Effect::Begun(turn) => self.begun(turn),
-                Effect::End(turn) => self.end(turn),
-                Effect::Next(turn) => self.next_combination(turn),
-                Effect::Over(turn, verdict) => self.over(turn, verdict),
+                WorkflowEffect::Start(turn) => self.start(turn),
+                WorkflowEffect::Begun(turn) => self.begun(turn),
+                WorkflowEffect::Stop(turn) => self.end(turn),
+                WorkflowEffect::Iterate(turn) => self.next_combination(turn),
+                WorkflowEffect::Finished(turn, verdict) => self.over(turn, verdict),
             }
         }
     }
 
-    fn begun(&mut self, turn: Turn) {
-        if turn == Turn::PLAN {
+    fn begun(&mut self, turn: StepRun) {
+        if turn == StepRun::ROOT {
             return;
         }
-        self.arm_limit(turn);
         let tell = |members| Happening::Begun { turn, members, command: String::new(), remote: false };
         self.happenings.push_back(tell([].into()));
     }
 
-    fn arm_limit(&mut self, turn: Turn) {
-        let Part::Step(number) = self.course.part(turn) else { return };
-        if let Some(at) = self.plan.step(number).limit.and_then(|limit| Instant::now().checked_add(limit)) {
-            self.alarms.insert((at, turn, Alarm::Limit));
-        }
-    }
-
-    fn start(&mut self, turn: Turn) {
+    fn start(&mut self, turn: StepRun) {
         let plan = Arc::clone(&self.plan);
-        let Part::Step(number) = self.course.part(turn) else { unreachable!("only steps are started") };
+        let RunOf::Step(number) = self.workflow.run_of(turn) else { unreachable!("only steps are started") };
         let step = plan.step(number);
         let lists = self.lists(turn);
         let started = match &step.work {
@@ -285,7 +277,7 @@ impl Player {
                 self.tell_begun(turn, format!("pause {} s", pause.as_secs_f64()), false);
                 self.under_way.insert(turn, UnderWay::Pause);
                 if let Some(at) = Instant::now().checked_add(*pause) {
-                    self.alarms.insert((at, turn, Alarm::Limit));
+                    self.alarms.insert((at, turn, Alarm::Pause));
                 }
                 Ok(())
             }
@@ -293,17 +285,17 @@ impl Player {
         };
         if let Err(reason) = started {
             self.reasons.insert(turn, reason);
-            self.course.ended(turn, false);
+            self.workflow.handle_ended(turn, false, Instant::now());
         }
     }
 
-    fn tell_begun(&mut self, turn: Turn, command: String, remote: bool) {
+    fn tell_begun(&mut self, turn: StepRun, command: String, remote: bool) {
         self.happenings.push_back(Happening::Begun { turn, members: [].into(), command, remote });
     }
 
     /// What a step may substitute: what the plan names, and what the blocks around it add.
-    fn lists(&self, turn: Turn) -> Lists {
-        let mut around: Vec<Turn> = std::iter::successors(Some(turn), |turn| self.course.parent(*turn)).collect();
+    fn lists(&self, turn: StepRun) -> Lists {
+        let mut around: Vec<StepRun> = std::iter::successors(Some(turn), |turn| self.workflow.parent(*turn)).collect();
         around.reverse();
         let mut lists = self.plan.lists.clone();
         for (name, value) in around.iter().filter_map(|turn| self.values.get(turn)).flatten() {
@@ -312,32 +304,32 @@ impl Player {
         lists
     }
 
-    fn running_mut(&mut self, turn: Turn) -> Option<&mut Running> {
+    fn running_mut(&mut self, turn: StepRun) -> Option<&mut Running> {
         match self.under_way.get_mut(&turn) {
             Some(UnderWay::Processes(running)) => Some(running),
             _ => None,
         }
     }
 
-    fn end(&mut self, turn: Turn) {
+    fn end(&mut self, turn: StepRun) {
         match self.under_way.get_mut(&turn) {
             Some(UnderWay::Processes(running)) => {
-                running.schedule.call_off();
+                running.job.handle_cancel();
                 let now = Instant::now();
                 for member in 0..running.members.len() {
                     self.end_member(turn, member, now);
                 }
-                self.pump(turn);
+                self.start_ready(turn);
             }
             Some(UnderWay::Tunnel(tunnel)) => {
                 if !tunnel.end() {
                     self.under_way.remove(&turn);
-                    self.course.ended(turn, true);
+                    self.workflow.handle_ended(turn, true, Instant::now());
                 }
             }
             Some(UnderWay::Pause) => {
                 self.under_way.remove(&turn);
-                self.course.ended(turn, true);
+                self.workflow.handle_ended(turn, true, Instant::now());
             }
             Some(UnderWay::Chain(_)) => self.end_chain(turn),
             Some(UnderWay::Sweep(_)) | None => {}
@@ -362,10 +354,11 @@ impl Player {
 
     /// Looks at everything whose time has come.
     fn ring(&mut self, now: Instant) {
+        self.workflow.handle_timeout(now);
         while let Some(&(at, turn, alarm)) = self.alarms.first().filter(|(at, ..)| *at <= now) {
             self.alarms.remove(&(at, turn, alarm));
             match alarm {
-                Alarm::Start => self.pump(turn),
+                Alarm::Start => self.start_ready(turn),
                 Alarm::Member(member) => {
                     let Some(running) = self.running_mut(turn) else { continue };
                     let one = &mut running.members[member];
@@ -375,21 +368,12 @@ impl Player {
                     let wishes = one.handle_timeout(now);
                     self.grant(turn, member, wishes, now);
                 }
-                Alarm::Limit => match self.under_way.get(&turn) {
-                    Some(UnderWay::Pause) => {
+                Alarm::Pause => {
+                    if let Some(UnderWay::Pause) = self.under_way.get(&turn) {
                         self.under_way.remove(&turn);
-                        self.course.ended(turn, true);
+                        self.workflow.handle_ended(turn, true, now);
                     }
-                    // The thread that begins it knows of it.
-                    Some(UnderWay::Tunnel(_)) => {}
-                    Some(UnderWay::Processes(_) | UnderWay::Chain(_) | UnderWay::Sweep(_)) | None => {
-                        let limit = self.step(turn).and_then(|step| step.limit).unwrap_or_default();
-                        if self.course.verdict(turn).is_none() {
-                            self.reasons.insert(turn, format!("took longer than {} s (timeout)", limit.as_secs_f64()));
-                        }
-                        self.course.time_is_over(turn);
-                    }
-                },
+                }
             }
         }
     }
@@ -403,34 +387,34 @@ impl Player {
                 News::Ready { port } => self.port_is_ready(turn, port),
                 News::Over(reason) => {
                     self.under_way.remove(&turn);
-                    if !self.course.is_ending(turn) {
+                    if !self.workflow.is_stopping(turn) {
                         self.reasons.insert(turn, reason);
                     }
-                    self.course.ended(turn, false);
+                    self.workflow.handle_ended(turn, false, Instant::now());
                 }
             }
         }
     }
 
-    fn port_is_ready(&mut self, turn: Turn, port: u16) {
+    fn port_is_ready(&mut self, turn: StepRun, port: u16) {
         let variable = match self.step(turn).map(|step| &step.work) {
             Some(Work::Forward(forward)) => forward.variable.clone(),
             _ => None,
         };
-        if let (Some(name), Some(block)) = (variable, self.course.parent(turn)) {
+        if let (Some(name), Some(block)) = (variable, self.workflow.parent(turn)) {
             let values = self.values.entry(block).or_default();
             values.retain(|(other, _)| *other != name);
             values.push((name, port.to_string()));
         }
         self.happenings.push_back(Happening::Note { turn, text: format!("port {port} here") });
         self.happenings.push_back(Happening::Ready { turn });
-        self.course.ready(turn);
+        self.workflow.handle_ready(turn, Instant::now());
     }
 
-    fn over(&mut self, turn: Turn, verdict: Verdict) {
-        match self.course.part(turn) {
-            Part::Pass(_) => self.combination_is_over(turn, verdict),
-            Part::Step(_) => {
+    fn over(&mut self, turn: StepRun, verdict: StepOutcome) {
+        match self.workflow.run_of(turn) {
+            RunOf::Iteration(_) => self.combination_is_over(turn, verdict),
+            RunOf::Step(_) => {
                 if let Some(UnderWay::Sweep(sweeping)) = self.under_way.remove(&turn) {
                     match sweeping.end() {
                         Ok(said) => self.happenings.extend(said.map(|text| Happening::Note { turn, text })),
@@ -438,9 +422,11 @@ impl Player {
                     }
                 }
             }
-            Part::Plan => {}
+            RunOf::Root => {}
         }
-        let reason = self.reasons.remove(&turn);
+        let limit = self.step(turn).and_then(|step| step.limit).filter(|_| self.workflow.is_timed_out(turn));
+        let late = limit.map(|limit| format!("took longer than {} s (timeout)", limit.as_secs_f64()));
+        let reason = self.reasons.remove(&turn).or(late);
         self.happenings.push_back(Happening::Over { turn, verdict, reason });
     }
 }

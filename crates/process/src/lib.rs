@@ -43,7 +43,8 @@ pub mod watch;
 
 pub use phalanx_core::tty;
 pub use phalanx_proto::{
-    ExitStatus, Signal, duration, event, expect, id, lines, outcome, output, policy, rollout, table, visible,
+    ExitStatus, Signal, duration, event, expect, id, job, lines, outcome, output, policy, rollout, table, visible,
+    workflow,
 };
 pub use process::Process;
 pub use spec::Spec;

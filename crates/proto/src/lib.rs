@@ -13,7 +13,8 @@
 //! 5. [`table`]: the only place where a process changes state.
 //! 6. [`output`]: keeps what a process wrote; [`outcome`]: how it ended, and whether that is ok.
 //! 7. [`lines`] and [`expect`]: find things in a stream, incrementally.
-//! 8. [`rollout`]: which member of a job starts when.
+//! 8. [`rollout`] and [`job`]: the same work on many members, and which of them starts when; [`workflow`]: steps, and
+//!    what the end of one leads to.
 //! 9. [`mux`]: sessions over an ssh connection that exists, as OpenSSH's masters offer them.
 //! 10. [`timers`] and [`duration`]: deadlines in a heap, and spans of time as people write them. [`visible`]: text from
 //!     elsewhere, safe to show.
@@ -24,6 +25,7 @@ pub mod duration;
 pub mod event;
 pub mod expect;
 pub mod id;
+pub mod job;
 pub mod lines;
 pub mod mux;
 pub mod outcome;
@@ -34,5 +36,6 @@ pub mod signal;
 pub mod table;
 pub mod timers;
 pub mod visible;
+pub mod workflow;
 
 pub use signal::{ExitStatus, Signal};

@@ -14,9 +14,9 @@ use phalanx_process::spec::{Output, Stdin};
 use phalanx_process::{Process, Spec};
 
 use super::{Over, Work};
-use crate::crew::{Crew, Foreman, Reins};
 use crate::files::Fault;
-use crate::rollout::{Retry, Rollout};
+use crate::job::{Attempt, JobHandle, JobHandler, JobMembers, MemberEvent, Retry};
+use crate::rollout::Rollout;
 
 /// Makes the members of an action at the moment they start, for what should not be held before its turn, such as
 /// descriptors; and judges them when they have ended.
@@ -43,7 +43,7 @@ pub(super) struct Row {
 struct State {
     /// The last order to end it.
     killed: Option<Kill>,
-    crew: Option<(Reins, HandlerId)>,
+    job: Option<(JobHandle, HandlerId)>,
     /// What was wrong with those that have ended.
     faults: HashMap<usize, Option<Fault>>,
 }
@@ -87,20 +87,20 @@ impl Work for Row {
 
     fn begin(self: Arc<Self>, over: Over) {
         let mut state = self.state();
-        let reins = Reins::new(self.processes.len(), self.rollout.clone());
+        let job = JobHandle::new(self.processes.len(), self.rollout.clone());
         if let Some(kill) = state.killed {
-            reins.kill(kill);
+            job.kill(kill);
         }
-        let foreman = RowForeman { row: Arc::clone(&self), over: Some(over) };
-        let handler = self.engine.attach(Crew::new(reins.clone(), foreman));
-        state.crew = Some((reins, handler));
+        let members = RowMembers { row: Arc::clone(&self), over: Some(over) };
+        let handler = self.engine.attach(JobHandler::new(job.clone(), members));
+        state.job = Some((job, handler));
     }
 
     fn kill(&self, kill: Kill) {
         let mut state = self.state();
         state.killed = Some(kill);
-        if let Some((reins, handler)) = &state.crew {
-            reins.kill(kill);
+        if let Some((job, handler)) = &state.job {
+            job.kill(kill);
             self.engine.wake_handler(*handler);
         }
     }
@@ -117,19 +117,20 @@ impl Work for Row {
     }
 }
 
-struct RowForeman {
+struct RowMembers {
     row: Arc<Row>,
     over: Option<Over>,
 }
 
-impl Foreman for RowForeman {
-    fn start(&mut self, context: &mut Context<'_>, member: usize, attempt: u32) -> Option<ProcessId> {
+impl JobMembers for RowMembers {
+    fn start(&mut self, context: &mut Context<'_>, member: usize, attempt: u32) -> Attempt {
         let process = &self.row.processes[member];
-        match &self.row.source {
+        let id = match &self.row.source {
             None if attempt == 1 => process.start_within(context),
             None => process.restart_within(context),
             Some(source) => start_prepared(process, source.spec(member), context),
-        }
+        };
+        id.map_or_else(|| Attempt::Ended { ok: process.ok() }, Attempt::Running)
     }
 
     fn judge(&mut self, context: &mut Context<'_>, id: ProcessId, member: usize, finished: &Finished) -> bool {
@@ -145,20 +146,20 @@ impl Foreman for RowForeman {
         finished.ok && !is_faulty
     }
 
-    fn was_ok(&self, member: usize) -> bool {
-        self.row.processes[member].ok()
-    }
-
-    fn will_retry(&mut self, member: usize, retry: Retry) {
-        let process = &self.row.processes[member];
-        let host = process.host().map(|host| format!(" on {host}")).unwrap_or_default();
-        let Retry { failed, attempts, pause } = retry;
-        log::warn!("{}{host}: attempt {failed} of {attempts} failed; the next one is in {pause:.1?}", process.name());
-    }
-
-    fn over(&mut self) {
-        let over = self.over.take().expect("a crew is over once");
-        self.row.conclude(over);
+    fn on_member_event(&mut self, event: MemberEvent) {
+        match event {
+            MemberEvent::Retrying { member, retry: Retry { failed, attempts, delay } } => {
+                let process = &self.row.processes[member];
+                let host = process.host().map(|host| format!(" on {host}")).unwrap_or_default();
+                let name = process.name();
+                log::warn!("{name}{host}: attempt {failed} of {attempts} failed; the next one is in {delay:.1?}");
+            }
+            MemberEvent::Finished { .. } | MemberEvent::Cancelled { .. } => {}
+            MemberEvent::Done => {
+                let over = self.over.take().expect("a job is done once");
+                self.row.conclude(over);
+            }
+        }
     }
 }
 

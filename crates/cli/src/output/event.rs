@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use phalanx_action::rollout::Retry;
+use phalanx_action::job::Retry;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Finished;
 use phalanx_process::result::HostResult;

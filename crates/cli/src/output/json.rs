@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::time::SystemTime;
 
 use phalanx_action::files::Progress;
-use phalanx_action::rollout::Retry;
+use phalanx_action::job::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Outcome;
@@ -88,8 +88,8 @@ impl Json {
     ) {
         self.rest_of_output(step, member, to);
         let (kind, message) = (result.kind(), result.sentence());
-        let Retry { failed: attempt, attempts, pause } = retry;
-        let pause = pause.as_secs_f64();
+        let Retry { failed: attempt, attempts, delay } = retry;
+        let pause = delay.as_secs_f64();
         write(step, &Event::Retry { node: member.1, result: kind, message, attempt, attempts, pause }, to);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use phalanx_action::rollout::Retry;
+use phalanx_action::job::Retry;
 use phalanx_nodeset::fold_names;
 use phalanx_process::Signal;
 use phalanx_process::event::Stream;
@@ -283,8 +283,8 @@ impl<'a> Reporter<'a> {
         if let Some(lines) = &mut self.lines {
             lines.end(key, name, &mut self.console)?;
         }
-        let Retry { failed, attempts, pause } = retry;
-        let pause = seconds(pause);
+        let Retry { failed, attempts, delay } = retry;
+        let pause = seconds(delay);
         let text = format!("{name}: {result}; that was attempt {failed} of {attempts}, the next is in {pause}");
         self.say(!self.quiet, step, &text)
     }

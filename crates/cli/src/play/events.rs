@@ -1,13 +1,13 @@
 //! What happens in a plan, as its reporter is told.
 
-use phalanx_plan::course::{Cause, Part, Turn, Verdict};
 use phalanx_plan::model::{OnFailure, Step};
+use phalanx_plan::workflow::{RunOf, StepOutcome, StepRun, StopCause};
 use phalanx_plan::{Happening, Player};
 
 use crate::output::{JobEvent, StepDescription, StepId};
 
 /// Returns the step that a turn is for the reporter.
-pub(super) fn step_id(turn: Turn) -> StepId {
+pub(super) fn step_id(turn: StepRun) -> StepId {
     StepId::new(turn.number())
 }
 
@@ -39,8 +39,8 @@ pub(super) fn job_event<'a>(player: &Player, happening: &'a Happening) -> Option
         Happening::NotStarted { turn, member } => JobEvent::NotStarted { step: step_id(*turn), member: *member },
         Happening::Ready { turn } => JobEvent::StepReady { step: step_id(*turn) },
         Happening::Note { turn, text } => JobEvent::Note { step: step_id(*turn), text },
-        Happening::Over { turn: Turn::PLAN, .. } | Happening::Signal(_) | Happening::Woken => return None,
-        Happening::Over { turn, verdict: Verdict::NotRun(cause), .. } => {
+        Happening::Over { turn: StepRun::ROOT, .. } | Happening::Signal(_) | Happening::Woken => return None,
+        Happening::Over { turn, verdict: StepOutcome::NotRun(cause), .. } => {
             let message = not_run(player, *cause);
             JobEvent::StepSkipped { step: step_id(*turn), path: path(player, *turn), message }
         }
@@ -51,35 +51,35 @@ pub(super) fn job_event<'a>(player: &Player, happening: &'a Happening) -> Option
 }
 
 /// Returns why a step was not run, as a sentence about it.
-pub(super) fn not_run(player: &Player, cause: Cause) -> String {
+pub(super) fn not_run(player: &Player, cause: StopCause) -> String {
     format!("not run, {}", why(player, cause))
 }
 
-pub(super) fn why(player: &Player, cause: Cause) -> String {
+pub(super) fn why(player: &Player, cause: StopCause) -> String {
     match cause {
-        Cause::Failure(turn) => format!("since `{}` failed", path(player, turn)),
-        Cause::Limit(turn) => format!("since the time of `{}` was over", path(player, turn)),
-        Cause::End => "since its block in the background was ended".to_owned(),
-        Cause::Stop => "since the plan was stopped".to_owned(),
+        StopCause::Failure(turn) => format!("since `{}` failed", path(player, turn)),
+        StopCause::Timeout(turn) => format!("since the time of `{}` was over", path(player, turn)),
+        StopCause::BlockEnded => "since its block in the background was ended".to_owned(),
+        StopCause::Cancelled => "since the plan was stopped".to_owned(),
     }
 }
 
 /// Returns the name of a turn, with those of the blocks it is in.
-pub(super) fn path(player: &Player, turn: Turn) -> String {
-    let turns = around(player, turn).filter(|turn| *turn != Turn::PLAN);
+pub(super) fn path(player: &Player, turn: StepRun) -> String {
+    let turns = around(player, turn).filter(|turn| *turn != StepRun::ROOT);
     let mut titles: Vec<String> = turns.map(|turn| player.title(turn)).collect();
     titles.reverse();
     titles.join(" / ")
 }
 
 /// Returns a turn, and the blocks it is in.
-fn around(player: &Player, turn: Turn) -> impl Iterator<Item = Turn> {
-    std::iter::successors(Some(turn), |turn| player.course().parent(*turn))
+fn around(player: &Player, turn: StepRun) -> impl Iterator<Item = StepRun> {
+    std::iter::successors(Some(turn), |turn| player.workflow().parent(*turn))
 }
 
-pub(super) fn is_block(player: &Player, turn: Turn) -> bool {
-    match player.course().part(turn) {
-        Part::Plan | Part::Pass(_) => true,
-        Part::Step(_) => player.step(turn).is_some_and(Step::is_block),
+pub(super) fn is_block(player: &Player, turn: StepRun) -> bool {
+    match player.workflow().run_of(turn) {
+        RunOf::Root | RunOf::Iteration(_) => true,
+        RunOf::Step(_) => player.step(turn).is_some_and(Step::is_block),
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use phalanx_plan::Player;
-use phalanx_plan::course::{Cause, Turn, Verdict};
 use phalanx_plan::model::OnFailure;
+use phalanx_plan::workflow::{StepOutcome, StepRun, StopCause};
 use phalanx_process::duration::{self, Fraction};
 use phalanx_process::stats::Stats;
 use phalanx_record::report::Report;
@@ -32,7 +32,7 @@ struct Summary<'a> {
 pub(super) fn conclusion(player: &Player, reporter: &Reporter<'_>, exit_status: u8, took: Duration) -> Conclusion {
     let summary = Summary { player, reporter };
     let mut results = Vec::new();
-    summary.collect(Turn::PLAN, &mut results);
+    summary.collect(StepRun::ROOT, &mut results);
     let count = |wanted: StepResult| results.iter().filter(|(result, _)| *result == wanted).count();
     let [ok, not_ok, not_run] = [StepResult::Ok, StepResult::NotOk, StepResult::NotRun].map(count);
     let mut lines = vec![summary.headline([ok, not_ok, not_run], took)];
@@ -42,14 +42,14 @@ pub(super) fn conclusion(player: &Player, reporter: &Reporter<'_>, exit_status: 
 }
 
 impl Summary<'_> {
-    fn state(&self, turn: Turn) -> Option<&StepState> {
+    fn state(&self, turn: StepRun) -> Option<&StepState> {
         self.reporter.step(step_id(turn))
     }
 
     /// Collects what became of every part of a block, and what to say of it if that is worth a line.
-    fn collect(&self, block: Turn, results: &mut Vec<(StepResult, Option<String>)>) {
-        for turn in self.player.course().parts(block) {
-            let verdict = self.player.course().verdict(*turn);
+    fn collect(&self, block: StepRun, results: &mut Vec<(StepResult, Option<String>)>) {
+        for turn in self.player.workflow().children(block) {
+            let verdict = self.player.workflow().result(*turn);
             let text = |what: &str| {
                 let step = self.player.step(*turn);
                 let place = step.map(|step| format!(" (line {})", step.place.line)).unwrap_or_default();
@@ -57,8 +57,8 @@ impl Summary<'_> {
             };
             match (verdict, self.state(*turn)) {
                 // What is in the background is ended at some time: that is no news.
-                (Some(Verdict::NotRun(Cause::End)), _) => results.push((StepResult::Ok, None)),
-                (Some(Verdict::NotRun(cause)), _) => {
+                (Some(StepOutcome::NotRun(StopCause::BlockEnded)), _) => results.push((StepResult::Ok, None)),
+                (Some(StepOutcome::NotRun(cause)), _) => {
                     results.push((StepResult::NotRun, text(&not_run(self.player, cause))));
                 }
                 (_, None) => {}
@@ -73,9 +73,9 @@ impl Summary<'_> {
     }
 
     /// Returns what was not ok with a step.
-    fn failure(&self, turn: Turn, state: &StepState) -> String {
-        let mut what = match self.player.course().verdict(turn) {
-            Some(Verdict::Stopped(cause)) => vec![format!("ended, {}", why(self.player, cause))],
+    fn failure(&self, turn: StepRun, state: &StepState) -> String {
+        let mut what = match self.player.workflow().result(turn) {
+            Some(StepOutcome::Stopped(cause)) => vec![format!("ended, {}", why(self.player, cause))],
             _ => state.failures(),
         };
         what.extend(state.reason().map(str::to_owned));
@@ -84,9 +84,9 @@ impl Summary<'_> {
     }
 
     fn headline(&self, [ok, not_ok, not_run]: [usize; 3], took: Duration) -> String {
-        let verdict = match self.player.course().verdict(Turn::PLAN) {
-            Some(Verdict::Ok) => "done",
-            Some(Verdict::Stopped(_)) => "stopped",
+        let verdict = match self.player.workflow().result(StepRun::ROOT) {
+            Some(StepOutcome::Ok) => "done",
+            Some(StepOutcome::Stopped(_)) => "stopped",
             _ => "failed",
         };
         let (name, time) = (&self.player.plan().name, duration::format(took, Fraction::None));
@@ -102,13 +102,13 @@ impl Summary<'_> {
 
     fn report(&self) -> Report {
         let mut report = Report::new(&self.player.plan().name);
-        self.player.course().parts(Turn::PLAN).iter().for_each(|turn| report.add(self.stats(*turn)));
+        self.player.workflow().children(StepRun::ROOT).iter().for_each(|turn| report.add(self.stats(*turn)));
         report
     }
 
-    fn stats(&self, turn: Turn) -> Stats {
+    fn stats(&self, turn: StepRun) -> Stats {
         let name = self.player.title(turn);
-        let parts = self.player.course().parts(turn);
+        let parts = self.player.workflow().children(turn);
         if parts.is_empty() {
             let own = self.state(turn).map(StepState::stats).unwrap_or_default();
             return Stats { name, ..own };

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use phalanx_action::chain::Broadcast;
 use phalanx_action::chain::CancelHandle;
@@ -14,7 +15,7 @@ use phalanx_process::outcome::Finished;
 use phalanx_process::result::{Evidence, Route};
 
 use super::{Happening, Player, UnderWay};
-use crate::course::Turn;
+use crate::workflow::StepRun;
 
 /// A chain under way.
 pub(super) struct Chained {
@@ -27,7 +28,7 @@ pub(super) struct Chained {
 }
 
 impl Player {
-    pub(super) fn start_chain(&mut self, turn: Turn, broadcast: Broadcast) {
+    pub(super) fn start_chain(&mut self, turn: StepRun, broadcast: Broadcast) {
         let count = broadcast.len();
         let (cancel, over, ids) = (CancelHandle::default(), Arc::new(AtomicBool::new(false)), ProcessId::block(count));
         let start = move |context: &mut Context<'_>, host: usize, spec: Spec| {
@@ -45,18 +46,18 @@ impl Player {
         self.under_way.insert(turn, UnderWay::Chain(Box::new(chained)));
     }
 
-    pub(super) fn is_chain(&self, turn: Turn) -> bool {
+    pub(super) fn is_chain(&self, turn: StepRun) -> bool {
         matches!(self.under_way.get(&turn), Some(UnderWay::Chain(_)))
     }
 
     /// What a host says on stdout is for us, and says how it went.
-    pub(super) fn chain_said(&mut self, turn: Turn, member: usize, stream: Stream, bytes: Arc<[u8]>) {
+    pub(super) fn chain_said(&mut self, turn: StepRun, member: usize, stream: Stream, bytes: Arc<[u8]>) {
         if stream == Stream::Stderr {
             self.happenings.push_back(Happening::Output { turn, member, stream, bytes, shown: true });
         }
     }
 
-    pub(super) fn chain_ended(&mut self, turn: Turn, member: usize, finished: Arc<Finished>) {
+    pub(super) fn chain_ended(&mut self, turn: StepRun, member: usize, finished: Arc<Finished>) {
         let asked = self.ended_because(turn);
         let Some(UnderWay::Chain(chained)) = self.under_way.get_mut(&turn) else { return };
         let delivery = chained.broadcast.delivery(member, &finished);
@@ -66,7 +67,7 @@ impl Player {
     }
 
     /// Nobody more is started, and who runs is ended.
-    pub(super) fn end_chain(&mut self, turn: Turn) {
+    pub(super) fn end_chain(&mut self, turn: StepRun) {
         if let Some(UnderWay::Chain(chained)) = self.under_way.get(&turn) {
             chained.cancel.kill(Kill::default());
         }
@@ -74,18 +75,18 @@ impl Player {
 
     /// Looks for chains that are over. To be called when no event is left to tell.
     pub(super) fn finish_chains(&mut self) {
-        let over = |(turn, under_way): (&Turn, &UnderWay)| match under_way {
+        let over = |(turn, under_way): (&StepRun, &UnderWay)| match under_way {
             UnderWay::Chain(chained) if chained.over.load(Ordering::SeqCst) => Some(*turn),
             _ => None,
         };
-        let turns: Vec<Turn> = self.under_way.iter().filter_map(over).collect();
+        let turns: Vec<StepRun> = self.under_way.iter().filter_map(over).collect();
         for turn in turns {
             let Some(UnderWay::Chain(chained)) = self.under_way.remove(&turn) else { continue };
             for (member, _) in chained.hosts.iter().enumerate().filter(|(_, ok)| ok.is_none()) {
                 self.processes.remove(&chained.ids.at(member));
                 self.happenings.push_back(Happening::NotStarted { turn, member });
             }
-            self.course.ended(turn, chained.hosts.iter().all(|ok| *ok == Some(true)));
+            self.workflow.handle_ended(turn, chained.hosts.iter().all(|ok| *ok == Some(true)), Instant::now());
         }
     }
 }

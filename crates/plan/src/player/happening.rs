@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phalanx_action::chain::ChainParams;
-use phalanx_action::rollout::{DEFAULT_FANOUT, Retry};
+use phalanx_action::job::Retry;
+use phalanx_action::rollout::DEFAULT_FANOUT;
 use phalanx_process::Signal;
 use phalanx_process::event::Stream;
 use phalanx_process::outcome::Finished;
@@ -13,7 +14,7 @@ use phalanx_process::result::HostResult;
 use phalanx_process::spec::{Faults, Leftovers, Policy};
 use phalanx_process::ssh::ConnectionParams;
 
-use crate::course::{Turn, Verdict};
+use crate::workflow::{StepOutcome, StepRun};
 
 /// What happens while a plan is played.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub enum Happening {
     /// A step begins, or a block, or a combination of a sweep.
     Begun {
         /// Which.
-        turn: Turn,
+        turn: StepRun,
         /// What its processes are called, in order.
         members: Arc<[String]>,
         /// What they do, before anything is substituted.
@@ -32,7 +33,7 @@ pub enum Happening {
     /// A process was started.
     Started {
         /// Of which step.
-        turn: Turn,
+        turn: StepRun,
         /// Which of its processes.
         member: usize,
         /// For the so-manieth time, counted from 1.
@@ -43,7 +44,7 @@ pub enum Happening {
     /// A process said something.
     Output {
         /// Of which step.
-        turn: Turn,
+        turn: StepRun,
         /// Which of its processes.
         member: usize,
         /// Where.
@@ -56,7 +57,7 @@ pub enum Happening {
     /// A process has ended.
     Ended {
         /// Of which step.
-        turn: Turn,
+        turn: StepRun,
         /// Which of its processes.
         member: usize,
         /// How.
@@ -69,28 +70,28 @@ pub enum Happening {
     /// A process was never started, and will not be.
     NotStarted {
         /// Of which step.
-        turn: Turn,
+        turn: StepRun,
         /// Which of its processes.
         member: usize,
     },
     /// A step in the background is ready.
     Ready {
         /// Which.
-        turn: Turn,
+        turn: StepRun,
     },
     /// Something worth knowing about a step.
     Note {
         /// Which.
-        turn: Turn,
+        turn: StepRun,
         /// What.
         text: String,
     },
     /// It is over.
     Over {
         /// Which.
-        turn: Turn,
+        turn: StepRun,
         /// What became of it.
-        verdict: Verdict,
+        verdict: StepOutcome,
         /// What was wrong with it as a whole.
         reason: Option<String>,
     },

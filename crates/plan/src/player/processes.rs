@@ -1,10 +1,11 @@
-//! The processes of steps: started as their schedule says, told of, ended, and judged.
+//! The processes of steps: started as their job says, reported, ended, and judged.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use phalanx_action::files::Fault;
-use phalanx_action::rollout::{Rollout, Schedule, Step as Next};
+use phalanx_action::job::{JobEffect, JobState, MemberEvent, new_job};
+use phalanx_action::rollout::Rollout;
 use phalanx_action::substitute::Lists;
 use phalanx_process::event::{Grace, Kill, Request, Stream};
 use phalanx_process::expect::IDLE_TIMEOUT;
@@ -15,20 +16,22 @@ use phalanx_process::result::EndedBecause;
 use super::member::{Member, Wishes};
 use super::recipe::{Ending, Recipe};
 use super::{Alarm, Happening, Player, UnderWay};
-use crate::course::{Part, Turn};
 use crate::model::{Plan, Processes, Work};
+use crate::workflow::{RunOf, StepRun};
 
 /// A step of processes under way.
 pub(super) struct Running {
     pub(super) recipe: Recipe,
-    pub(super) schedule: Schedule,
+    pub(super) job: JobState,
     pub(super) members: Vec<Member>,
+    /// How many were not started, and will not be.
+    cancelled: usize,
     /// How many are ready.
     ready: usize,
 }
 
 impl Player {
-    pub(super) fn start_processes(&mut self, turn: Turn, step: &Processes, lists: &Lists) -> Result<(), String> {
+    pub(super) fn start_processes(&mut self, turn: StepRun, step: &Processes, lists: &Lists) -> Result<(), String> {
         let recipe = match Recipe::new(step, lists, &self.manner) {
             Ok(recipe) => recipe,
             Err(error) => {
@@ -48,41 +51,50 @@ impl Player {
         let in_background = self.step(turn).is_some_and(|step| step.background);
         let fanout = if in_background { 0 } else { step.fanout.unwrap_or(self.manner.fanout) };
         let rollout = Rollout { fanout, ..step.rollout.clone() };
-        let schedule = Schedule::new(count, rollout).with_jitter(phalanx_action::crew::random());
         let members = std::iter::repeat_with(Member::default).take(count).collect();
-        let running = Running { recipe, schedule, members, ready: 0 };
+        let running = Running { recipe, job: new_job(count, rollout), members, cancelled: 0, ready: 0 };
         self.under_way.insert(turn, UnderWay::Processes(Box::new(running)));
-        self.pump(turn);
+        self.start_ready(turn);
         Ok(())
     }
 
     /// The processes that a turn is one of, as the plan describes them.
-    pub(super) fn description(plan: &Plan, part: Part) -> &Processes {
-        let Part::Step(number) = part else { unreachable!("only steps have processes") };
+    pub(super) fn description(plan: &Plan, part: RunOf) -> &Processes {
+        let RunOf::Step(number) = part else { unreachable!("only steps have processes") };
         let Work::Processes(processes) = &plan.step(number).work else { unreachable!("it has processes") };
         processes
     }
 
-    /// Starts who may start now.
-    pub(super) fn pump(&mut self, turn: Turn) {
-        loop {
-            let now = Instant::now();
-            let Some(running) = self.running_mut(turn) else { return };
-            match running.schedule.step(now) {
-                Next::Start { member, attempt } => self.start_member(turn, member, attempt),
-                Next::WaitUntil(at) => {
-                    self.alarms.insert((at, turn, Alarm::Start));
-                    return;
-                }
-                Next::Wait => return,
-                Next::Over => return self.finish(turn),
+    /// Starts the members that may start now, and ends the step when its job is done.
+    pub(super) fn start_ready(&mut self, turn: StepRun) {
+        let now = Instant::now();
+        let Some(running) = self.running_mut(turn) else { return };
+        running.job.handle_timeout(now);
+        while let Some(effect) = self.running_mut(turn).and_then(|running| running.job.poll_effect()) {
+            match effect {
+                JobEffect::Start { member, attempt } => self.start_member(turn, member, attempt),
+                JobEffect::Kill { member, .. } => self.end_member(turn, member, now),
             }
         }
+        while let Some(event) = self.running_mut(turn).and_then(|running| running.job.poll_event()) {
+            match event {
+                MemberEvent::Cancelled { member } => self.not_started(turn, member),
+                MemberEvent::Done => return self.finish(turn),
+                MemberEvent::Retrying { .. } | MemberEvent::Finished { .. } => {}
+            }
+        }
+        let timeout = self.running_mut(turn).and_then(|running| running.job.poll_timeout());
+        self.alarms.extend(timeout.map(|at| (at, turn, Alarm::Start)));
     }
 
-    pub(super) fn start_member(&mut self, turn: Turn, member: usize, attempt: u32) {
+    fn not_started(&mut self, turn: StepRun, member: usize) {
+        self.running_mut(turn).into_iter().for_each(|running| running.cancelled += 1);
+        self.happenings.push_back(Happening::NotStarted { turn, member });
+    }
+
+    pub(super) fn start_member(&mut self, turn: StepRun, member: usize, attempt: u32) {
         let plan = Arc::clone(&self.plan);
-        let step = Self::description(&plan, self.course.part(turn));
+        let step = Self::description(&plan, self.workflow.run_of(turn));
         let Some(UnderWay::Processes(running)) = self.under_way.get_mut(&turn) else { return };
         let prepared = running.members[member].prepare(step, &running.recipe, member);
         let mut spec = running.recipe.spec(member);
@@ -96,32 +108,24 @@ impl Player {
         self.processes.insert(id, (turn, member));
     }
 
-    /// All processes of a step have ended for good.
-    pub(super) fn finish(&mut self, turn: Turn) {
+    /// Ends a step whose processes have all ended for good.
+    pub(super) fn finish(&mut self, turn: StepRun) {
         let Some(UnderWay::Processes(running)) = self.under_way.remove(&turn) else { return };
-        let Running { schedule, members, recipe, .. } = *running;
+        let Running { job, cancelled, recipe, .. } = *running;
         self.copies.retain(|copy| !copy.is_idle());
         self.copies.extend(recipe.transfers().filter(|copy| !copy.is_idle()).cloned());
-        let left: Vec<usize> = (0..members.len()).filter(|member| !schedule.is_settled(*member)).collect();
-        for member in &left {
-            self.happenings.push_back(Happening::NotStarted { turn, member: *member });
-        }
-        if !left.is_empty() && schedule.is_halted() {
-            let failures = schedule.failures();
-            let reason = format!(
-                "{failures} of {} have failed, so {} were not tried (max_failures)",
-                recipe.labels.len(),
-                left.len()
-            );
+        let (failures, total) = (job.failures(), job.total());
+        if cancelled > 0 && job.is_budget_spent() {
+            let reason = format!("{failures} of {total} have failed, so {cancelled} were not tried (max_failures)");
             self.reasons.insert(turn, reason);
         }
-        self.course.ended(turn, schedule.failures() == 0 && left.is_empty());
+        self.workflow.handle_ended(turn, failures == 0 && cancelled == 0, Instant::now());
     }
 
     /// Ends a process whose part is over, politely.
-    pub(super) fn end_member(&mut self, turn: Turn, member: usize, now: Instant) {
+    pub(super) fn end_member(&mut self, turn: StepRun, member: usize, now: Instant) {
         let plan = Arc::clone(&self.plan);
-        let signal = Self::description(&plan, self.course.part(turn)).stop_signal;
+        let signal = Self::description(&plan, self.workflow.run_of(turn)).stop_signal;
         let grace = self.manner.policy.grace;
         let Some(running) = self.running_mut(turn) else { return };
         let ending = running.recipe.ending;
@@ -142,7 +146,7 @@ impl Player {
         self.arm_member(turn, member);
     }
 
-    pub(super) fn arm_member(&mut self, turn: Turn, member: usize) {
+    pub(super) fn arm_member(&mut self, turn: StepRun, member: usize) {
         let at = self.running_mut(turn).and_then(|running| running.members[member].poll_timeout());
         if let Some(at) = at {
             self.alarms.insert((at, turn, Alarm::Member(member)));
@@ -168,7 +172,7 @@ impl Player {
             return self.chain_said(turn, member, stream, bytes);
         }
         let plan = Arc::clone(&self.plan);
-        let show = Self::description(&plan, self.course.part(turn)).show;
+        let show = Self::description(&plan, self.workflow.run_of(turn)).show;
         let Some(running) = self.running_mut(turn) else { return };
         // There the far end of a put says how it went.
         let internal = running.recipe.transfers().is_some() && stream == Stream::Stdout;
@@ -182,7 +186,7 @@ impl Player {
     }
 
     /// Does what a process needs.
-    pub(super) fn grant(&mut self, turn: Turn, member: usize, wishes: Wishes, now: Instant) {
+    pub(super) fn grant(&mut self, turn: StepRun, member: usize, wishes: Wishes, now: Instant) {
         let background = self.step(turn).is_some_and(|step| step.background);
         let Some(running) = self.running_mut(turn) else { return };
         let Some(id) = running.members[member].id else { return };
@@ -209,12 +213,12 @@ impl Player {
         self.arm_member(turn, member);
         if all_ready && background {
             self.happenings.push_back(Happening::Ready { turn });
-            self.course.ready(turn);
+            self.workflow.handle_ready(turn, now);
         }
     }
 
     /// A serial line has done its part: it is ended when the last answer is on its way.
-    pub(super) fn end_line(&mut self, turn: Turn, member: usize, now: Instant) {
+    pub(super) fn end_line(&mut self, turn: StepRun, member: usize, now: Instant) {
         let Some(running) = self.running_mut(turn) else { return };
         let one = &mut running.members[member];
         one.over = true;
@@ -237,11 +241,11 @@ impl Player {
         }
     }
 
-    /// Returns why the processes of a step end now, as far as the course of the plan knows.
-    pub(super) fn ended_because(&self, turn: Turn) -> EndedBecause {
-        let mut around = std::iter::successors(Some(turn), |turn| self.course.parent(*turn));
+    /// Returns why the processes of a step end now, as far as the workflow of the plan knows.
+    pub(super) fn ended_because(&self, turn: StepRun) -> EndedBecause {
+        let mut around = std::iter::successors(Some(turn), |turn| self.workflow.parent(*turn));
         let in_background = around.any(|turn| self.step(turn).is_some_and(|step| step.background));
-        match (self.course.is_ending(turn), in_background) {
+        match (self.workflow.is_stopping(turn), in_background) {
             (false, _) => EndedBecause::ByItself,
             // What is in the background is ended with its block.
             (true, true) => EndedBecause::PartOver,
@@ -255,14 +259,19 @@ impl Player {
             return self.chain_ended(turn, member, finished);
         }
         let plan = Arc::clone(&self.plan);
-        let step = Self::description(&plan, self.course.part(turn));
+        let step = Self::description(&plan, self.workflow.run_of(turn));
         let asked = self.ended_because(turn);
         let Some(running) = self.running_mut(turn) else { return };
-        let Running { recipe, members, schedule, .. } = running;
+        let Running { recipe, members, job, .. } = running;
         let delivery = recipe.transfers().map(|copy| Fault::delivery(copy.finished(member, &finished)));
         let result = members[member].ended(step, recipe, &finished, (asked, delivery), now);
-        let retry = schedule.ended(member, result.is_ok(), now);
+        job.handle_ended(member, result.is_ok(), now);
+        // All events before were read, so the first is about this member.
+        let retry = match job.poll_event() {
+            Some(MemberEvent::Retrying { retry, .. }) => Some(retry),
+            _ => None,
+        };
         self.happenings.push_back(Happening::Ended { turn, member, finished, result, retry });
-        self.pump(turn);
+        self.start_ready(turn);
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::time::Instant;
 
 use phalanx_sweep::{Combination, Queue, QueueError, State};
 
 use super::{Happening, Player, UnderWay};
-use crate::course::{Turn, Verdict};
 use crate::model::{Failed, Sweep, Work};
+use crate::workflow::{StepOutcome, StepRun};
 
 /// A sweep under way.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl Sweeping {
 }
 
 impl Player {
-    pub(super) fn next_combination(&mut self, turn: Turn) {
+    pub(super) fn next_combination(&mut self, turn: StepRun) {
         let plan = Arc::clone(&self.plan);
         let Some(Work::Sweep(sweep)) = self.step(turn).map(|step| step.number).map(|number| &plan.step(number).work)
         else {
@@ -99,9 +100,9 @@ impl Player {
         let Some(UnderWay::Sweep(sweeping)) = self.under_way.get_mut(&turn) else { return };
         match sweeping.next() {
             Err(error) => self.break_sweep(turn, error.to_string()),
-            Ok(None) => drop(self.course.pass(turn, false)),
+            Ok(None) => drop(self.workflow.handle_iteration(turn, false, Instant::now())),
             Ok(Some(combination)) => {
-                let Some(pass) = self.course.pass(turn, true) else {
+                let Some(pass) = self.workflow.handle_iteration(turn, true, Instant::now()) else {
                     // It was stopped in the meantime.
                     let given_back = sweeping.tried(combination, None);
                     self.note_queue(turn, given_back.map_err(|error| error.to_string()));
@@ -117,25 +118,25 @@ impl Player {
         }
     }
 
-    fn break_sweep(&mut self, turn: Turn, reason: String) {
+    fn break_sweep(&mut self, turn: StepRun, reason: String) {
         self.reasons.insert(turn, reason);
-        self.course.give_up(turn);
+        self.workflow.handle_iteration_failed(turn, Instant::now());
     }
 
-    fn note_queue(&mut self, turn: Turn, result: Result<(), String>) {
+    fn note_queue(&mut self, turn: StepRun, result: Result<(), String>) {
         if let Err(reason) = result {
             self.break_sweep(turn, reason);
         }
     }
 
-    pub(super) fn combination_is_over(&mut self, pass: Turn, verdict: Verdict) {
-        let Some(sweep) = self.course.parent(pass) else { return };
+    pub(super) fn combination_is_over(&mut self, pass: StepRun, verdict: StepOutcome) {
+        let Some(sweep) = self.workflow.parent(pass) else { return };
         let Some(combination) = self.combinations.get(&pass).cloned() else { return };
         self.values.remove(&pass);
         let ok = match verdict {
-            Verdict::Ok => Some(true),
-            Verdict::Failed => Some(false),
-            Verdict::Stopped(_) | Verdict::NotRun(_) => None,
+            StepOutcome::Ok => Some(true),
+            StepOutcome::Failed => Some(false),
+            StepOutcome::Stopped(_) | StepOutcome::NotRun(_) => None,
         };
         let Some(UnderWay::Sweep(sweeping)) = self.under_way.get_mut(&sweep) else { return };
         let tried = sweeping.tried(combination, ok).map_err(|error| error.to_string());

@@ -11,8 +11,8 @@ use phalanx_process::forward::PortForwarder;
 use phalanx_process::host::Host;
 use phalanx_process::ssh::ConnectionParams;
 
-use crate::course::Turn;
 use crate::model::Forward;
+use crate::workflow::StepRun;
 
 /// What became of a port.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub(super) enum News {
 /// What the threads of all ports have to tell.
 #[derive(Debug)]
 pub(super) struct Tidings {
-    sender: Sender<(Turn, News)>,
-    receiver: Receiver<(Turn, News)>,
+    sender: Sender<(StepRun, News)>,
+    receiver: Receiver<(StepRun, News)>,
 }
 
 impl Default for Tidings {
@@ -41,12 +41,12 @@ impl Default for Tidings {
 }
 
 impl Tidings {
-    pub(super) fn sender(&self) -> Sender<(Turn, News)> {
+    pub(super) fn sender(&self) -> Sender<(StepRun, News)> {
         self.sender.clone()
     }
 
     /// What has been told and not been heard.
-    pub(super) fn next(&self) -> Option<(Turn, News)> {
+    pub(super) fn next(&self) -> Option<(StepRun, News)> {
         self.receiver.try_recv().ok()
     }
 }
@@ -69,12 +69,12 @@ impl Tunnel {
     /// # Errors
     /// What is wrong with it now.
     pub(super) fn begin(
-        turn: Turn,
+        turn: StepRun,
         forward: &Forward,
         limit: Option<Duration>,
         lists: &Lists,
         params: &ConnectionParams,
-        sender: Sender<(Turn, News)>,
+        sender: Sender<(StepRun, News)>,
         tell: impl Fn() + Send + 'static,
     ) -> Result<Self, String> {
         let forwarder = forwarder(forward, limit, lists, params)?;

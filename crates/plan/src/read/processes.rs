@@ -4,7 +4,7 @@ use phalanx_process::host::Host;
 use std::collections::HashMap;
 
 use phalanx_action::files::Get;
-use phalanx_action::rollout::{Halt, Retries, Rollout};
+use phalanx_action::rollout::{FailureBudget, Retries, Rollout};
 use phalanx_config::toml_doc::{Item, Table};
 use phalanx_process::Signal;
 use phalanx_process::serial::{DataBits, FlowControl, Parity, Settings, StopBits};
@@ -212,10 +212,10 @@ impl<'d> Reader<'d> {
             complain_about(table, "retry_pause", "there is nothing to pause for without `retries`");
         }
         let batches = table.get("batches").and_then(|item| batches(item)).unwrap_or_default();
-        let halt =
-            table.integer("max_failures", 1..=u64::from(u32::MAX)).map(|failures| Halt::after(failures as usize));
-        let retries = Retries { count, pause: pause.unwrap_or(Retries::default().pause), ..Retries::default() };
-        Rollout { batches, retries, halt, ..Rollout::default() }
+        let failure_budget =
+            table.integer("max_failures", 1..=u64::from(u32::MAX)).map(|failures| FailureBudget::of(failures as usize));
+        let retries = Retries { count, backoff: pause.unwrap_or(Retries::default().backoff), ..Retries::default() };
+        Rollout { batches, retries, failure_budget, ..Rollout::default() }
     }
 
     fn exit_codes(&self, table: Table<'d>, kind: &str) -> Vec<i32> {
