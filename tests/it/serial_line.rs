@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
+use nix::sys::termios::{FlushArg, LocalFlags, Termios, tcflush, tcgetattr};
 use phalanx_process::Process;
 use phalanx_process::expect::Script;
 use phalanx_process::serial::Serial;
@@ -66,6 +66,71 @@ fn what_is_looked_for_is_found_in_any_bytes_and_before_either_line_ending() {
     }
 }
 
+/// The far end of a line as a getty and login are: echoes, ends its lines with CR LF, and discards what was sent before it
+/// asks.
+fn console(device: &str) -> std::thread::JoinHandle<Vec<String>> {
+    let mut line = File::options().read(true).write(true).open(device).expect("the line is there");
+    std::thread::spawn(move || {
+        let prompts =
+            ["n1 login: ", "Password: ", "Last login: today\r\n# ", " 12:00 up, load average: 0.01, 0.02\r\n# "];
+        let mut heard = Vec::new();
+        for prompt in prompts {
+            let mut text = Vec::new();
+            let mut byte = [0];
+            while !text.ends_with(b"\n") && line.read(&mut byte).is_ok_and(|read| read == 1) {
+                text.push(byte[0]);
+            }
+            heard.push(String::from_utf8(text).expect("text"));
+            tcflush(&line, FlushArg::TCIFLUSH).expect("a terminal");
+            line.write_all(format!("\r\n{prompt}").as_bytes()).expect("the line takes it");
+        }
+        heard
+    })
+}
+
+/// The command of the manual, on a line of ours.
+#[test]
+fn the_example_of_the_manual_logs_in_where_early_input_is_discarded() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md")).expect("it is there");
+    let example = manual.lines().find(|line| line.contains("| phalanx serial /dev/ttyUSB0")).expect("there is one");
+    let example = example.replace("phalanx serial /dev/ttyUSB0", &format!("$PHALANX serial {near}"));
+    for example in
+        [example.replace("--timeout 10", "--timeout 60"), example.replace("--timeout 10", "--timeout 60 --delay 0.1")]
+    {
+        let console = console(far);
+        let ran = Phalanx::shell(&example).output();
+        assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
+        assert!(
+            ran.stdout().ends_with("load average: 0.01, 0.02\r\n# ") || ran.stdout().ends_with("0.02\r\n"),
+            "{}",
+            ran.stdout()
+        );
+        assert_eq!(console.join().expect("no panic"), ["\n", "root\n", "secret\n", "uptime\n"]);
+    }
+}
+
+#[test]
+fn input_that_was_not_asked_for_is_not_sent_and_that_is_said() {
+    let Some(cable) = Cable::new() else { return };
+    let [near, far] = &cable.ends;
+    let far = far_end(far, 9_600);
+    let line = format!(r"printf 'one\ntwo\n' | $PHALANX serial {near} 9600 --prompt 'login: ' --timeout 0.5");
+    let ran = Phalanx::shell(&line).output();
+    assert_eq!(ran.status(), Some(1));
+    let said = "not all of stdin was sent: the line has not said /login: / (--prompt) again";
+    assert!(ran.stderr().contains(said), "{}", ran.stderr());
+    assert_eq!(far.stdout(), b"one\n");
+    // Without --until, it ends when everything was sent.
+    let line = format!(r"printf 'one\ntwo' | $PHALANX serial {near} 9600 --delay 0.05 --quiet-time 0.1 --timeout 60");
+    let ran = Phalanx::shell(&line).output();
+    assert_eq!((ran.status(), ran.stderr()), (Some(0), String::new()));
+    wait_until("all has arrived", || far.stdout() == b"one\none\ntwo");
+    far.kill();
+    assert!(far.wait().ok());
+}
+
 #[test]
 fn without_a_regular_expression_a_script_ends_after_stdin_and_a_silence() {
     let Some(cable) = Cable::new() else { return };
@@ -86,6 +151,7 @@ fn what_is_wrong_with_a_line_is_said_in_a_sentence() {
         (&["/dev/ttyNONE", "9600"][..], 1, "cannot open the serial device /dev/ttyNONE"),
         (&["/dev/ttyNONE", "0"], 2, "0"),
         (&["/dev/ttyNONE", "9600", "--until", "("], 2, "--until"),
+        (&["/dev/ttyNONE", "9600", "--prompt", "("], 2, "cannot look for what --prompt says"),
         (&["/dev/ttyNONE", "9600", "--escape", "xx"], 2, "expected one character"),
         (&["/dev/ttyNONE", "9600", "--data-bits", "9"], 2, "9"),
         (&["/dev/ttyNONE", "9600", "-l", "root"], 2, "-l, --user is about other hosts"),

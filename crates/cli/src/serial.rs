@@ -2,6 +2,7 @@
 
 mod bridge;
 mod member;
+mod pace;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use phalanx_process::serial::{DataBits, FlowControl, Parity, Serial, SerialSsh, 
 use phalanx_process::spec::{Faults, Policy};
 
 use self::bridge::Bridge;
+use self::pace::Pacing;
 use crate::args::values::time;
 use crate::connect::{ConnectArgs, ConnectError};
 use crate::exit;
@@ -29,6 +31,9 @@ happens. Otherwise stdin is sent and what arrives goes to stdout, until
 1. every line has said what --until is looking for, if that is given;
 2. without --until: stdin has ended, all of it was sent, and every line has been silent for --quiet-time;
 3. the time of --timeout is over, which is a failure; so is a line that vanishes.
+
+A console that is logged in on discards what arrives before its prompt: --prompt waits for it. What was said before \
+the line before was sent is no prompt; so begin with an empty line, which makes a console show the first.
 
 With several hosts, stdin is sent to all of them, and every line comes with its host.
 
@@ -66,6 +71,15 @@ pub(crate) struct SerialArgs {
     /// End when the line has said something that this regular expression matches
     #[arg(long, value_name = "REGEX")]
     until: Option<String>,
+
+    /// Send stdin line by line, the first line at once, each further one when the line has said something that this
+    /// regular expression matches
+    #[arg(long, value_name = "REGEX")]
+    prompt: Option<String>,
+
+    /// Send stdin line by line, and wait this long before each, after its prompt if --prompt is given
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    delay: Option<Duration>,
 
     /// How long a line must have been silent after the end of stdin
     #[arg(long, value_name = "TIME", default_value = "1", value_parser = time)]
@@ -120,8 +134,8 @@ enum SerialError {
     Connect(#[from] ConnectError),
     #[error("{0} is about other hosts, but the device is one here: name its hosts with -w, or leave {0} out")]
     NoHosts(&'static str),
-    #[error("cannot look for what --until says: {0}")]
-    Until(#[from] InvalidPattern),
+    #[error("cannot look for what {0} says: {1}")]
+    Pattern(&'static str, InvalidPattern),
 }
 
 /// What is to be done, with everything decided.
@@ -131,6 +145,7 @@ struct Plan {
     /// The key that leaves, on a terminal.
     escape: Option<u8>,
     until: Option<Expect>,
+    pacing: Option<Pacing>,
     quiet_time: Duration,
     timeout: Option<Duration>,
 }
@@ -153,16 +168,30 @@ pub(crate) fn run(args: &SerialArgs, configuration: &Configuration) -> ExitCode 
 impl SerialArgs {
     fn plan(&self, configuration: &Configuration) -> Result<Plan, SerialError> {
         let lines = self.lines(configuration)?;
-        let until = self.until.as_ref().map(|regex| Expect::one(Pattern::regex(regex))).transpose()?;
+        let until = self.until.as_ref().map(|regex| compiled("--until", regex)).transpose()?;
+        let pacing = self.pacing()?;
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let interactive = terminal && until.is_none() && lines.len() == 1;
+        let interactive = terminal && until.is_none() && pacing.is_none() && lines.len() == 1;
         Ok(Plan {
             lines,
             escape: interactive.then_some(self.escape),
             until,
+            pacing,
             quiet_time: self.quiet_time,
             timeout: self.timeout.filter(|timeout| !timeout.is_zero()),
         })
+    }
+
+    /// Returns how stdin is paced, if it is.
+    fn pacing(&self) -> Result<Option<Pacing>, SerialError> {
+        if self.prompt.is_none() && self.delay.is_none() {
+            return Ok(None);
+        }
+        if let Some(regex) = &self.prompt {
+            compiled("--prompt", regex)?;
+        }
+        let prompt = self.prompt.as_ref().map(Pattern::regex);
+        Ok(Some(Pacing { prompt, delay: self.delay.unwrap_or_default() }))
     }
 
     fn lines(&self, configuration: &Configuration) -> Result<Vec<(Option<String>, Spec)>, SerialError> {
@@ -214,6 +243,11 @@ impl SerialArgs {
             ..Settings::at(self.speed)
         }
     }
+}
+
+/// Compiles the regular expression of an option.
+fn compiled(option: &'static str, regex: &str) -> Result<Expect, SerialError> {
+    Expect::one(Pattern::regex(regex)).map_err(|error| SerialError::Pattern(option, error))
 }
 
 /// `^]`, `^A`, or one character of ASCII.

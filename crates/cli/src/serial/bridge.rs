@@ -17,6 +17,7 @@ use phalanx_process::tty::{RawMode, wait_readable};
 
 use super::Plan;
 use super::member::Member;
+use super::pace::InputLines;
 use crate::exit;
 
 /// Everything between a terminal and its lines.
@@ -25,6 +26,8 @@ pub(super) struct Bridge {
     members: Vec<Member>,
     labelled: bool,
     input: Option<File>,
+    /// The lines of stdin, if it is paced.
+    input_lines: Option<InputLines>,
     output: File,
     escape: Option<u8>,
     searching: bool,
@@ -51,16 +54,16 @@ enum Left {
 }
 
 impl Bridge {
-    pub(super) fn new(plan: Plan) -> io::Result<Self> {
+    pub(super) fn new(mut plan: Plan) -> io::Result<Self> {
         let mut drive = Engine::current_thread(EngineOptions::default())?;
         drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         let labelled = plan.lines.len() > 1;
         let now = Instant::now();
         let mut members = Vec::new();
-        for (host, spec) in plan.lines {
+        for (host, spec) in std::mem::take(&mut plan.lines) {
             let id = drive.start(spec);
             drive.request(id, Request::EmitOutput);
-            members.push(Member::new(id, host, plan.until.as_ref(), now));
+            members.push(Member::new(id, host, &plan, now));
         }
         Ok(Self {
             drive,
@@ -68,6 +71,7 @@ impl Bridge {
             labelled,
             // Not Rust's own stdin, which reads ahead where poll(2) cannot see it.
             input: Some(io::stdin().as_fd().try_clone_to_owned()?.into()),
+            input_lines: plan.pacing.is_some().then(InputLines::default),
             output: io::stdout().as_fd().try_clone_to_owned()?.into(),
             escape: plan.escape,
             searching: plan.until.is_some(),
@@ -95,10 +99,12 @@ impl Bridge {
             while let Some(event) = self.drive.take_event() {
                 self.handle(event)?;
             }
+            self.handle_timeout(Instant::now());
             if let Some(left) = self.reason_to_leave() {
                 return Ok(left);
             }
-            let input = self.input.as_ref().filter(|_| !self.members.iter().any(|member| member.busy));
+            let waits = |member: &Member| member.busy || member.unsent() > 0;
+            let input = self.input.as_ref().filter(|_| !self.members.iter().any(waits));
             let [_, typed] =
                 wait_readable([Some(self.drive.as_fd()), input.map(|input| input.as_fd())], self.next_deadline())?;
             if typed {
@@ -160,15 +166,40 @@ impl Bridge {
             typed = &typed[..place];
             self.left = Some(Left::Done);
         }
+        let typed = typed.to_vec();
         if read == 0 {
             self.input = None;
-        } else if !typed.is_empty() {
-            for member in self.members.iter_mut().filter(|member| !member.has_ended()) {
-                member.busy = true;
-                self.drive.request(member.id, Request::Write(typed.into()));
+        }
+        match &mut self.input_lines {
+            Some(lines) => {
+                let lines = lines.feed(&typed);
+                self.members.iter_mut().filter_map(|member| member.pace.as_mut()).for_each(|pace| {
+                    lines.iter().for_each(|line| pace.push(line.clone()));
+                });
             }
+            None if typed.is_empty() => {}
+            None => (0..self.members.len()).for_each(|index| self.send(index, &typed)),
         }
         Ok(())
+    }
+
+    fn send(&mut self, index: usize, bytes: &[u8]) {
+        let member = &mut self.members[index];
+        if !member.has_ended() {
+            member.busy = true;
+            self.last = Instant::now();
+            self.drive.request(member.id, Request::Write(bytes.into()));
+        }
+    }
+
+    /// Takes note of the time, and sends what is due.
+    fn handle_timeout(&mut self, now: Instant) {
+        for index in 0..self.members.len() {
+            self.members[index].handle_timeout(now);
+            while let Some(line) = self.members[index].pace.as_mut().and_then(|pace| pace.poll_write(now)) {
+                self.send(index, &line);
+            }
+        }
     }
 
     /// The first that applies:
@@ -180,7 +211,6 @@ impl Bridge {
     /// 5. the time is over
     fn reason_to_leave(&mut self) -> Option<Left> {
         let now = Instant::now();
-        self.members.iter_mut().for_each(|member| member.handle_timeout(now));
         if self.left.is_some() {
             return self.left;
         }
@@ -198,7 +228,8 @@ impl Bridge {
 
     /// When it has been quiet for long enough.
     fn quiet_at(&self) -> Option<Instant> {
-        let sent = self.input.is_none() && !self.members.iter().any(|member| member.busy);
+        let waits = |member: &Member| member.busy || member.unsent() > 0;
+        let sent = self.input.is_none() && !self.members.iter().any(waits);
         if sent && !self.searching { self.last.checked_add(self.quiet_time) } else { None }
     }
 
@@ -211,8 +242,8 @@ impl Bridge {
     /// stdin.
     fn conclude(&self, left: Left) -> u8 {
         let faults: Vec<String> = self.members.iter().filter_map(Member::fault).collect();
-        for fault in &faults {
-            exit::eprint(fault);
+        for fault in faults.iter().cloned().chain(self.members.iter().filter_map(Member::unsent_fault)) {
+            exit::eprint(&fault);
         }
         match left {
             Left::By(signal) => exit::of_signal(signal.number()),
