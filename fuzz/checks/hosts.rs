@@ -1,7 +1,7 @@
 //! What must hold for any bytes at all that are read as a host file, shared by the fuzz target and by the tests of `phalanx-config`.
 
-use phalanx_config::groups::{HostListError, NodeList, Place};
-use phalanx_nodeset::Parser;
+use phalanx_config::groups::{HostListError, Inventory, NodeList, Place};
+use phalanx_nodeset::{GroupSource, Parser};
 use phalanx_process::host::Host;
 use std::collections::HashSet;
 
@@ -27,6 +27,22 @@ pub(crate) fn any_bytes(bytes: &[u8]) {
             let different: HashSet<&String> = hosts.iter().collect();
             assert!(different.len() == hosts.len() && hosts.len() as u128 <= set.count(), "{hosts:?}");
             hosts.iter().for_each(|name| host(name));
+        }
+        Err(error) => check(&error, bytes),
+    }
+}
+
+/// Bytes read as an inventory: no panic, hosts that are hosts, and mistakes with a place within the bytes.
+pub(crate) fn any_inventory(bytes: &[u8]) {
+    match Inventory::from_bytes(bytes.to_vec(), "f") {
+        Ok(inventory) => {
+            let all = inventory.all().expect("it is in memory").expect("every inventory has all");
+            let known: HashSet<&str> = all.lines().collect();
+            all.lines().for_each(host);
+            for group in inventory.groups().expect("it is in memory") {
+                let hosts = inventory.nodes(&group).expect("it is in memory").expect("it is listed");
+                assert!(hosts.lines().all(|host| known.contains(host)), "{group}");
+            }
         }
         Err(error) => check(&error, bytes),
     }

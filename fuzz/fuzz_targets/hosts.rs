@@ -4,4 +4,7 @@
 #[path = "../checks/hosts.rs"]
 mod hosts;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| hosts::any_bytes(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    hosts::any_bytes(input);
+    hosts::any_inventory(input);
+});

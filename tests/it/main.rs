@@ -10,6 +10,7 @@ mod documents;
 mod fleet;
 mod forward;
 mod hostile_text;
+mod inventories;
 mod logging;
 mod manual;
 mod phalanx;

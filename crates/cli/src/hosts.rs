@@ -3,16 +3,17 @@
 //! The first that applies decides:
 //!
 //! 1. any of `-w`, `-g`, `-a`, `--hostfile`: all of these together, in the order given
-//! 2. the file that the variable `WCOLL` names, as for pdsh
-//! 3. inside a Slurm or OAR job: the nodes of the job
-//! 4. otherwise: wrong usage
+//! 2. all hosts of the `--inventory`, whose groups are those that the others name
+//! 3. the file that the variable `WCOLL` names, as for pdsh
+//! 4. inside a Slurm or OAR job: the nodes of the job
+//! 5. otherwise: wrong usage
 //!
 //! and then `-x` is taken away.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
-use phalanx_config::groups::{GroupResolver, HostListError, NodeList};
+use phalanx_config::groups::{GroupResolver, HostListError, Inventory, NodeList};
 use phalanx_nodeset::{GroupError, NodeSet, NodeSetError as SetError, Parser};
 use phalanx_process::host::{Host, InvalidHost};
 
@@ -41,6 +42,10 @@ pub(crate) struct HostArgs {
     /// Hosts in a file, one node set a line; - is stdin
     #[arg(long, value_name = "FILE")]
     hostfile: Vec<String>,
+
+    /// An inventory of Ansible (INI, YAML) or a host file of pssh: its groups are @GROUP; without -w, -g and -a all its hosts
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<String>,
 }
 
 /// Why there are no hosts.
@@ -54,7 +59,7 @@ pub(crate) enum HostsError {
     NoGroups { option: &'static str, given: Given },
     #[error("cannot ask the job for its nodes: {0}")]
     Job(Box<HostListError>),
-    #[error("no hosts are named: name some with -w, -g, -a or --hostfile")]
+    #[error("no hosts are named: name some with -w, -g, -a, --hostfile or --inventory")]
     NotNamed,
     #[error("no host is meant by `{option}{given}`")]
     Empty { option: &'static str, given: Given },
@@ -93,7 +98,9 @@ struct Listed {
 impl HostArgs {
     /// Whether hosts were named, so that no job is to be asked.
     pub(crate) fn are_given(&self) -> bool {
-        self.all || [&self.nodes, &self.groups, &self.hostfile].iter().any(|given| !given.is_empty())
+        self.all
+            || self.inventory.is_some()
+            || [&self.nodes, &self.groups, &self.hostfile].iter().any(|given| !given.is_empty())
     }
 
     /// Whether hosts are left out, of whatever they are left out of.
@@ -129,38 +136,46 @@ impl HostArgs {
     /// When one of the lists cannot be understood, or one of the names cannot be that of a host.
     pub(crate) fn among(&self, mut candidates: Vec<String>) -> Result<Vec<String>, HostsError> {
         candidates.iter().try_for_each(|name| name.parse::<Host>().map(drop))?;
-        let resolver = GroupResolver::standard();
+        let resolver = self.resolver()?;
         let parser = Parser::new().groups(&resolver);
         if self.are_given() {
-            let named: HashSet<String> = named(&self.lists(&resolver)?, &parser)?.into_iter().collect();
+            let named: HashSet<String> = named(&self.lists(&resolver)?, &resolver)?.into_iter().collect();
             candidates.retain(|host| named.contains(host));
         }
         let excluded = self.excluded(&resolver, &parser)?;
-        candidates.retain(|host| !excluded.iter().any(|(_, set)| leaves_out(set, host)));
+        candidates.retain(|host| !excluded.iter().any(|(_, set)| leaves_out(set, host, &resolver)));
         Ok(candidates)
     }
 
     /// The hosts that are left, and what was given to `-x` and is the name of none of them.
     fn selected(&self) -> Result<(Vec<String>, Vec<Given>), HostsError> {
-        let resolver = GroupResolver::standard();
+        let resolver = self.resolver()?;
         let parser = Parser::new().groups(&resolver);
         let excluded = self.excluded(&resolver, &parser)?;
         let lists = self.lists(&resolver)?;
-        let mut hosts = named(&lists, &parser)?;
+        let mut hosts = named(&lists, &resolver)?;
         let idle = excluded.iter().filter(|(given, set)| {
             // That a group or a file has no host in common with others is nothing unusual.
             !given.starts_with(['^', '|'])
                 && !given.contains(['@', '*', '?'])
-                && !hosts.iter().any(|host| leaves_out(set, host))
+                && !hosts.iter().any(|host| leaves_out(set, host, &resolver))
         });
         let idle: Vec<Given> = idle.map(|(given, _)| Given((*given).clone())).collect();
         let before = hosts.len();
-        hosts.retain(|host| !excluded.iter().any(|(_, set)| leaves_out(set, host)));
+        hosts.retain(|host| !excluded.iter().any(|(_, set)| leaves_out(set, host, &resolver)));
         match lists.into_iter().next() {
             _ if !hosts.is_empty() => Ok((hosts, idle)),
             Some(Listed { option, given, .. }) if before == 0 => Err(HostsError::Empty { option, given }),
             _ => Err(HostsError::AllExcluded(before)),
         }
+    }
+
+    /// The groups that node sets may name.
+    fn resolver(&self) -> Result<GroupResolver, HostsError> {
+        let resolver = GroupResolver::standard();
+        let Some(path) = &self.inventory else { return Ok(resolver) };
+        let inventory = Inventory::from_file(path);
+        Ok(resolver.inventory(inventory.map_err(|error| wrong("--inventory", Given(path.clone()), error))?))
     }
 
     /// What each `-x` was given, and the hosts it means.
@@ -187,6 +202,9 @@ impl HostArgs {
         if !lists.is_empty() {
             return Ok(lists);
         }
+        if let Some(path) = &self.inventory {
+            return Ok(vec![listed("--inventory", path.clone(), NodeList::from_groups("*"))?]);
+        }
         if let Some(path) = std::env::var(WCOLL).ok().filter(|path| !path.is_empty()) {
             log::info!("the hosts are those of {path}, which {WCOLL} names");
             return Ok(vec![listed(WCOLL, path.clone(), NodeList::from_file(&path))?]);
@@ -205,18 +223,24 @@ fn listed(option: &'static str, given: String, list: Result<NodeList, HostListEr
 }
 
 /// The hosts of all lists, each once.
-fn named(lists: &[Listed], parser: &Parser<'_>) -> Result<Vec<String>, HostsError> {
+fn named(lists: &[Listed], resolver: &GroupResolver) -> Result<Vec<String>, HostsError> {
+    let parser = Parser::new().groups(resolver);
     let (mut hosts, mut seen) = (Vec::new(), HashSet::new());
     for Listed { option, given, list } in lists {
-        let names = list.hosts(parser).map_err(|error| wrong(option, given.clone(), error))?;
-        hosts.extend(names.into_iter().filter(|host| seen.insert(host.clone())));
+        let names = list.hosts(&parser).map_err(|error| wrong(option, given.clone(), error))?;
+        // A name that the inventory knows is that host, as if it had come by one of its groups.
+        let names = names.into_iter().map(|name| resolver.host_in_inventory(&name).map_or(name.clone(), str::to_owned));
+        hosts.extend(names.filter(|host| seen.insert(host.clone())));
     }
     Ok(hosts)
 }
 
-/// Whether a host is in a set of what is left out, by its name or by its address: `-x node1` also leaves out `root@node1:22`.
-fn leaves_out(set: &NodeSet, host: &str) -> bool {
-    set.contains(host) || set.contains(Host::from(host).address())
+/// Whether a host is in a set of what is left out, by its name, its address or its name in the inventory: `-x node1` also leaves out
+/// `root@node1:22`.
+fn leaves_out(set: &NodeSet, host: &str, resolver: &GroupResolver) -> bool {
+    resolver.names_in_inventory(host).any(|name| set.contains(name))
+        || set.contains(host)
+        || set.contains(Host::from(host).address())
 }
 
 fn wrong(option: &'static str, given: Given, error: HostListError) -> HostsError {

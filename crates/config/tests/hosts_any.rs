@@ -17,7 +17,11 @@ fn the_corpus_of_host_files_holds() {
     let entries = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let paths: Vec<_> = entries.map(|entry| entry.expect("a directory can be read").path()).collect();
     assert!(!paths.is_empty(), "{} is empty", directory.display());
-    paths.iter().for_each(|path| hosts::any_bytes(&fs::read(path).expect("ours")));
+    for path in paths {
+        let bytes = fs::read(path).expect("ours");
+        hosts::any_bytes(&bytes);
+        hosts::any_inventory(&bytes);
+    }
 }
 
 #[test]
@@ -40,7 +44,64 @@ fn hostile_host_files_get_an_answer() {
         "\u{202e}1n".to_owned(),
     ] {
         hosts::any_bytes(text.as_bytes());
+        hosts::any_inventory(text.as_bytes());
     }
+    let deep: String = (0..2_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let aliases = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: {hosts: *c}\n";
+    for text in [
+        "{".repeat(10_000),
+        "[".repeat(10_000) + "\n---",
+        format!("---\n{deep}"),
+        format!("---\n{aliases}"),
+        "[a]\nn[0:9][0:9][0:9][0:9][0:9][0:9][0:9]\n".to_owned(),
+        "[a]\nn[a:z][a:z][a:z]:22 ansible_user=x\n".to_owned(),
+        (0..500).map(|at| format!("[g{at}:children]\ng{}\n", at + 1)).collect::<String>() + "[g500]\nn1\n",
+    ] {
+        hosts::any_inventory(text.as_bytes());
+    }
+}
+
+fn nearly_an_inventory() -> impl Strategy<Value = String> {
+    let token = prop::sample::select(vec![
+        "[web]\n",
+        "[db:children]\n",
+        "[web:vars]\n",
+        "web\n",
+        "db\n",
+        "n1",
+        "n[1:3]",
+        "n[a:c]",
+        " ansible_host=",
+        "10.0.0.1",
+        "x y",
+        " ansible_port=22",
+        "ansible_user=root",
+        "ansible_connection=local",
+        "all:\n",
+        " hosts:\n",
+        "  n1:\n",
+        " children:\n",
+        "  web:\n",
+        " vars: {ansible_user: a}\n",
+        "---\n",
+        "{",
+        "}",
+        "'",
+        "\"",
+        "#",
+        ";",
+        "\n",
+        " ",
+        ":",
+        "&a ",
+        "*a",
+        "-",
+        "\u{1b}",
+        "[",
+        "]",
+        "@",
+    ]);
+    prop::collection::vec(token, 0..24).prop_map(|tokens| tokens.concat())
 }
 
 fn nearly_a_host_file() -> impl Strategy<Value = String> {
@@ -82,6 +143,13 @@ proptest! {
     #[test]
     fn any_bytes_get_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         hosts::any_bytes(&bytes);
+        hosts::any_inventory(&bytes);
+    }
+
+    #[test]
+    fn any_inventory_gets_an_answer(text in nearly_an_inventory()) {
+        hosts::any_inventory(text.as_bytes());
+        hosts::any_bytes(text.as_bytes());
     }
 
     #[test]

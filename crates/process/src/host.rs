@@ -281,6 +281,10 @@ fn check_parts(user: Option<&str>, address: &str) -> Result<(), Reason> {
     if [user, Some(address)].into_iter().flatten().any(|part| part.starts_with('-')) {
         return Err(Reason::DashInside);
     }
+    let before_zone = address.split('%').next().unwrap_or_default();
+    if address.contains(':') && !before_zone.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)) {
+        return Err(Reason::Shape("it has more than one colon and is no IPv6 address"));
+    }
     if address.bytes().all(|byte| byte == b'.') {
         return Err(Reason::Dots);
     }
@@ -357,6 +361,10 @@ mod tests {
             ("node1:+22", "port"),
             ("node1:65536", "port"),
             ("node1:ssh", "port"),
+            ("node1:22:23", "no IPv6 address"),
+            ("ssh:ssh:n1", "port"),
+            ("ssh:ssh:n1::1", "no IPv6 address"),
+            ("[n1:2]:22", "no IPv6 address"),
             ("-oProxyCommand=x", "dash"),
             ("-l@node1", "dash"),
             ("root@-x", "dash"),

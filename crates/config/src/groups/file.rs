@@ -2,10 +2,10 @@
 //!
 //! The file is read again when what was read is older than the cache time. Sources cannot appear later, only change.
 
-use super::Sources;
 use super::config::{DEFAULT_CACHE_TIME, read_if_there};
+use super::{Sources, yaml};
 use phalanx_nodeset::{GroupError, GroupSource};
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use saphyr::{Scalar, Yaml};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,8 +28,9 @@ fn wrong(path: &Path, what: &impl std::fmt::Display) -> GroupError {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Vec<(String, GroupList)>, GroupError> {
-    let documents = Yaml::load_from_str(text).map_err(|error| wrong(path, &error))?;
-    let Some(Yaml::Mapping(sources)) = documents.first() else {
+    let document = yaml::load(text)
+        .map_err(|error| wrong(path, &format!("line {} column {}: {}", error.line, error.column, error.what)))?;
+    let Some(Yaml::Mapping(sources)) = &document else {
         return Err(wrong(path, &"invalid content (base is not a dict)"));
     };
     let source = |(name, groups): (&Yaml<'_>, &Yaml<'_>)| {

@@ -1,6 +1,7 @@
 //! The text of a host file: what it may be, and what else it may have been meant to be.
 
 use super::hosts::{HostListError, Place};
+use super::inventory;
 use phalanx_nodeset::words;
 use std::fs;
 use std::io::{self, Read};
@@ -54,6 +55,16 @@ pub(super) fn decode(bytes: Vec<u8>, name: &str) -> Result<String, HostListError
     })
 }
 
+/// Refuses an inventory of Ansible, of which every word would be taken for a host.
+pub(super) fn refuse_inventories(text: &str, name: &str) -> Result<(), HostListError> {
+    let (kind, line) = inventory::kind(text);
+    if kind == inventory::Kind::Plain {
+        return Ok(());
+    }
+    let what = "this looks like an inventory of Ansible; give it with --inventory instead of --hostfile, -w or WCOLL";
+    Err(HostListError::Text { place: Place { file: name.into(), line, column: 1 }, what: what.to_owned() })
+}
+
 /// Refuses lines of two words that may be a host and its user, as in the host files of pssh. Two hosts on a line are of one pattern, such
 /// as `node1 node2`; anything else could run a command on a host called `root`.
 pub(super) fn refuse_user_columns(text: &str, name: &str) -> Result<(), HostListError> {
@@ -67,7 +78,7 @@ pub(super) fn refuse_user_columns(text: &str, name: &str) -> Result<(), HostList
         let column = line[..before].chars().count() + 1;
         let what = format!(
             "`{second}` may be the user of `{first}`, as in a host file of pssh, or another host; \
-             write `{second}@{first}`, or a comma between two hosts"
+             write `{second}@{first}` or give the file with --inventory; of two hosts, write a comma between them"
         );
         return Err(HostListError::Text { place: Place { file: name.into(), line: number, column }, what });
     }

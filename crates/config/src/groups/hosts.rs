@@ -194,6 +194,7 @@ impl NodeList {
     /// When it is no text, or has what only other programs take for a host file.
     pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self, HostListError> {
         let text = host_file::decode(bytes, name)?;
+        host_file::refuse_inventories(&text, name)?;
         host_file::refuse_user_columns(&text, name)?;
         Ok(NodeList::from_text(&text, name))
     }

@@ -18,11 +18,14 @@ mod file;
 mod host_file;
 mod hosts;
 mod ini;
+mod inventory;
 mod job;
 mod upcall;
+mod yaml;
 
 pub use config::configured_fold_axes;
 pub use hosts::{HostListError, NodeList, Place};
+pub use inventory::Inventory;
 pub use upcall::{DEFAULT_TIME_LIMIT, RunUpcall};
 
 use phalanx_nodeset::{GroupError, GroupSource, Groups};
@@ -40,6 +43,7 @@ pub struct GroupResolver {
     upcalls: Arc<dyn RunUpcall>,
     loaded: OnceLock<Result<Sources, GroupError>>,
     job: Vec<Box<dyn NamedSource>>,
+    inventory: Option<Inventory>,
 }
 
 /// The sources that the configuration defines, in the order of their definition.
@@ -89,6 +93,7 @@ impl GroupResolver {
             upcalls: Arc::new(upcall::Shell { time_limit: DEFAULT_TIME_LIMIT }),
             loaded: OnceLock::new(),
             job: job::sources(),
+            inventory: None,
         }
     }
 
@@ -96,6 +101,24 @@ impl GroupResolver {
     #[must_use]
     pub fn time_limit(self, time_limit: Duration) -> Self {
         self.upcalls(upcall::Shell { time_limit })
+    }
+
+    /// Takes groups from an inventory where no source is named: it is the default source, called `inventory`.
+    #[must_use]
+    pub fn inventory(mut self, inventory: Inventory) -> Self {
+        self.inventory = Some(inventory);
+        self
+    }
+
+    /// The host that a name means in the inventory, which may give it another address than its name.
+    #[must_use]
+    pub fn host_in_inventory(&self, name: &str) -> Option<&str> {
+        self.inventory.as_ref()?.host(name)
+    }
+
+    /// The names that a host has in the inventory.
+    pub fn names_in_inventory(&self, host: &str) -> impl Iterator<Item = &str> {
+        self.inventory.iter().flat_map(move |inventory| inventory.names(host))
     }
 
     /// Runs upcalls another way.
@@ -129,6 +152,11 @@ pub fn search_path(file: &str) -> Vec<PathBuf> {
 
 impl Groups for GroupResolver {
     fn source(&self, name: Option<&str>) -> Result<&dyn GroupSource, GroupError> {
+        if let Some(inventory) = &self.inventory
+            && name.is_none_or(|name| name == inventory.name())
+        {
+            return Ok(inventory);
+        }
         let sources = self.sources()?;
         let Some(name) = name.or(sources.default.as_deref()) else {
             return Err(GroupError::UnknownSource("<default>".to_owned()));
@@ -144,10 +172,14 @@ impl Groups for GroupResolver {
         let sources = self.sources()?;
         let names = || sources.list.iter().map(|source| source.name().to_owned());
         let is_default = |name: &String| Some(name) == sources.default.as_ref();
-        Ok(names().filter(is_default).chain(names().filter(|name| !is_default(name))).collect())
+        let inventory = self.inventory.iter().map(|source| source.name().to_owned());
+        Ok(inventory.chain(names().filter(is_default)).chain(names().filter(|name| !is_default(name))).collect())
     }
 
     fn default_source(&self) -> Result<Option<String>, GroupError> {
-        Ok(self.sources()?.default.clone())
+        match &self.inventory {
+            Some(inventory) => Ok(Some(inventory.name().to_owned())),
+            None => Ok(self.sources()?.default.clone()),
+        }
     }
 }

@@ -1,0 +1,330 @@
+//! Inventories of other programs as a group source: Ansible's, in INI, in YAML, or as `ansible-inventory --list` writes them, and the host
+//! files of pssh.
+//!
+//! | in the inventory | here |
+//! | --- | --- |
+//! | a group `web` | `@web` |
+//! | all hosts | `@*`, `@all`; those in no group are `@ungrouped` |
+//! | a host `n1` | `n1` and `@n1`, whatever its address is |
+//! | `ansible_host`, `ansible_user`, `ansible_port`, of a host or its groups | the address, user and port of the host |
+//! | a host with another `ansible_connection` than ssh | left out, with a warning |
+//!
+//! All other variables mean nothing here. What has a place in the file keeps it, so that every mistake is told with its line; nothing in an
+//! inventory is executed or evaluated.
+
+mod ini;
+mod ranges;
+mod yaml;
+
+use super::host_file;
+use super::hosts::{HostListError, Place};
+use phalanx_nodeset::{GroupError, GroupSource, illegal_in_group_name, words};
+use phalanx_process::host::Host;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// What the source is called.
+const SOURCE: &str = "inventory";
+/// The groups that every inventory has.
+const ALL: &str = "all";
+const UNGROUPED: &str = "ungrouped";
+
+/// What a text is, as far as its first telling line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Ini,
+    Yaml,
+    /// A host on each line, and maybe its user: a host file.
+    Plain,
+}
+
+/// Says what a text is, and by which line from 1.
+pub(super) fn kind(text: &str) -> (Kind, usize) {
+    for (number, line) in host_file::lines(text) {
+        let line = line.trim_end();
+        let said = line.trim_start();
+        if said.is_empty() || said.starts_with(';') {
+            continue;
+        }
+        let names_a_key = said.ends_with(':') && !said[..said.len() - 1].contains([':', ' ']);
+        if said == "---" || said.starts_with('{') || names_a_key {
+            return (Kind::Yaml, number);
+        }
+        let assigns = |word: &str| {
+            word.split_once('=').is_some_and(|(name, _)| name.starts_with(|first: char| first.is_alphabetic()))
+        };
+        if ini::header(said).is_some() || words(said).skip(1).any(assigns) {
+            return (Kind::Ini, number);
+        }
+    }
+    (Kind::Plain, 1)
+}
+
+/// Where something was said, and the texts it was said with.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Variables(BTreeMap<String, (String, Option<Place>)>);
+
+impl Variables {
+    fn set(&mut self, name: &str, value: &str, place: Option<Place>) {
+        // The names that Ansible had before 2.0 mean the same.
+        let name = name.replace("ansible_ssh_", "ansible_");
+        self.0.insert(name, (value.to_owned(), place));
+    }
+
+    fn extend(&mut self, others: &Variables) {
+        self.0.extend(others.0.clone());
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    fn place(&self, name: &str) -> Option<&Place> {
+        self.0.get(name).and_then(|(_, place)| place.as_ref())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    hosts: Vec<String>,
+    children: Vec<String>,
+    variables: Variables,
+}
+
+/// An inventory as it was written: groups and hosts by their names.
+#[derive(Debug, Default)]
+struct Written {
+    groups: BTreeMap<String, Group>,
+    /// In the order of the file, each with where it was first named.
+    hosts: Vec<(String, Option<Place>)>,
+    known: HashSet<String>,
+    variables: BTreeMap<String, Variables>,
+}
+
+impl Written {
+    fn group(&mut self, name: &str) -> &mut Group {
+        self.groups.entry(name.to_owned()).or_default()
+    }
+
+    /// Adds a host to a group, and what is said of it there.
+    fn host(&mut self, group: &str, name: String, variables: &Variables, place: Option<Place>) {
+        if self.known.insert(name.clone()) {
+            self.hosts.push((name.clone(), place));
+        }
+        self.variables.entry(name.clone()).or_default().extend(variables);
+        self.group(group).hosts.push(name);
+    }
+}
+
+/// An inventory, read: the hosts of every group, as node sets.
+#[derive(Debug)]
+pub struct Inventory {
+    groups: BTreeMap<String, String>,
+    /// The hosts by their own names, which need not be their addresses.
+    aliases: BTreeMap<String, String>,
+    /// The other way: their own names by what they are here.
+    names: HashMap<String, Vec<String>>,
+}
+
+impl Inventory {
+    /// The host of that name, as `user@address:port` or less.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Option<&str> {
+        self.aliases.get(name).map(String::as_str)
+    }
+
+    /// The names of a host in the inventory.
+    pub fn names(&self, host: &str) -> impl Iterator<Item = &str> {
+        self.names.get(host).into_iter().flatten().map(String::as_str)
+    }
+
+    /// Reads an inventory from a file; `-` is stdin.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no inventory.
+    pub fn from_file(path: &str) -> Result<Self, HostListError> {
+        Inventory::from_bytes(host_file::read(path)?, if path == "-" { "stdin" } else { path })
+    }
+
+    /// Reads the content of an inventory. Mistakes are said to be in the file of that name.
+    ///
+    /// # Errors
+    /// When it is no inventory.
+    pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self, HostListError> {
+        let text = host_file::decode(bytes, name)?;
+        let written = match kind(&text).0 {
+            Kind::Ini => ini::read(&text, name)?,
+            Kind::Yaml => yaml::read(&text, name)?,
+            Kind::Plain => pssh(&text, name)?,
+        };
+        Inventory::resolve(written, name)
+    }
+
+    fn resolve(written: Written, name: &str) -> Result<Self, HostListError> {
+        let whole = || Place { file: name.into(), line: 1, column: 1 };
+        let wrong = |place: Option<&Place>, what: String| {
+            Err(HostListError::Text { place: place.cloned().unwrap_or_else(whole), what })
+        };
+        if let Some(group) = written.groups.keys().find(|group| illegal_in_group_name(group).is_some()) {
+            return wrong(
+                None,
+                format!("the group `{group}` has a character in its name that means something in a node set"),
+            );
+        }
+        let members = match members(&written) {
+            Ok(members) => members,
+            Err(group) => return wrong(None, format!("the group `{group}` is among its own children")),
+        };
+        let depths = depths(&written);
+        let mut aliases = BTreeMap::new();
+        for (alias, place) in &written.hosts {
+            let mut within: Vec<&String> =
+                members.iter().filter(|(_, hosts)| hosts.contains(alias)).map(|(group, _)| group).collect();
+            // Of groups, the deeper one has the last word; of two as deep, the later in the alphabet, as in Ansible.
+            within.sort_by_key(|group| (depths.get(group.as_str()).copied().unwrap_or(0), *group));
+            let mut variables = Variables::default();
+            within
+                .into_iter()
+                .filter_map(|group| written.groups.get(group))
+                .for_each(|group| variables.extend(&group.variables));
+            variables.extend(written.variables.get(alias).unwrap_or(&Variables::default()));
+            if let Some(connection) = variables
+                .get("ansible_connection")
+                .filter(|way| !["ssh", "smart", "paramiko", "paramiko_ssh"].contains(way))
+            {
+                log::warn!("`{alias}` of {name} is left out: it is reached by {connection} and not by ssh");
+                continue;
+            }
+            match host(alias, &variables) {
+                Ok(host) => aliases.insert(alias.clone(), host.to_string()),
+                Err((of, what)) => return wrong(variables.place(of).or(place.as_ref()), what),
+            };
+        }
+        let set = |hosts: &BTreeSet<String>| {
+            let listed = written.hosts.iter().filter(|(alias, _)| hosts.contains(alias));
+            listed.filter_map(|(alias, _)| aliases.get(alias)).map(String::as_str).collect::<Vec<_>>().join("\n")
+        };
+        let groups = members.iter().map(|(group, hosts)| (group.clone(), set(hosts))).collect();
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        for (alias, host) in &aliases {
+            names.entry(host.clone()).or_default().push(alias.clone());
+        }
+        Ok(Inventory { groups, aliases, names })
+    }
+}
+
+/// The hosts of every group and of its children. An error is a group that is among its own.
+fn members(written: &Written) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
+    let everyone: BTreeSet<String> = written.hosts.iter().map(|(alias, _)| alias.clone()).collect();
+    let mut members = BTreeMap::new();
+    let mut grouped = BTreeSet::new();
+    for name in written.groups.keys() {
+        let mut hosts = BTreeSet::new();
+        let (mut waiting, mut seen) = (vec![name.as_str()], HashSet::new());
+        while let Some(next) = waiting.pop() {
+            let Some(group) = written.groups.get(next).filter(|_| seen.insert(next)) else { continue };
+            hosts.extend(group.hosts.iter().cloned());
+            if group.children.contains(name) {
+                return Err(name.clone());
+            }
+            waiting.extend(group.children.iter().map(String::as_str));
+        }
+        if name != ALL && name != UNGROUPED {
+            grouped.extend(hosts.iter().cloned());
+        }
+        members.insert(name.clone(), hosts);
+    }
+    members.insert(UNGROUPED.to_owned(), everyone.difference(&grouped).cloned().collect());
+    members.insert(ALL.to_owned(), everyone);
+    Ok(members)
+}
+
+/// How deep each group is below `all`, by the longest way. The groups are known to have no circles.
+fn depths(written: &Written) -> BTreeMap<&str, usize> {
+    let mut depths: BTreeMap<&str, usize> =
+        written.groups.keys().map(|name| (name.as_str(), usize::from(name != ALL))).collect();
+    for _ in 0..written.groups.len() {
+        let mut deeper = false;
+        for (name, group) in &written.groups {
+            let below = depths[name.as_str()] + 1;
+            for child in &group.children {
+                if let Some(depth) = depths.get_mut(child.as_str()).filter(|depth| **depth < below) {
+                    *depth = below;
+                    deeper = true;
+                }
+            }
+        }
+        if !deeper {
+            break;
+        }
+    }
+    depths
+}
+
+/// The host of a name, as its variables say; or what is wrong, and with which of them.
+fn host(alias: &str, variables: &Variables) -> Result<Host, (&'static str, String)> {
+    let wrong = |of, error: &dyn std::fmt::Display| (of, format!("of the host `{alias}`: {error}"));
+    let mut host: Host = alias.parse().map_err(|error| wrong("", &error))?;
+    if let Some(address) = variables.get("ansible_host") {
+        // Taken apart by the one parser of hosts; a user or a port in it is not what Ansible means.
+        let mut stated: Host = address.parse().map_err(|error| wrong("ansible_host", &error))?;
+        if stated != Host::new(stated.address()) {
+            return Err(wrong("ansible_host", &format!("`{address}` is not an address alone")));
+        }
+        (stated.user, stated.port) = (host.user, host.port);
+        host = stated;
+    }
+    if let Some(user) = variables.get("ansible_user") {
+        host = host.with_user(user);
+    }
+    if let Some(port) = variables.get("ansible_port") {
+        let number = port.parse().ok().filter(|number| *number > 0);
+        let number = number.ok_or_else(|| wrong("ansible_port", &format!("`{port}` is not a port from 1 to 65535")))?;
+        host = host.with_port(number);
+    }
+    let text = host.to_string();
+    if text.parse().as_ref() != Ok(&host) || text.contains([',', '=']) {
+        return Err(wrong("ansible_user", &format!("`{}` cannot be a host here", text.escape_debug())));
+    }
+    Ok(host)
+}
+
+/// The host files of pssh: a host on each line, and maybe its user.
+fn pssh(text: &str, name: &str) -> Result<Written, HostListError> {
+    let mut written = Written::default();
+    for (line, said) in host_file::lines(text) {
+        let at = Place { file: name.into(), line, column: said.len() - said.trim_start().len() + 1 };
+        let mut columns = said.split_whitespace();
+        let Some(host) = columns.next() else { continue };
+        let mut variables = Variables::default();
+        if let Some(user) = columns.next() {
+            variables.set("ansible_user", user, Some(at.clone()));
+        }
+        if columns.next().is_some() {
+            let what =
+                "a host file of pssh has a host on each line and maybe its user, and this is no inventory of Ansible";
+            return Err(HostListError::Text { place: at, what: what.to_owned() });
+        }
+        for host in ranges::expand(host).map_err(|what| HostListError::Text { place: at.clone(), what })? {
+            written.host(ALL, host, &variables, Some(at.clone()));
+        }
+    }
+    Ok(written)
+}
+
+impl GroupSource for Inventory {
+    fn name(&self) -> &str {
+        SOURCE
+    }
+
+    fn nodes(&self, group: &str) -> Result<Option<String>, GroupError> {
+        Ok(self.groups.get(group).or_else(|| self.aliases.get(group)).cloned())
+    }
+
+    fn groups(&self) -> Result<Vec<String>, GroupError> {
+        Ok(self.groups.keys().cloned().collect())
+    }
+
+    fn all(&self) -> Result<Option<String>, GroupError> {
+        self.nodes(ALL)
+    }
+}
