@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use phalanx_process::Signal;
+use phalanx_process::completion::Completion;
 use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::Event;
-use phalanx_process::forward::{ForwardError, Forwarding, PortForwarder};
+use phalanx_process::forward::{ForwardError, PendingForwarding, PortForwarder};
 use phalanx_process::host::Host;
 use phalanx_process::ssh::ConnectionParams;
 
@@ -71,14 +72,25 @@ pub(crate) fn run(args: &ForwardArgs) -> ExitCode {
         Ok(params) => ConnectionParams { forwarding_timeout: args.forwarding_timeout, ..params },
         Err(error) => return exit::usage(&error),
     };
-    if let Err(error) = end_on_signals() {
-        return exit::internal(&format!("cannot watch for signals: {error}"));
+    match begin(args, params) {
+        Ok((engine, pending)) => serve(args, engine, &pending),
+        Err(Wrong::Engine(error)) => exit::internal(&format!("cannot watch for signals: {error}")),
+        Err(Wrong::Forward(error)) => exit::failed(&error),
     }
-    match forwarder(args, params).start() {
-        Ok(forwarding) => serve(args, &forwarding),
-        Err(error @ ForwardError::NoPort { .. }) => exit::internal(&error),
-        Err(error) => exit::failed(&error),
-    }
+}
+
+/// Why nothing is begun.
+enum Wrong {
+    Engine(io::Error),
+    Forward(ForwardError),
+}
+
+/// Begins to set the forwarding up, on an engine that signals to this program wake.
+fn begin(args: &ForwardArgs, params: ConnectionParams) -> Result<(Engine, PendingForwarding), Wrong> {
+    let mut engine = Engine::current_thread(EngineOptions::default()).map_err(Wrong::Engine)?;
+    engine.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP]).map_err(Wrong::Engine)?;
+    let pending = forwarder(args, params).begin_on(&engine.handle()).map_err(Wrong::Forward)?;
+    Ok((engine, pending))
 }
 
 fn forwarder(args: &ForwardArgs, params: ConnectionParams) -> PortForwarder {
@@ -90,38 +102,38 @@ fn forwarder(args: &ForwardArgs, params: ConnectionParams) -> PortForwarder {
     if args.no_probe { forwarder.without_probe() } else { forwarder }
 }
 
-fn serve(args: &ForwardArgs, forwarding: &Forwarding) -> ExitCode {
-    // The one line that scripts read: without it, nobody knows the port.
+fn serve(args: &ForwardArgs, mut engine: Engine, pending: &PendingForwarding) -> ExitCode {
+    if let Err(status) = wait_for(&mut engine, pending.settled()) {
+        return status;
+    }
+    let forwarding = match pending.take() {
+        Some(Ok(forwarding)) => forwarding,
+        Some(Err(error @ ForwardError::NoPort { .. })) => return exit::internal(&error),
+        Some(Err(error)) => return exit::failed(&error),
+        None => return exit::internal(&"the forwarding ended without a result"),
+    };
+    // The one line that scripts read: without it, they do not know the port.
     if let Err(error) = writeln!(io::stdout(), "{}", forwarding.local_address()) {
         return exit::internal(&format!("cannot write the local address to stdout: {error}"));
     }
-    let lost = forwarding.wait();
-    exit::failed(&format!("{}: connection lost: {lost}", args.host))
+    if let Err(status) = wait_for(&mut engine, forwarding.lost()) {
+        return status;
+    }
+    exit::failed(&format!("{}: connection lost: {}", args.host, forwarding.wait()))
 }
 
-/// Nothing is lost when ssh is killed, which happens when this program ends, in whatever way. So a signal needs no more
-/// than its exit status; the thread is there because the other one waits.
-fn end_on_signals() -> std::io::Result<()> {
-    // Registered before anything is started; the drive itself must stay on the thread that made it.
-    let (made, ready) = std::sync::mpsc::channel();
-    std::thread::Builder::new().name("phalanx-signals".to_owned()).spawn(move || {
-        let watching = Engine::current_thread(EngineOptions::default()).and_then(|mut drive| {
-            drive.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP])?;
-            Ok(drive)
-        });
-        let mut drive = match watching {
-            Ok(drive) => drive,
-            Err(error) => return drop(made.send(Err(error))),
-        };
-        // The other side waits for exactly this.
-        let _ = made.send(Ok(()));
-        while let Ok(event) = drive.next_event(None) {
-            if let Some(Event::Signal(signal)) = event {
-                std::process::exit(i32::from(exit::of_signal(signal.number())));
-            }
+/// Waits for something to come, or for a signal that ends the program; ssh, and all else, ends with the engine.
+fn wait_for<T: Clone>(engine: &mut Engine, completion: &Completion<T>) -> Result<(), ExitCode> {
+    let wake = engine.waker();
+    let _woken = completion.on_complete(move |_| wake());
+    while completion.is_pending() {
+        match engine.next_event(None) {
+            Ok(Some(Event::Signal(signal))) => return Err(ExitCode::from(exit::of_signal(signal.number()))),
+            Ok(_) => {}
+            Err(error) => return Err(exit::internal(&format!("cannot wait for what happens: {error}"))),
         }
-    })?;
-    ready.recv().unwrap_or_else(|_| Err(std::io::Error::other("the thread for it ended as it started")))
+    }
+    Ok(())
 }
 
 fn target(text: &str) -> Result<(String, u16), String> {

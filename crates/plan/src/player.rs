@@ -10,16 +10,16 @@
 //! ```
 //!
 //! Within a step of `processes`, a [`JobState`](phalanx_action::job::JobState) says which starts next; `recipe` makes it; `member`
-//! knows what is expected of it. `sweeping` asks for combinations. Forwarded ports (`tunnel`) are begun on threads of their own, since that waits.
+//! knows what is expected of it. `sweeping` asks for combinations. Forwarded ports (`ports`) are set up on the same engine.
 
 mod chained;
 mod happening;
 mod member;
 mod outline;
+mod ports;
 mod processes;
 mod recipe;
 mod sweeping;
-mod tunnel;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -34,9 +34,9 @@ use phalanx_process::id::ProcessId;
 use self::chained::Chained;
 pub use self::happening::{Happening, Manner};
 pub use self::outline::{Line, outline};
+use self::ports::{PortEvent, PortEvents, PortForwardStep};
 use self::processes::Running;
 use self::sweeping::Sweeping;
-use self::tunnel::{News, Tidings, Tunnel};
 use super::model::{Plan, Step, Work};
 use super::workflow::{RunOf, StepOutcome, StepRun, Workflow, WorkflowEffect};
 use phalanx_action::files::TransferSet;
@@ -60,7 +60,7 @@ pub struct Player {
     /// What was wrong with a step as a whole.
     reasons: HashMap<StepRun, String>,
     happenings: VecDeque<Happening>,
-    tidings: Tidings,
+    ports: PortEvents,
     /// Copies of steps that have ended, as long as something here tidies up after them.
     copies: Vec<TransferSet>,
 }
@@ -68,7 +68,7 @@ pub struct Player {
 enum UnderWay {
     Processes(Box<Running>),
     Chain(Box<Chained>),
-    Tunnel(Tunnel),
+    Port(PortForwardStep),
     Sweep(Box<Sweeping>),
     Pause,
 }
@@ -107,7 +107,7 @@ impl Player {
             combinations: HashMap::new(),
             reasons: HashMap::new(),
             happenings: VecDeque::new(),
-            tidings: Tidings::default(),
+            ports: PortEvents::default(),
             copies: Vec::new(),
         };
         player.workflow.handle_begin(Instant::now());
@@ -231,7 +231,7 @@ impl Player {
             }
             let now = Instant::now();
             self.ring(now);
-            self.read_tidings();
+            self.read_port_events();
             if self.happenings.is_empty() && deadline.is_some_and(|deadline| deadline <= now) {
                 return Ok(None);
             }
@@ -267,11 +267,11 @@ impl Player {
         let started = match &step.work {
             Work::Processes(processes) => self.start_processes(turn, processes, &lists),
             Work::Forward(forward) => {
-                let command = tunnel::describe(forward, &lists);
+                let command = ports::describe(forward, &lists);
                 self.tell_begun(turn, command, true);
-                let (sender, wake) = (self.tidings.sender(), self.drive.waker());
-                Tunnel::begin(turn, forward, step.limit, &lists, &self.manner.params, sender, wake)
-                    .map(|tunnel| drop(self.under_way.insert(turn, UnderWay::Tunnel(tunnel))))
+                ports::forwarder(forward, step.limit, &lists, &self.manner.params)
+                    .and_then(|forwarder| PortForwardStep::begin(turn, &forwarder, &self.ports, &self.drive))
+                    .map(|port| drop(self.under_way.insert(turn, UnderWay::Port(port))))
             }
             Work::Pause(pause) => {
                 self.tell_begun(turn, format!("pause {} s", pause.as_secs_f64()), false);
@@ -321,8 +321,8 @@ impl Player {
                 }
                 self.start_ready(turn);
             }
-            Some(UnderWay::Tunnel(tunnel)) => {
-                if !tunnel.end() {
+            Some(UnderWay::Port(port)) => {
+                if !port.end() {
                     self.under_way.remove(&turn);
                     self.workflow.handle_ended(turn, true, Instant::now());
                 }
@@ -344,7 +344,7 @@ impl Player {
             Event::Ended { id, finished } => self.ended(id, finished, now),
             Event::Signal(signal) => self.happenings.push_back(Happening::Signal(signal)),
             Event::Woken => {
-                self.read_tidings();
+                self.read_port_events();
                 self.happenings.push_back(Happening::Woken);
             }
             Event::StdinDrained { id } => self.drained(id, now),
@@ -378,22 +378,25 @@ impl Player {
         }
     }
 
-    fn read_tidings(&mut self) {
-        while let Some((turn, news)) = self.tidings.next() {
-            if !matches!(self.under_way.get(&turn), Some(UnderWay::Tunnel(_))) {
-                continue;
-            }
-            match news {
-                News::Ready { port } => self.port_is_ready(turn, port),
-                News::Over(reason) => {
-                    self.under_way.remove(&turn);
-                    if !self.workflow.is_stopping(turn) {
-                        self.reasons.insert(turn, reason);
-                    }
-                    self.workflow.handle_ended(turn, false, Instant::now());
-                }
+    fn read_port_events(&mut self) {
+        while let Some((turn, event)) = self.ports.next() {
+            let Some(UnderWay::Port(port)) = self.under_way.get_mut(&turn) else { continue };
+            match event {
+                PortEvent::Settled => match port.settle(turn, &self.ports, &self.drive) {
+                    Ok(port) => self.port_is_ready(turn, port),
+                    Err(reason) => self.port_is_over(turn, reason),
+                },
+                PortEvent::Lost(reason) => self.port_is_over(turn, reason),
             }
         }
+    }
+
+    fn port_is_over(&mut self, turn: StepRun, reason: String) {
+        self.under_way.remove(&turn);
+        if !self.workflow.is_stopping(turn) {
+            self.reasons.insert(turn, reason);
+        }
+        self.workflow.handle_ended(turn, false, Instant::now());
     }
 
     fn port_is_ready(&mut self, turn: StepRun, port: u16) {

@@ -63,6 +63,9 @@ pub struct EngineOptions {
     /// Notification exits by SIGCHLD instead of by a pidfd for each child: a descriptor less for each, and a look at every
     /// child for each burst of exits. For kernels before 5.4, and where descriptors are scarce.
     pub sigchld: bool,
+    /// Start no watchdog, a shell that ends what the children started when this program is killed with SIGKILL: for an
+    /// engine that runs one short command.
+    pub no_watchdog: bool,
 }
 
 /// Logs, and survives a logger that panics: one that prints, and whose reader has gone.

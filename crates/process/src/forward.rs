@@ -8,31 +8,25 @@
 
 mod error;
 mod log;
+mod setup;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::time::Duration;
 
 pub use self::error::ForwardError;
-use self::error::advice_about_target;
-use self::log::ForwardLog;
+pub use self::setup::PendingForwarding;
+use crate::completion::Completion;
 use crate::engine::{EngineHandle, assert_may_block};
-use crate::event::{Event, Stream};
-use crate::handler::Context;
 use crate::host::{Host, bracketed};
-use crate::lines::Lines;
 use crate::outcome::Finished;
 use crate::output::Capture;
-use crate::port::get_port;
 use crate::process::Process;
 use crate::spec::{Command, Faults, Launch, Output, Policy, Spec};
 use crate::ssh::{ConnectionParams, SshFailure, defaults, explain};
 
 /// How long it may take until a connection goes through, unless the parameters say otherwise.
 const TIMEOUT: Duration = Duration::from_secs(25);
-/// How many chosen ports are tried when somebody else is always faster.
-const ATTEMPTS: usize = 8;
 /// How much of the log is kept: what is said last matters.
 const LOG_KEPT: usize = 32 * 1024;
 
@@ -122,23 +116,17 @@ impl PortForwarder {
     /// Inside a handler.
     pub fn start_on(&self, engine: &EngineHandle) -> Result<Forwarding, ForwardError> {
         assert_may_block("wait for a forwarded port");
-        let timeout = self.params.forwarding_timeout.or(defaults().forwarding_timeout).unwrap_or(TIMEOUT);
-        let deadline = if timeout.is_zero() { None } else { Instant::now().checked_add(timeout) };
-        let limit = Limit { timeout, deadline };
+        self.begin_on(engine)?.wait()
+    }
+
+    /// Starts ssh, and waits for nothing.
+    ///
+    /// # Errors
+    /// When the address here cannot be listened on.
+    pub fn begin_on(&self, engine: &EngineHandle) -> Result<PendingForwarding, ForwardError> {
         self.check_bind_address()?;
-        let mut tried = 0;
-        loop {
-            let port = match self.local_port {
-                Some(port) => port,
-                None => get_port().map_err(|error| ForwardError::NoPort { host: self.host.to_string(), error })?,
-            };
-            tried += 1;
-            match self.try_port(port, engine, &limit) {
-                // It was free when it was chosen: somebody was faster.
-                Err(ForwardError::PortInUse { .. }) if self.local_port.is_none() && tried < ATTEMPTS => {}
-                done => return done,
-            }
-        }
+        let timeout = self.params.forwarding_timeout.or(defaults().forwarding_timeout).unwrap_or(TIMEOUT);
+        Ok(PendingForwarding::begin(self.clone(), timeout, engine))
     }
 
     /// Before ssh is asked: it takes an empty address for all addresses, so that a variable that is not set would open the
@@ -155,21 +143,6 @@ impl PortForwarder {
             }
         };
         Err(ForwardError::BindAddress { host: self.host.to_string(), address: self.bind_address.clone(), reason })
-    }
-
-    fn try_port(&self, port: u16, engine: &EngineHandle, limit: &Limit) -> Result<Forwarding, ForwardError> {
-        let shared = Arc::new(Shared::default());
-        let process = Process::from_spec(self.spec(port), engine).on_host(self.host.address());
-        let process = process.on(listener(Arc::clone(&shared), port)).start();
-        // From here on, a return ends the process.
-        let forwarding =
-            Forwarding { process, shared, host: self.host.to_string(), bind_address: self.bind_address.clone(), port };
-        self.wait(&forwarding, limit, "the connection to the host", |log| log.listening)?;
-        if self.probe {
-            let _connection = self.connect(&forwarding)?;
-            self.wait(&forwarding, limit, "a connection to the target", |log| log.through)?;
-        }
-        Ok(forwarding)
     }
 
     fn spec(&self, port: u16) -> Spec {
@@ -193,64 +166,6 @@ impl PortForwarder {
         };
         Spec { launch, policy }
     }
-
-    /// Waits until the log says what is hoped for, or why it never will.
-    fn wait(
-        &self,
-        forwarding: &Forwarding,
-        limit: &Limit,
-        waited_for: &'static str,
-        hoped_for: impl Fn(&ForwardLog) -> bool,
-    ) -> Result<(), ForwardError> {
-        let host = || self.host.to_string();
-        let state = forwarding.shared.wait(limit.deadline, |state| {
-            hoped_for(&state.log) || state.log.refused.is_some() || state.ended.is_some()
-        });
-        if hoped_for(&state.log) {
-            return Ok(());
-        }
-        if let Some(reason) = state.log.refused.clone() {
-            let advice = advice_about_target(&reason);
-            return Err(ForwardError::TargetRefused { host: host(), target: self.target.clone(), reason, advice });
-        }
-        if let Some(reason) = state.log.not_listening.clone() {
-            let local = forwarding.local_address();
-            return Err(if reason.contains("in use") {
-                ForwardError::PortInUse { host: host(), local }
-            } else {
-                ForwardError::NotListening { host: host(), local, reason }
-            });
-        }
-        match &state.ended {
-            Some(finished) => Err(not_reached(host(), finished)),
-            None => Err(ForwardError::TimedOut {
-                host: host(),
-                target: self.target.clone(),
-                waited_for,
-                timeout: limit.timeout,
-            }),
-        }
-    }
-
-    /// A connection to ourselves: it is accepted at once, which says nothing yet.
-    fn connect(&self, forwarding: &Forwarding) -> Result<TcpStream, ForwardError> {
-        let tried = forwarding.reachable_addresses().into_iter().map(TcpStream::connect);
-        let mut reason = "its name has no address".to_owned();
-        for connected in tried {
-            match connected {
-                Ok(connection) => return Ok(connection),
-                Err(error) => reason = format!("a connection to it fails: {error}"),
-            }
-        }
-        let local = forwarding.local_address();
-        Err(ForwardError::NotListening { host: self.host.to_string(), local, reason })
-    }
-}
-
-/// How long all of it may take together.
-struct Limit {
-    timeout: Duration,
-    deadline: Option<Instant>,
 }
 
 fn not_reached(host: String, finished: &Finished) -> ForwardError {
@@ -261,64 +176,11 @@ fn not_reached(host: String, finished: &Finished) -> ForwardError {
     ForwardError::HostNotReached { host, reason, advice }
 }
 
-/// What the handler leaves for those who wait.
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    log: ForwardLog,
-    ended: Option<Arc<Finished>>,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while the lock is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, deadline: Option<Instant>, over: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let mut state = self.state();
-        while !over(&state) {
-            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return state,
-                Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-        }
-        state
-    }
-}
-
-/// Reads the log of ssh as it comes.
-fn listener(shared: Arc<Shared>, port: u16) -> impl FnMut(&mut Context<'_>, &Event) + Send {
-    let mut lines = Lines::default();
-    move |context, event| {
-        match event {
-            Event::Output { stream: Stream::Stderr, bytes, .. } => {
-                let mut state = shared.state();
-                for line in lines.feed(bytes) {
-                    state.log.line(&String::from_utf8_lossy(line.bytes), port);
-                }
-            }
-            Event::Ended { finished, .. } => {
-                shared.state().ended = Some(Arc::clone(finished));
-                context.detach();
-            }
-            _ => return,
-        }
-        shared.changed.notify_all();
-    }
-}
-
 /// A forwarded port. It is forwarded until this is dropped or the connection is lost.
 #[must_use = "the port is forwarded only as long as this lives"]
 pub struct Forwarding {
     process: Process,
-    shared: Arc<Shared>,
+    lost: Completion<Lost>,
     host: String,
     bind_address: String,
     port: u16,
@@ -377,7 +239,13 @@ impl Forwarding {
     /// Whether the port is still forwarded, so far as ssh knows.
     #[must_use]
     pub fn is_forwarding(&self) -> bool {
-        self.shared.state().ended.is_none()
+        self.lost.is_pending()
+    }
+
+    /// Returns what is completed when the port is forwarded no longer, with the reason.
+    #[must_use]
+    pub fn lost(&self) -> &Completion<Lost> {
+        &self.lost
     }
 
     /// Waits until the port is forwarded no longer, and says why.
@@ -386,23 +254,26 @@ impl Forwarding {
     /// Inside a handler.
     #[must_use]
     pub fn wait(&self) -> Lost {
-        let process = self.process.clone().wait();
-        Lost::of(&process.finished().expect("it was waited for"))
+        let engine = self.process.engine();
+        engine.wait_for("wait for the end of a forwarding", &self.lost, None).unwrap_or_else(|_| Lost {
+            reason: engine.ended().map_or_else(|| "its engine has ended".to_owned(), |reason| reason.to_string()),
+            advice: "start it again",
+        })
     }
+}
 
-    /// Where this program reaches the port, when the address stands for all addresses, or for several.
-    fn reachable_addresses(&self) -> Vec<SocketAddr> {
-        let name = if self.bind_address == "*" { "0.0.0.0" } else { &self.bind_address };
-        let addresses = (name, self.port).to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
-        let loopback = |mut address: SocketAddr| {
-            if address.ip().is_unspecified() {
-                let ipv4 = address.is_ipv4();
-                address.set_ip(if ipv4 { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() });
-            }
-            address
-        };
-        addresses.into_iter().map(loopback).collect()
-    }
+/// Returns where this program reaches the port, when the address stands for all addresses, or for several.
+fn reachable_addresses(bind_address: &str, port: u16) -> Vec<SocketAddr> {
+    let name = if bind_address == "*" { "0.0.0.0" } else { bind_address };
+    let addresses = (name, port).to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
+    let loopback = |mut address: SocketAddr| {
+        if address.ip().is_unspecified() {
+            let ipv4 = address.is_ipv4();
+            address.set_ip(if ipv4 { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        address
+    };
+    addresses.into_iter().map(loopback).collect()
 }
 
 impl std::fmt::Debug for Forwarding {

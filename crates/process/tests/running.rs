@@ -214,7 +214,7 @@ fn a_gigabyte_without_a_newline_is_counted_and_its_end_kept() {
 #[test]
 fn thousands_of_exits_are_all_noticed_with_pidfds_and_with_sigchld() {
     for sigchld in [false, true] {
-        let mut driver = Engine::current_thread(EngineOptions { sigchld }).unwrap();
+        let mut driver = Engine::current_thread(EngineOptions { sigchld, ..EngineOptions::default() }).unwrap();
         let started: Vec<_> = (0..500).map(|_| driver.start(Spec::new(["true"]))).collect();
         let mut ended = 0;
         while ended < started.len() {

@@ -14,8 +14,9 @@
 
 use super::GroupSource;
 use phalanx_nodeset::GroupError;
-use phalanx_process::Process;
+use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::spec::Output;
+use phalanx_process::{Process, Spec};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,10 @@ pub(super) struct Shell {
 
 impl RunUpcall for Shell {
     fn run(&self, command: &str, directory: &Path) -> Result<String, Option<String>> {
-        let process = Process::shell(command)
+        // An engine of this thread, for as long as it waits: hosts are looked up before there is any other.
+        let options = EngineOptions { no_watchdog: true, ..EngineOptions::default() };
+        let engine = Engine::current_thread(options).map_err(|error| Some(format!("cannot be started: {error}")))?;
+        let process = Process::from_spec(Spec::shell(command), &engine.handle())
             .directory(directory)
             .stderr_to(Output::Inherit)
             .timeout(self.time_limit)

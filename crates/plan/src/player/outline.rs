@@ -3,7 +3,7 @@
 use phalanx_action::substitute::Lists;
 
 use super::recipe::Recipe;
-use super::{Manner, combination_name, tunnel};
+use super::{Manner, combination_name, ports};
 use crate::model::{Plan, Step, Sweep, Work};
 
 /// A line of an outline.
@@ -60,7 +60,7 @@ fn step<E>(
             }),
             Err(reason) => show(Line { depth, host: None, text: format!("cannot tell now: {reason}") }),
         },
-        Work::Forward(forward) => show(Line { depth, host: None, text: tunnel::describe(forward, lists) }),
+        Work::Forward(forward) => show(Line { depth, host: None, text: ports::describe(forward, lists) }),
         Work::Pause(_) => Ok(()),
         Work::Sequence(inner) | Work::Parallel { steps: inner, .. } => steps(inner, depth, lists, manner, show),
         Work::Sweep(sweep) => passes(sweep, depth, lists, manner, show),

@@ -87,7 +87,7 @@ impl EventLoop {
     pub(super) fn new(options: EngineOptions, is_background: bool) -> io::Result<Self> {
         let reactor = Reactor::new()?;
         let inbox = Inbox::new(&reactor, INBOX_KEY)?;
-        let local = LocalDriver::new(&reactor, options.sigchld.then_some(SIGCHLD_KEY))?;
+        let local = LocalDriver::new(&reactor, options.sigchld.then_some(SIGCHLD_KEY), !options.no_watchdog)?;
         let mailbox = Mailbox {
             id: EngineId::new(),
             sender: inbox.sender(),

@@ -78,8 +78,9 @@ struct LocalChild {
 }
 
 impl LocalDriver {
-    /// No children yet. With `sigchld`, exits are noticed by that signal, reported under that key.
-    pub(super) fn new(reactor: &Reactor, sigchld: Option<u64>) -> io::Result<Self> {
+    /// No children yet. With `sigchld`, exits are noticed by that signal, reported under that key; a `watchdog` is started
+    /// with the first child.
+    pub(super) fn new(reactor: &Reactor, sigchld: Option<u64>, watchdog: bool) -> io::Result<Self> {
         let limit = raise_descriptor_limit()?;
         let sigchld = sigchld.map(|key| SignalWatch::new(reactor, key, &[Signal::CHLD])).transpose()?;
         let used = open_descriptors().unwrap_or(HEADROOM);
@@ -88,7 +89,7 @@ impl LocalDriver {
             spawner: Spawner::new(Some(limit), sigchld.is_none())?,
             programs: PathCache::default(),
             watchdog: None,
-            watchdog_tried: false,
+            watchdog_tried: !watchdog,
             live: HashMap::new(),
             ready: VecDeque::new(),
             buffer: vec![0; BUFFER].into(),

@@ -42,7 +42,7 @@ pub(super) fn turns(id: EngineId) -> bool {
 
 /// EnvTags this thread as turning an engine until the result is dropped.
 pub(super) fn turning(id: EngineId) -> Turning {
-    Turning { before: TURNING.replace(Some(id)) }
+    Turning { before: TURNING.try_with(|turning| turning.replace(Some(id))).ok().flatten() }
 }
 
 pub(super) struct Turning {

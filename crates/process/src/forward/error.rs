@@ -7,6 +7,7 @@ use crate::outcome::StartError;
 
 /// Why a port is not forwarded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ForwardError {
     /// No program connects.
     #[error("cannot forward a port through {host}: {error}")]
@@ -75,6 +76,12 @@ pub enum ForwardError {
         reason: String,
         /// What to do about it.
         advice: &'static str,
+    },
+    /// It was given up before it was forwarded.
+    #[error("the forwarding of a port through {host} was cancelled")]
+    Cancelled {
+        /// Through which host.
+        host: String,
     },
     /// It took too long.
     #[error("cannot forward a port to {target} through {host}: {waited_for} did not happen within {} s; wait longer, or see `ssh -v`", .timeout.as_secs_f64())]
