@@ -3,6 +3,7 @@
 //!
 //! The driver here is as simple as one can be, with blocking waits; that of the engine is tested with the engine.
 
+mod engine;
 mod forwards;
 mod master;
 mod sessions;

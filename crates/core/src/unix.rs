@@ -45,6 +45,14 @@ pub struct Peer {
     pub pid: i32,
 }
 
+impl Peer {
+    /// Whether it ran as the effective user of this program.
+    #[must_use]
+    pub fn is_same_user(&self) -> bool {
+        self.uid == nix::unistd::geteuid().as_raw()
+    }
+}
+
 /// Returns the process at the other end of `stream`, as the kernel knows it.
 ///
 /// # Errors
@@ -143,6 +151,8 @@ mod tests {
         let stream = connect_nonblocking(&path).unwrap().unwrap();
         let peer = peer(&stream).unwrap();
         assert_eq!(peer, Peer { uid: nix::unistd::geteuid().as_raw(), pid: nix::unistd::getpid().as_raw() });
+        assert!(peer.is_same_user());
+        assert!(!Peer { uid: peer.uid + 1, ..peer }.is_same_user());
         assert_eq!(pipe::read(&stream, &mut [0; 1]).unwrap(), pipe::ReadOutcome::WouldBlock);
         drop(listener);
         assert_eq!(connect_nonblocking(&path).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);

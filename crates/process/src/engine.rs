@@ -26,7 +26,7 @@
 //!  EngineHandle ──Message──▶ inbox ─▶ EventLoop::turn
 //!            ┌────────────── settle, within 5 ms ───────────────┐
 //!  events ◀──┤ table.poll_event  ▶ dispatch: handlers, handles   │
-//!            │ table.poll_effect ▶ driver: local, serial, hosted │
+//!            │ table.poll_effect ▶ driver: local, serial, mux, … │
 //!            └──────────────────────────────────────────────────┘
 //!                 nothing left? wait in the reactor until the next deadline
 //!                 readiness ▶ drivers read, write, notice exits ▶ table.handle_input
@@ -43,8 +43,10 @@ mod handle;
 mod kill_descendants;
 mod local;
 mod message;
+mod mux;
 mod serial;
 mod state;
+mod stdin;
 mod stdio;
 mod this_thread;
 mod tokens;

@@ -43,7 +43,7 @@ pub mod watch;
 
 pub use phalanx_core::tty;
 pub use phalanx_proto::{
-    ExitStatus, Signal, duration, event, expect, id, job, lines, outcome, output, policy, rollout, table, visible,
+    ExitStatus, Signal, duration, event, expect, id, job, lines, mux, outcome, output, policy, rollout, table, visible,
     workflow,
 };
 pub use process::Process;

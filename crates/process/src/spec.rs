@@ -59,6 +59,25 @@ pub enum Command {
     /// No program at all: a serial line, opened by the engine itself. What is written to the process is sent, what
     /// arrives is its stdout; see [`crate::serial`].
     Device(Device),
+    /// No program here: a command on another host, over an ssh connection that exists.
+    MuxSession(MuxSession),
+}
+
+/// A command that an ssh master is asked to run, over its multiplexing protocol and without a process here.
+///
+/// Its stdin, stdout and stderr are passed to the master, which makes what is no terminal non-blocking: pipes, files and
+/// `/dev/null` can be, what this program inherited cannot. A master of another user is not spoken to.
+///
+/// A signal that asks a process to end, or makes it, closes the session: the command loses its streams, as it does when an
+/// ssh process is killed. Other signals do nothing; the protocol has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MuxSession {
+    /// The control socket of the master.
+    pub socket: PathBuf,
+    /// What to ask of it.
+    pub request: phalanx_proto::mux::Session,
+    /// How long the session may take to open, which takes a round trip to the host.
+    pub open_timeout: std::time::Duration,
 }
 
 /// Which handler runs a process, and what it calls it.
@@ -92,6 +111,7 @@ impl Command {
                 Ok(words.into_iter().map(OsString::from).collect::<Vec<_>>().into())
             }
             Self::Device(_) => Err("it is a serial line, and no command".to_owned()),
+            Self::MuxSession(_) => Err("it runs over an ssh master, and not here".to_owned()),
         }
     }
 }
@@ -126,6 +146,11 @@ impl fmt::Display for Command {
         match self {
             Self::Words(line) => f.write_str(line),
             Self::Device(device) => write!(f, "serial {} {}", device.path.display(), device.settings.speed),
+            Self::MuxSession(session) => {
+                let command = String::from_utf8_lossy(&session.request.command);
+                let quoted = shlex::try_quote(&command).unwrap_or(Cow::Borrowed(&*command));
+                write!(f, "ssh -S {} : {quoted}", session.socket.display())
+            }
             Self::Arguments(arguments) => {
                 let words = arguments.iter().map(|argument| argument.to_string_lossy());
                 let quoted = words.map(|word| {

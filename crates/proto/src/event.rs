@@ -124,13 +124,16 @@ pub enum Input<'a> {
     Diagnostics(&'a [u8]),
     /// It ended.
     Exited(ExitStatus),
+    /// It is over as far as can be known, and what became of it is not known, for this reason. Takes the place of
+    /// [`Input::Exited`].
+    Lost(Arc<str>),
 }
 
 /// What the driver should do. Every effect is answered by at least one input, or by nothing ever again
 /// ([`Effect::Release`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Start it. Answered by [`Input::Spawned`] and then [`Input::Exited`], or by [`Input::SpawnFailed`], or by
+    /// Start it. Answered by [`Input::Spawned`] and then [`Input::Exited`] or [`Input::Lost`], or by [`Input::SpawnFailed`], or by
     /// [`Input::ResourceExhausted`].
     Spawn(ProcessId),
     /// Give up starting it. Asked of those whose start may take its time ([`Policy::abandon`](crate::policy::Policy::abandon)) while it has

@@ -51,7 +51,8 @@ pub struct Outcome {
     pub failed: Option<Arc<str>>,
     /// Why a handler of it failed, if one did: it panicked, or could not do its work.
     pub handler_failed: Option<Arc<str>>,
-    /// Why its status is [lost](ExitStatus::Lost), where that is known: what ended the engine that ran it.
+    /// Why its status is [lost](ExitStatus::Lost), where that is known: what ended the engine that ran it, or what
+    /// its driver knows.
     pub lost_because: Option<Arc<str>>,
 }
 
@@ -154,6 +155,7 @@ impl fmt::Display for Outcome {
             ExitStatus::Signaled { signal, core_dumped } => {
                 write!(f, "killed by {signal}{}", if core_dumped { ", core dumped" } else { "" })
             }
+            ExitStatus::UnknownSignal => f.write_str("killed by a signal (ssh does not tell which)"),
             ExitStatus::Lost => f.write_str(
                 "ended, but nobody can say how: somebody else took its exit status, or whoever ran it does not answer",
             ),

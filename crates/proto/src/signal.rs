@@ -137,6 +137,8 @@ pub enum ExitStatus {
         /// Whether it left a core dump.
         core_dumped: bool,
     },
+    /// A signal ended it, and what ran it does not tell which: an ssh master does not.
+    UnknownSignal,
     /// Its status is unknown: other code in this program reaped it (a `waitpid(-1)`, or SIGCHLD set to be ignored), or
     /// the backend that ran it does not answer.
     Lost,

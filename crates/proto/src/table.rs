@@ -97,6 +97,7 @@ struct Record {
     write_error: bool,
     failed: Option<Arc<str>>,
     handler_failed: Option<Arc<str>>,
+    lost_because: Option<Arc<str>>,
     /// Whether its output is made into events.
     emits_output: bool,
 }
@@ -235,6 +236,10 @@ impl ProcessTable {
                 record.diagnostics.append(bytes);
             }
             Input::Exited(status) => self.exited(id, now, status),
+            Input::Lost(reason) => {
+                record.lost_because.get_or_insert(reason);
+                self.exited(id, now, ExitStatus::Lost);
+            }
         }
     }
 
@@ -550,6 +555,7 @@ impl Record {
             write_error: false,
             failed: None,
             handler_failed: None,
+            lost_because: None,
             emits_output: false,
             policy,
         }
@@ -596,7 +602,7 @@ impl Record {
                 && (self.open != [false, false] || matches!(self.phase, Phase::Draining { swept: true, .. })),
             failed: self.failed,
             handler_failed: self.handler_failed,
-            lost_because: None,
+            lost_because: self.lost_because,
         };
         let ok = outcome.ok(&self.policy.ignore);
         let worth_a_warning = outcome.is_worth_a_warning(&self.policy.nolog);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phalanx_proto::event::{Effect, Event, Grace, Input, Kill, Request, SignalScope, Stream};
+use phalanx_proto::event::{Effect, Event, Grace, Input, Kill, NO_PROCESS, Request, SignalScope, Stream};
 use phalanx_proto::id::ProcessId;
 use phalanx_proto::outcome::{Finished, StartError};
 use phalanx_proto::policy::{Leftovers, Policy};
@@ -500,4 +500,22 @@ fn a_start_without_resources_is_given_up_within_its_own_timeout() {
         };
         assert_eq!(ended.duration_since(began).as_secs(), expected);
     }
+}
+
+#[test]
+fn a_process_that_is_lost_ends_once_with_the_first_reason() {
+    let mut world = starting(Policy::default());
+    world.input(Input::Spawned { pid: NO_PROCESS });
+    world.input(Input::Bytes(Stream::Stdout, b"half"));
+    world.input(Input::Lost("the master has ended".into()));
+    world.input(Input::Lost("something else".into()));
+    world.exit(0);
+    world.close_streams();
+    let finished = world.finished();
+    assert_eq!((finished.outcome.status, finished.ok), (Some(ExitStatus::Lost), false));
+    assert_eq!(finished.outcome.lost_because.as_deref(), Some("the master has ended"));
+    assert_eq!(
+        (finished.stdout.bytes(), finished.outcome.to_string()),
+        (&b"half"[..], "was lost: the master has ended".to_owned())
+    );
 }

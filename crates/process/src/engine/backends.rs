@@ -102,7 +102,7 @@ impl BackendRegistry {
             Input::Bytes(stream, _) | Input::Eof(stream) => {
                 entry.stage != Stage::Starting && !entry.ended[*stream as usize]
             }
-            Input::StdinDrained | Input::WriteFailed | Input::Diagnostics(_) | Input::Exited(_) => {
+            Input::StdinDrained | Input::WriteFailed | Input::Diagnostics(_) | Input::Exited(_) | Input::Lost(_) => {
                 entry.stage == Stage::Running
             }
         };
@@ -129,7 +129,7 @@ impl BackendRegistry {
                     table.handle_input(id, now, Input::Eof(stream));
                 }
             }
-            Input::Exited(_) => {
+            Input::Exited(_) | Input::Lost(_) => {
                 entry.stage = Stage::Over;
                 table.handle_input(id, now, input);
             }

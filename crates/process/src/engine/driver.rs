@@ -8,6 +8,7 @@ use phalanx_core::{Reactor, Ready};
 
 use super::backends::BackendRegistry;
 use super::local::LocalDriver;
+use super::mux::MuxDriver;
 use super::serial::SerialDriver;
 use super::state::DeferredCommands;
 use super::tokens::from_key;
@@ -23,6 +24,8 @@ pub(super) enum Backend {
     Local,
     /// Nothing: it is a serial line, opened by the engine itself.
     Serial,
+    /// An ssh master, which is spoken to by the engine itself.
+    Mux,
     /// A handler; see [`crate::backend`].
     Hosted(BackendId),
 }
@@ -32,6 +35,7 @@ impl Backend {
         match (&launch.hosted, &launch.command) {
             (Some(hosted), _) => Self::Hosted(hosted.backend),
             (None, Command::Device(_)) => Self::Serial,
+            (None, Command::MuxSession(_)) => Self::Mux,
             (None, Command::Arguments(_) | Command::Words(_)) => Self::Local,
         }
     }
@@ -69,24 +73,34 @@ pub(super) trait Driver {
 
     /// Reads and writes on with all that is ready, each within its bound.
     fn advance(&mut self, _ctx: &mut DriverCtx<'_>) {}
+
+    /// Returns when time next matters to it.
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Takes note that time has passed.
+    fn handle_timeout(&mut self, _ctx: &mut DriverCtx<'_>) {}
 }
 
 /// The drivers of one engine, and which process belongs to which.
 pub(super) struct Drivers {
     pub(super) local: LocalDriver,
-    pub(super) serial: SerialDriver,
+    serial: SerialDriver,
+    mux: MuxDriver,
     backends: HashMap<ProcessId, Backend>,
 }
 
 impl Drivers {
     pub(super) fn new(local: LocalDriver) -> Self {
-        Self { local, serial: SerialDriver::default(), backends: HashMap::new() }
+        Self { local, serial: SerialDriver::default(), mux: MuxDriver::default(), backends: HashMap::new() }
     }
 
     fn driver<'a>(&'a mut self, backend: Backend, hosted: &'a mut BackendRegistry) -> &'a mut dyn Driver {
         match backend {
             Backend::Local => &mut self.local,
             Backend::Serial => &mut self.serial,
+            Backend::Mux => &mut self.mux,
             Backend::Hosted(_) => hosted,
         }
     }
@@ -128,11 +142,21 @@ impl Drivers {
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        self.local.has_ready() || self.serial.has_ready()
+        self.local.has_ready() || self.serial.has_ready() || self.mux.has_ready()
     }
 
     pub(super) fn advance(&mut self, ctx: &mut DriverCtx<'_>) {
         self.local.advance(ctx);
         self.serial.advance(ctx);
+        self.mux.advance(ctx);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        [self.local.next_deadline(), self.mux.next_deadline()].into_iter().flatten().min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, ctx: &mut DriverCtx<'_>) {
+        self.local.handle_timeout(ctx);
+        self.mux.handle_timeout(ctx);
     }
 }

@@ -198,7 +198,7 @@ impl EventLoop {
         if self.has_ready() || !is_settled {
             return Some(Instant::now());
         }
-        let timeouts = [self.state.table.poll_timeout(), self.dispatcher.next_timer(), self.drivers.local.next_scan()];
+        let timeouts = [self.state.table.poll_timeout(), self.dispatcher.next_timer(), self.drivers.next_deadline()];
         timeouts.into_iter().flatten().min()
     }
 
@@ -322,7 +322,8 @@ impl EventLoop {
         while let Some(buffer) = self.state.table.poll_grown_buffer() {
             prefer_large_pages(buffer);
         }
-        self.drivers.local.scan(now);
+        let EngineState { table, deferred, .. } = &mut self.state;
+        self.drivers.handle_timeout(&mut DriverCtx { reactor: &self.reactor, table, deferred, now });
         self.state.table.handle_timeout(before);
         Ok(())
     }

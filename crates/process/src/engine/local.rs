@@ -6,7 +6,6 @@
 
 mod failure;
 mod start;
-mod stdin;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
@@ -20,14 +19,15 @@ use phalanx_core::spawn::{PathCache, Spawner};
 use phalanx_core::watchdog::{Registration, Watchdog};
 use phalanx_core::{Child, Reactor, Ready, Signal};
 
+pub(super) use self::failure::Failure;
 use super::driver::{Driver, DriverCtx};
 use super::kill_descendants::DescendantKiller;
+use super::stdin::StdinPipe;
 use super::stdio::ParentEnd;
 use super::tokens::{Source, from_key};
 use crate::event::{Effect, Input, SignalScope};
 use crate::id::ProcessId;
 use crate::spec::Launch;
-use stdin::StdinPipe;
 
 /// One buffer for all reads: as large as a pipe.
 const BUFFER: usize = 64 * 1024;
@@ -98,16 +98,6 @@ impl LocalDriver {
             shortage_told: false,
             sigchld,
         })
-    }
-
-    /// Returns when a scan for processes that have left their groups is due.
-    pub(super) fn next_scan(&self) -> Option<Instant> {
-        self.descendants.due()
-    }
-
-    /// Scans for them, if it is time.
-    pub(super) fn scan(&mut self, now: Instant) {
-        self.descendants.run(now);
     }
 
     /// Sends SIGKILL to every child and its group, and waits for none.
@@ -240,6 +230,15 @@ impl Driver for LocalDriver {
 
     fn advance(&mut self, ctx: &mut DriverCtx<'_>) {
         self.move_bytes(ctx);
+    }
+
+    /// Returns when a scan for processes that have left their groups is due.
+    fn next_deadline(&self) -> Option<Instant> {
+        self.descendants.due()
+    }
+
+    fn handle_timeout(&mut self, ctx: &mut DriverCtx<'_>) {
+        self.descendants.run(ctx.now);
     }
 }
 

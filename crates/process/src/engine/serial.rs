@@ -173,7 +173,7 @@ fn open(id: ProcessId, device: &Device, launch: &Launch, ctx: &DriverCtx<'_>) ->
 }
 
 /// Whether a process that has made no arrangements ends by this signal (signal(7)).
-fn ends(signal: Signal) -> bool {
+pub(super) fn ends(signal: Signal) -> bool {
     const STOPS: [&str; 5] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGCONT"];
     const IGNORED: [&str; 3] = ["SIGCHLD", "SIGURG", "SIGWINCH"];
     let name = signal.to_string();

@@ -11,7 +11,7 @@ use crate::event::{Effect, Request};
 use crate::id::{HandlerId, ProcessId, TimerId};
 use crate::outcome::LateFailure;
 use crate::run::RunState;
-use crate::spec::{Launch, Spec, Stdin};
+use crate::spec::{Command, Launch, Spec, Stdin};
 use crate::table::ProcessTable;
 
 /// See the module's documentation.
@@ -59,6 +59,10 @@ impl EngineState {
         if let Some(hosted) = &launch.hosted {
             policy.abandon.get_or_insert(GIVE_UP_AFTER);
             self.deferred.routes.push((id, hosted.backend.0));
+        }
+        if let Command::MuxSession(_) = launch.command {
+            // Its start takes a round trip, and can be cancelled.
+            policy.abandon.get_or_insert(GIVE_UP_AFTER);
         }
         self.table.insert(id, policy);
         if let Stdin::Data(bytes) = &launch.stdin {

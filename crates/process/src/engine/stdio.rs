@@ -42,6 +42,14 @@ pub(super) enum ParentEnd {
 }
 
 impl ParentEnd {
+    /// Returns the pipe, if it is one.
+    pub(super) fn into_pipe(self) -> Option<OwnedFd> {
+        match self {
+            Self::Pipe(fd) => Some(fd),
+            Self::Terminal => None,
+        }
+    }
+
     /// The descriptor; `master` is that of the terminal, which is there if this is one.
     pub(super) fn fd<'a>(&'a self, master: Option<&'a OwnedFd>) -> BorrowedFd<'a> {
         match self {

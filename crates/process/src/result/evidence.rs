@@ -185,6 +185,7 @@ impl<'a> Evidence<'a> {
     fn by_status(&self) -> HostResult {
         match (self.finished.outcome.status, &self.delivery) {
             (Some(ExitStatus::Signaled { signal, .. }), _) => HostResult::Signaled(Some(signal.number())),
+            (Some(ExitStatus::UnknownSignal), _) => HostResult::Signaled(None),
             (Some(ExitStatus::Lost) | None, _) => HostResult::Lost {
                 reason: match &self.finished.outcome.lost_because {
                     Some(reason) => reason.to_string(),

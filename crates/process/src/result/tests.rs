@@ -26,19 +26,22 @@ enum How {
     Exit(i32),
     Signal,
     Untold,
+    /// A signal ended it, and what ran it does not tell which.
+    UnknownSignal,
     NeverRan,
     Unreachable,
     Broken,
     RemoteSignal,
 }
 
-const HOWS: [How; 10] = [
+const HOWS: [How; 11] = [
     How::Exit(0),
     How::Exit(3),
     How::Exit(127),
     How::Exit(255),
     How::Signal,
     How::Untold,
+    How::UnknownSignal,
     How::NeverRan,
     How::Unreachable,
     How::Broken,
@@ -52,6 +55,7 @@ fn ended(how: How) -> Finished {
         How::Exit(code) => exited(code),
         How::Signal => finished(Some(ExitStatus::Signaled { signal: Signal::KILL, core_dumped: false })),
         How::Untold => finished(Some(ExitStatus::Lost)),
+        How::UnknownSignal => finished(Some(ExitStatus::UnknownSignal)),
         How::NeverRan => finished(None),
         How::Unreachable => through_ssh("ssh: connect to host n1 port 22: Connection refused\n"),
         How::Broken => through_ssh("debug1: Entering interactive session.\nConnection to n1 closed by remote host.\n"),
@@ -92,7 +96,7 @@ fn expected(finished: &Finished, how: How, route: Route, case: &Case) -> ResultK
         (*killed, beside.unwrap_or(stopped)),
         (ssh && matches!(how, How::Broken | How::Signal), Lost),
         (ssh && how == How::RemoteSignal, Signal),
-        (how == How::Signal, Signal),
+        (matches!(how, How::Signal | How::UnknownSignal), Signal),
         (matches!(how, How::Untold | How::NeverRan), Lost),
         (files && !(confirmed && how == How::Exit(0)), NotTransferred),
         (!files && !matches!(how, How::Exit(0 | 127)), Exit),
@@ -256,4 +260,14 @@ fn sentences_are_for_people_and_advice_is_in_them() {
         assert_eq!((result.sentence().as_str(), result.to_string().as_str()), (sentence, sentence));
         assert!(result.advice().is_none_or(|advice| sentence.contains(advice)));
     }
+}
+
+#[test]
+fn what_is_known_about_a_lost_status_is_the_reason() {
+    let mut finished = finished(Some(ExitStatus::Lost));
+    finished.outcome.lost_because = Some("the ssh master has ended".into());
+    let HostResult::Lost { reason, .. } = Evidence::new(&finished, Route::Direct).judge() else {
+        panic!("{finished:?}")
+    };
+    assert_eq!(reason, "the ssh master has ended");
 }

@@ -7,18 +7,18 @@ use phalanx_core::spawn::SpawnError;
 use super::super::stdio::OpenFailed;
 
 /// Why a child could not be started, and whether trying again later makes sense.
-pub(super) struct Failure {
-    pub(super) reason: String,
-    pub(super) errno: Option<i32>,
-    pub(super) shortage: bool,
+pub(in crate::engine) struct Failure {
+    pub(in crate::engine) reason: String,
+    pub(in crate::engine) errno: Option<i32>,
+    pub(in crate::engine) shortage: bool,
 }
 
 impl Failure {
-    pub(super) fn shortage(reason: &str) -> Self {
+    pub(in crate::engine) fn shortage(reason: &str) -> Self {
         Self { reason: reason.to_owned(), errno: None, shortage: true }
     }
 
-    pub(super) fn malformed(reason: String) -> Self {
+    pub(in crate::engine) fn malformed(reason: String) -> Self {
         Self { reason, errno: None, shortage: false }
     }
 }

@@ -9,10 +9,10 @@ use phalanx_core::watchdog::{Registration, Watchdog};
 use phalanx_core::{Child, Interest, Reactor, Signal};
 
 use super::super::driver::DriverCtx;
+use super::super::stdin::StdinPipe;
 use super::super::stdio::{ChildStdio, ParentStdio};
 use super::super::tokens::{Source, key};
 use super::failure::Failure;
-use super::stdin::StdinPipe;
 use super::{LocalChild, LocalDriver};
 use crate::event::{Input, Stream};
 use crate::id::ProcessId;

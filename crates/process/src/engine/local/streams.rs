@@ -8,8 +8,8 @@ use std::os::fd::AsFd;
 use phalanx_core::pipe::{self, ReadOutcome};
 
 use super::super::driver::DriverCtx;
+use super::super::stdin::Flushed;
 use super::super::tokens::Source;
-use super::stdin::Flushed;
 use super::{LocalChild, LocalDriver};
 use crate::event::{Input, Stream};
 use crate::id::ProcessId;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use phalanx_core::{Interest, Reactor, pipe};
 
-use super::super::stdio::ParentEnd;
-use super::super::tokens::{Source, key};
+use super::stdio::ParentEnd;
+use super::tokens::{Source, key};
 use crate::id::ProcessId;
 
 /// How many writes one stdin may take in one turn.
