@@ -46,7 +46,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Whether it ran as the effective user of this program.
+    /// Reports whether it ran as the effective user of this program.
     #[must_use]
     pub fn is_same_user(&self) -> bool {
         self.uid == nix::unistd::geteuid().as_raw()
