@@ -77,7 +77,7 @@ fn classify(status: ExitStatus, log: &SshLog<'_>, stderr: &str) -> RemoteExit {
         ExitStatus::Exited(SSH_FAILED) if log.has_exit_status() => RemoteExit::AsReported,
         ExitStatus::Exited(SSH_FAILED) if log.has_exit_signal() => RemoteExit::Signaled,
         ExitStatus::Exited(SSH_FAILED) => RemoteExit::Lost(explain_end(log, stderr)),
-        ExitStatus::Exited(_) | ExitStatus::Lost => RemoteExit::AsReported,
+        ExitStatus::Exited(_) | ExitStatus::UnknownSignal | ExitStatus::Lost => RemoteExit::AsReported,
     }
 }
 
@@ -91,7 +91,7 @@ fn without_log(status: ExitStatus, stderr: &str) -> RemoteExit {
         ExitStatus::Exited(1) if reason::could_not_open_log(stderr) => {
             reason::complaint_on_stderr(stderr).map_or(RemoteExit::AsReported, RemoteExit::NotReached)
         }
-        ExitStatus::Exited(_) | ExitStatus::Lost => RemoteExit::AsReported,
+        ExitStatus::Exited(_) | ExitStatus::UnknownSignal | ExitStatus::Lost => RemoteExit::AsReported,
     }
 }
 
