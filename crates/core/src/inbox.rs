@@ -1,11 +1,10 @@
 //! Messages from other threads to the one that waits in a [`Reactor`], with one wake-up per batch.
 //!
-//! A wake-up is a system call; a thousand messages sent in a row need one. The order that makes this safe:
-//! the sender pushes, then raises the flag and wakes only if it was down; the receiver lowers the flag, *then*
-//! takes the messages. A message pushed after the taking finds the flag down and wakes again.
+//! A wake-up is a system call; a thousand messages sent in a row need one. Whether one is under way is known under the lock
+//! of the messages themselves: it is so exactly while there is a message that was sent. So a receiver that finds nothing to
+//! take may wait, whatever wake-up comes late: the next sender finds none under way.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::reactor::Reactor;
@@ -13,15 +12,21 @@ use crate::reactor::Reactor;
 #[derive(Debug)]
 struct Shared<T> {
     /// `None` once it is closed.
-    messages: Mutex<Option<Vec<T>>>,
-    woken: AtomicBool,
+    queue: Mutex<Option<Queue<T>>>,
     waker: mio::Waker,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    messages: Vec<T>,
+    /// Whether the receiver was woken, or is about to be, for one of the messages.
+    woken: bool,
 }
 
 impl<T> Shared<T> {
     /// Locks the queue, even if a sender panicked while it held the lock: a `Vec` is whole after any push.
-    fn messages(&self) -> MutexGuard<'_, Option<Vec<T>>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Option<Queue<T>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,8 +55,8 @@ impl<T> Inbox<T> {
     /// When the system has no descriptor left for the waker.
     pub fn new(reactor: &Reactor, token: u64) -> io::Result<Self> {
         let waker = reactor.waker(token)?;
-        let shared = Shared { messages: Mutex::new(Some(Vec::new())), woken: AtomicBool::new(false), waker };
-        Ok(Self { shared: Arc::new(shared) })
+        let queue = Queue { messages: Vec::new(), woken: false };
+        Ok(Self { shared: Arc::new(Shared { queue: Mutex::new(Some(queue)), waker }) })
     }
 
     /// Returns a sender for another thread.
@@ -63,20 +68,23 @@ impl<T> Inbox<T> {
     /// Takes everything sent so far, oldest first.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
-        self.shared.woken.store(false, Ordering::SeqCst);
-        self.shared.messages().as_mut().map(std::mem::take).unwrap_or_default()
+        let take = |queue: &mut Queue<T>| {
+            queue.woken = false;
+            std::mem::take(&mut queue.messages)
+        };
+        self.shared.queue().as_mut().map(take).unwrap_or_default()
     }
 
     /// Returns whether something waits to be taken.
     #[must_use]
     pub fn has_messages(&self) -> bool {
-        self.shared.messages().as_ref().is_some_and(|messages| !messages.is_empty())
+        self.shared.queue().as_ref().is_some_and(|queue| !queue.messages.is_empty())
     }
 
     /// Takes everything sent so far and refuses everything from now on, without a gap between the two.
     #[must_use]
     pub fn close(&self) -> Vec<T> {
-        self.shared.messages().take().unwrap_or_default()
+        self.shared.queue().take().map(|queue| queue.messages).unwrap_or_default()
     }
 }
 
@@ -95,11 +103,9 @@ impl<T> Sender<T> {
     /// # Errors
     /// When the receiver has closed the inbox, or cannot be woken; from then on the inbox is closed.
     pub fn send(&self, message: T) -> Result<(), Unsent<T>> {
-        self.leave(message)?;
-        if !self.shared.woken.swap(true, Ordering::SeqCst)
-            && let Err(error) = self.shared.waker.wake()
-        {
-            let messages = self.shared.messages().take().unwrap_or_default();
+        let wakes = self.push(message, |queue| !std::mem::replace(&mut queue.woken, true))?;
+        if wakes && let Err(error) = self.shared.waker.wake() {
+            let messages = self.shared.queue().take().map(|queue| queue.messages).unwrap_or_default();
             return Err(Unsent { messages, error: Some(error) });
         }
         Ok(())
@@ -110,11 +116,17 @@ impl<T> Sender<T> {
     /// # Errors
     /// When the receiver has closed the inbox.
     pub fn leave(&self, message: T) -> Result<(), Unsent<T>> {
-        match &mut *self.shared.messages() {
-            Some(messages) => messages.push(message),
-            None => return Err(Unsent { messages: vec![message], error: None }),
+        self.push(message, |_| ())
+    }
+
+    fn push<R>(&self, message: T, then: impl FnOnce(&mut Queue<T>) -> R) -> Result<R, Unsent<T>> {
+        match &mut *self.shared.queue() {
+            Some(queue) => {
+                queue.messages.push(message);
+                Ok(then(queue))
+            }
+            None => Err(Unsent { messages: vec![message], error: None }),
         }
-        Ok(())
     }
 }
 
@@ -165,5 +177,37 @@ mod tests {
         let unsent = inbox.sender().send(3).unwrap_err();
         assert!(unsent.messages == [3] && unsent.error.is_none());
         assert_eq!(inbox.sender().leave(4).unwrap_err().messages, [4]);
+    }
+
+    /// As an engine does it: one that has taken the messages does not ask again when it is woken for them.
+    #[test]
+    fn a_wake_up_that_comes_behind_its_message_does_not_silence_the_next_one() {
+        let mut reactor = Reactor::new().unwrap();
+        let inbox = Inbox::new(&reactor, 9).unwrap();
+        let (sender, (taken, told)) = (inbox.sender(), std::sync::mpsc::channel());
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for round in 0..20_000 {
+                    sender.send(round).unwrap();
+                    if told.recv() != Ok(round) {
+                        return;
+                    }
+                }
+            });
+            let mut got = 0;
+            while got < 20_000 {
+                if inbox.has_messages() {
+                    for message in inbox.take() {
+                        got += 1;
+                        taken.send(message).unwrap();
+                    }
+                } else {
+                    let woken = reactor.poll(Some(Duration::from_secs(10))).unwrap().count() == 1;
+                    assert!(woken || inbox.has_messages(), "waited in vain after {got} messages");
+                    assert!(woken, "message {got} came without a wake-up");
+                }
+            }
+            drop(taken);
+        });
     }
 }
