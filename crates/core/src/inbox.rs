@@ -12,12 +12,12 @@ use crate::reactor::Reactor;
 #[derive(Debug)]
 struct Shared<T> {
     /// `None` once it is closed.
-    queue: Mutex<Option<Queue<T>>>,
+    queue: Mutex<Option<Undelivered<T>>>,
     waker: mio::Waker,
 }
 
 #[derive(Debug)]
-struct Queue<T> {
+struct Undelivered<T> {
     messages: Vec<T>,
     /// Whether the receiver was woken, or is about to be, for one of the messages.
     woken: bool,
@@ -25,7 +25,7 @@ struct Queue<T> {
 
 impl<T> Shared<T> {
     /// Locks the queue, even if a sender panicked while it held the lock: a `Vec` is whole after any push.
-    fn queue(&self) -> MutexGuard<'_, Option<Queue<T>>> {
+    fn queue(&self) -> MutexGuard<'_, Option<Undelivered<T>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,7 +55,7 @@ impl<T> Inbox<T> {
     /// When the system has no descriptor left for the waker.
     pub fn new(reactor: &Reactor, token: u64) -> io::Result<Self> {
         let waker = reactor.waker(token)?;
-        let queue = Queue { messages: Vec::new(), woken: false };
+        let queue = Undelivered { messages: Vec::new(), woken: false };
         Ok(Self { shared: Arc::new(Shared { queue: Mutex::new(Some(queue)), waker }) })
     }
 
@@ -68,7 +68,7 @@ impl<T> Inbox<T> {
     /// Takes everything sent so far, oldest first.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
-        let take = |queue: &mut Queue<T>| {
+        let take = |queue: &mut Undelivered<T>| {
             queue.woken = false;
             std::mem::take(&mut queue.messages)
         };
@@ -119,7 +119,7 @@ impl<T> Sender<T> {
         self.push(message, |_| ())
     }
 
-    fn push<R>(&self, message: T, then: impl FnOnce(&mut Queue<T>) -> R) -> Result<R, Unsent<T>> {
+    fn push<R>(&self, message: T, then: impl FnOnce(&mut Undelivered<T>) -> R) -> Result<R, Unsent<T>> {
         match &mut *self.shared.queue() {
             Some(queue) => {
                 queue.messages.push(message);
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(inbox.sender().leave(4).unwrap_err().messages, [4]);
     }
 
-    /// As an engine does it: one that has taken the messages does not ask again when it is woken for them.
+    // As an engine does it: having taken the messages, it does not ask again when it is woken for them.
     #[test]
     fn a_wake_up_that_comes_behind_its_message_does_not_silence_the_next_one() {
         let mut reactor = Reactor::new().unwrap();
