@@ -58,8 +58,10 @@ fn ended(how: How) -> Finished {
         How::UnknownSignal => finished(Some(ExitStatus::UnknownSignal)),
         How::NeverRan => finished(None),
         How::Unreachable => through_ssh("ssh: connect to host n1 port 22: Connection refused\n"),
-        How::Broken => through_ssh("debug1: Entering interactive session.\nConnection to n1 closed by remote host.\n"),
-        How::RemoteSignal => through_ssh("debug1: client_input_channel_req: channel 0 rtype exit-signal reply 0\n"),
+        How::Broken => through_ssh("debug1: Sending command: x\nConnection to n1 closed by remote host.\n"),
+        How::RemoteSignal => through_ssh(
+            "debug1: Sending command: x\ndebug1: client_input_channel_req: channel 0 rtype exit-signal reply 0\n",
+        ),
     }
 }
 
