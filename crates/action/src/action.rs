@@ -38,13 +38,13 @@ use phalanx_process::stats::Stats;
 pub use self::composite::{AfterFailure, Parallel, Sequential};
 pub use self::events::Events;
 use self::phase::{Follower, Phase, Stage};
-pub use self::row::MemberSource;
 use self::row::Row;
 pub use self::scope::Scoped;
 use self::usher::{Callback, Usher};
 pub use self::waiting::{filter_bad_hosts, wait_all, wait_any};
 pub use self::work::{Over, Work};
 use crate::rollout::Rollout;
+use crate::source::MemberSource;
 
 /// Processes that belong together. Cloning gives another handle to the same action.
 ///

@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod connect;
+mod execution;
 mod exit;
 mod forward;
 mod hosts;

@@ -1,28 +1,21 @@
 //! `phalanx play`: reads a plan, and plays it on this thread. Signals are as for `phalanx run`: once politely, then at
 //! once.
 
-mod events;
-mod summary;
-
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use phalanx_config::configuration::Configuration;
 use phalanx_plan::player::{Line, Manner, outline};
-use phalanx_plan::workflow::{StepOutcome, StepRun};
-use phalanx_plan::{Happening, Overrides, Plan, Player, ReadError};
-use phalanx_process::Signal;
+use phalanx_plan::{Overrides, Plan, ReadError};
 use phalanx_process::visible::visible;
 
 use crate::args::values::Worker;
 use crate::connect::ConnectArgs;
+use crate::execution::{Shape, execute};
 use crate::exit;
-use crate::output::{OutputError, OutputOptions, Reporter};
-use crate::shutdown::{SIGNALS, ShutdownState};
+use crate::output::{OutputOptions, Reporter};
 use crate::work::policy;
 
 /// What `phalanx play --help` says below the options.
@@ -36,9 +29,6 @@ Exit status: 0 all ok; 1 some step failed or was not run, or not recorded; 2 the
 internal error; 130, 143 stopped by SIGINT, SIGTERM; with -S the largest remote status.
 
 The first Ctrl-C ends what runs politely and begins nothing more; the second kills at once.";
-
-/// How often the output is looked at while it cannot be written.
-const TICK: Duration = Duration::from_millis(200);
 
 /// What `phalanx play` takes.
 #[derive(Debug, clap::Args)]
@@ -138,10 +128,7 @@ pub(crate) fn run(args: &PlayArgs, configuration: &Configuration) -> ExitCode {
         Ok(reporter) => reporter,
         Err(error) => return exit::usage(&error),
     };
-    match Play::new(Arc::new(plan), manner, reporter, args.max_status).and_then(Play::play_to_the_end) {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => exit::internal(&format!("cannot go on: {error}")),
-    }
+    execute(Shape::Plan, (plan, manner), reporter, args.max_status)
 }
 
 impl PlayArgs {
@@ -181,115 +168,4 @@ fn dry_run(plan: &Plan, manner: &Manner) -> ExitCode {
         }
     });
     exit::after_writing(shown.and_then(|()| out.flush()))
-}
-
-/// A plan under way.
-struct Play {
-    player: Player,
-    reporter: Reporter<'static>,
-    shutdown: ShutdownState,
-    max_status: bool,
-    began: Instant,
-}
-
-impl Play {
-    fn new(plan: Arc<Plan>, manner: Manner, reporter: Reporter<'static>, max_status: bool) -> io::Result<Self> {
-        let mut player = Player::new(plan, manner)?;
-        player.watch_signals(&SIGNALS)?;
-        reporter.on_progress(player.waker());
-        Ok(Self { player, reporter, shutdown: ShutdownState::No, max_status, began: Instant::now() })
-    }
-
-    fn play_to_the_end(mut self) -> io::Result<u8> {
-        while !self.player.is_over() {
-            let happening = match self.player.take_happening() {
-                Some(happening) => Some(happening),
-                None if self.player.is_over() => break,
-                None => {
-                    // Nothing more at hand: let it be seen what has come so far, before waiting for more.
-                    self.watch_output(Reporter::flush);
-                    self.player.set_reading(!self.reporter.is_congested());
-                    let deadline = self.reporter.is_congested().then(|| Instant::now() + TICK);
-                    self.player.next_happening(deadline)?
-                }
-            };
-            self.handle(happening);
-        }
-        self.conclude()
-    }
-
-    fn handle(&mut self, happening: Option<Happening>) {
-        match happening {
-            None | Some(Happening::Woken | Happening::Signal(Signal::XFSZ)) => {}
-            Some(Happening::Signal(signal)) => self.on_signal(signal),
-            Some(happening) => {
-                if let Some(event) = events::job_event(&self.player, &happening) {
-                    self.watch_output(|reporter| reporter.handle(event));
-                }
-            }
-        }
-    }
-
-    /// Stops the plan: once politely, then at once.
-    fn on_signal(&mut self, signal: Signal) {
-        let running = self.player.running().into_iter().map(|(turn, member)| (events::step_id(turn), member));
-        let running: Vec<_> = running.collect();
-        match self.shutdown {
-            ShutdownState::No => {
-                self.reporter.stopping(signal, &running, &[]);
-                self.player.stop();
-                self.shutdown = ShutdownState::Asked(signal);
-            }
-            ShutdownState::Asked(first) | ShutdownState::Killed(first) => {
-                self.reporter.killing(&running);
-                self.player.kill();
-                self.shutdown = ShutdownState::Killed(first);
-            }
-            ShutdownState::OutputClosed | ShutdownState::OutputFailed => {}
-        }
-    }
-
-    fn watch_output(&mut self, show: impl FnOnce(&mut Reporter<'static>) -> Result<(), OutputError>) {
-        let shown = show(&mut self.reporter);
-        if self.shutdown.is_forced_by(shown, "plan") {
-            self.player.kill();
-        }
-    }
-
-    fn conclude(mut self) -> io::Result<u8> {
-        self.watch_output(Reporter::flush);
-        let conclusion = summary::conclusion(&self.player, &self.reporter, self.status(), self.began.elapsed());
-        self.watch_output(|reporter| reporter.conclude(conclusion));
-        self.drain()?;
-        self.player.join();
-        Ok(self.status())
-    }
-
-    /// Waits until everything has been written. While it is not read, a signal ends that too.
-    fn drain(&mut self) -> io::Result<()> {
-        let deadline = self.shutdown.drain_deadline();
-        while !self.reporter.is_drained() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
-            if let Some(Happening::Signal(signal)) = self.player.next_happening(deadline)?
-                && self.shutdown.ends_waiting(signal)
-            {
-                return Ok(());
-            }
-        }
-        self.watch_output(Reporter::flush);
-        Ok(())
-    }
-
-    /// The first that applies: how it was stopped, the largest remote status if that is wanted, whether all went well.
-    fn status(&self) -> u8 {
-        if let Some(status) = self.shutdown.status() {
-            return status;
-        }
-        let ok = self.player.workflow().result(StepRun::ROOT) == Some(StepOutcome::Ok);
-        match self.reporter.max_status() {
-            status if self.max_status && status > 0 => status,
-            // A record that cannot be relied on is a failure of its own.
-            _ if !ok || self.reporter.record_is_incomplete() => exit::FAILED,
-            _ => exit::OK,
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use phalanx_action::chain::{ChainParams, MaxSkips};
@@ -16,7 +17,7 @@ use crate::connect::{ConnectArgs, ConnectError};
 use crate::exit;
 use crate::hosts::{HostArgs, HostsError};
 use crate::output::OutputOptions;
-use crate::run::{Plan, drive};
+use crate::run::{Request, start};
 use crate::work::WorkArgs;
 
 /// What `phalanx put --help` says below the options.
@@ -165,29 +166,33 @@ enum TransferError {
 /// `phalanx put`, from what was typed to the exit status.
 pub(crate) fn put(args: &PutArgs, configuration: &Configuration) -> ExitCode {
     let copy = Copy::to_hosts(&args.sources, &args.destination);
-    let plan = if args.chain.chain {
+    let request = if args.chain.chain {
         args.transfer.chain(copy.via(args.chain.params(&configuration.chain)), configuration)
     } else {
         args.transfer.transfers(copy, configuration)
     };
-    args.transfer.drive(configuration, plan)
+    args.transfer.start(configuration, request)
 }
 
 /// `phalanx get`, from what was typed to the exit status.
 pub(crate) fn get(args: &GetArgs, configuration: &Configuration) -> ExitCode {
     let copy = Copy::from_hosts(&args.sources, &args.destination);
-    args.transfer.drive(configuration, args.transfer.transfers(copy, configuration))
+    args.transfer.start(configuration, args.transfer.transfers(copy, configuration))
 }
 
 impl TransferArgs {
-    fn transfers(&self, copy: Copy, configuration: &Configuration) -> Result<Plan, TransferError> {
+    fn transfers(&self, copy: Copy, configuration: &Configuration) -> Result<Request, TransferError> {
         let (names, copy) = self.complete(copy, configuration)?;
-        Ok(Plan::of_transfers(names, copy.transfers()?, &self.work, configuration))
+        let transfers = copy.transfers()?;
+        let name = (transfers.name().to_owned(), names);
+        Ok(Request::of_files(name, Arc::new(transfers), &self.work, configuration))
     }
 
-    fn chain(&self, copy: Copy, configuration: &Configuration) -> Result<Plan, TransferError> {
+    fn chain(&self, copy: Copy, configuration: &Configuration) -> Result<Request, TransferError> {
         let (names, copy) = self.complete(copy, configuration)?;
-        Ok(Plan::of_chain(names, copy.broadcast()?, &self.work, configuration))
+        let broadcast = copy.broadcast()?;
+        let name = (broadcast.name().to_owned(), names);
+        Ok(Request::of_files(name, Arc::new(broadcast), &self.work, configuration))
     }
 
     /// Adds the hosts and the options to a copy; returns the names of the hosts with it.
@@ -198,11 +203,11 @@ impl TransferArgs {
         Ok((names, copy.verify(self.verify).keep_setid(self.preserve_setid)))
     }
 
-    fn drive(&self, configuration: &Configuration, plan: Result<Plan, TransferError>) -> ExitCode {
-        match plan {
-            Ok(plan) => {
+    fn start(&self, configuration: &Configuration, request: Result<Request, TransferError>) -> ExitCode {
+        match request {
+            Ok(request) => {
                 let options = self.work.output(configuration);
-                drive(&plan, &OutputOptions { record: self.record.as_deref(), ..options }, &self.work)
+                start(&request, &OutputOptions { record: self.record.as_deref(), ..options }, &self.work)
             }
             Err(error) => exit::usage(&error),
         }

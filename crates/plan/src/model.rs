@@ -2,6 +2,7 @@
 //! made when a step begins; see [`phalanx_action::substitute`].
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use phalanx_process::Signal;
@@ -11,6 +12,7 @@ use phalanx_process::serial::Settings;
 pub use phalanx_process::workflow::OnFailure;
 
 use phalanx_action::rollout::Rollout;
+use phalanx_action::source::MemberSource;
 use phalanx_action::substitute::Lists;
 use phalanx_config::toml_doc::{Diagnostic, Location};
 use phalanx_sweep::Combination;
@@ -37,6 +39,21 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Returns the plan of one step, which is called as the plan is: what `source` does on `hosts`.
+    #[must_use]
+    pub fn of_one_step(name: String, hosts: Vec<String>, source: Arc<dyn MemberSource>, rollout: Rollout) -> Self {
+        let step = Step {
+            number: 0,
+            name: name.clone(),
+            place: Location { line: 1, column: 1 },
+            on_failure: OnFailure::default(),
+            background: false,
+            limit: None,
+            work: Work::Processes(Arc::new(Processes::made_by(source, name.clone(), hosts, rollout))),
+        };
+        Self { name, file: String::new(), lists: Lists::default(), steps: vec![step], count: 1, warnings: Vec::new() }
+    }
+
     /// The step of this number.
     ///
     /// # Panics
@@ -79,7 +96,7 @@ pub struct Step {
 #[derive(Debug)]
 pub enum Work {
     /// Processes, one for each host, or so many here.
-    Processes(Box<Processes>),
+    Processes(Arc<Processes>),
     /// A port here that leads to one behind a host, as long as the block lasts.
     Forward(Box<Forward>),
     /// Nothing, for so long.
@@ -148,9 +165,38 @@ pub struct Processes {
     pub stop_signal: Signal,
 }
 
+impl Processes {
+    /// Returns what `source` makes, one process for each of `hosts`, called `command` as a whole.
+    fn made_by(source: Arc<dyn MemberSource>, command: String, hosts: Vec<String>, rollout: Rollout) -> Self {
+        Self {
+            kind: Kind::Made { source, command },
+            hosts,
+            user: None,
+            fanout: Some(rollout.fanout),
+            rollout,
+            timeout: None,
+            exit_codes: vec![0],
+            input: None,
+            output: None,
+            errors: None,
+            show: None,
+            ready: None,
+            dialogue: None,
+            stop_signal: Signal::TERM,
+        }
+    }
+}
+
 /// What each of some processes does.
 #[derive(Debug)]
 pub enum Kind {
+    /// Whatever makes the processes of the hosts, in their order. Not to be written in a file.
+    Made {
+        /// What makes them.
+        source: Arc<dyn MemberSource>,
+        /// What they do, on one line.
+        command: String,
+    },
     /// A command on a host.
     Run {
         /// For its shell.
@@ -210,7 +256,7 @@ impl Kind {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Run { .. } => "run",
+            Self::Run { .. } | Self::Made { .. } => "run",
             Self::Local { .. } => "local",
             Self::Put { .. } => "put",
             Self::Chain { .. } => "chain",

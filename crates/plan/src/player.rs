@@ -31,7 +31,6 @@ use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::{Event, Kill, Request};
 use phalanx_process::id::ProcessId;
 
-use self::chained::Chained;
 pub use self::happening::{Happening, Manner};
 pub use self::outline::{Line, outline};
 use self::ports::{PortEvent, PortEvents, PortForwardStep};
@@ -39,7 +38,7 @@ use self::processes::Running;
 use self::sweeping::Sweeping;
 use super::model::{Plan, Step, Work};
 use super::workflow::{RunOf, StepOutcome, StepRun, Workflow, WorkflowEffect};
-use phalanx_action::files::TransferSet;
+use phalanx_action::source::MemberSource;
 use phalanx_action::substitute::Lists;
 use phalanx_sweep::Combination;
 
@@ -48,7 +47,7 @@ pub struct Player {
     plan: Arc<Plan>,
     manner: Manner,
     workflow: Workflow,
-    drive: Engine,
+    engine: Engine,
     /// What is under way, by its turn.
     under_way: HashMap<StepRun, UnderWay>,
     processes: HashMap<ProcessId, (StepRun, usize)>,
@@ -61,16 +60,24 @@ pub struct Player {
     reasons: HashMap<StepRun, String>,
     happenings: VecDeque<Happening>,
     ports: PortEvents,
-    /// Copies of steps that have ended, as long as something here tidies up after them.
-    copies: Vec<TransferSet>,
+    /// What made the processes of steps that have ended, as long as something here tidies up after them.
+    left_behind: Vec<Arc<dyn MemberSource>>,
 }
 
 enum UnderWay {
     Processes(Box<Running>),
-    Chain(Box<Chained>),
     Port(PortForwardStep),
     Sweep(Box<Sweeping>),
     Pause,
+}
+
+impl UnderWay {
+    /// Returns the processes of the step that have not ended for good.
+    fn open(&self, turn: StepRun) -> Vec<(StepRun, usize)> {
+        let Self::Processes(running) = self else { return Vec::new() };
+        let job = &running.job;
+        (0..job.total()).filter(|member| job.is_open(*member)).map(|member| (turn, member)).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +106,7 @@ impl Player {
             workflow: plan.workflow(),
             plan,
             manner,
-            drive: Engine::current_thread(EngineOptions::default())?,
+            engine: Engine::current_thread(EngineOptions::default())?,
             under_way: HashMap::new(),
             processes: HashMap::new(),
             alarms: BTreeSet::new(),
@@ -108,7 +115,7 @@ impl Player {
             reasons: HashMap::new(),
             happenings: VecDeque::new(),
             ports: PortEvents::default(),
-            copies: Vec::new(),
+            left_behind: Vec::new(),
         };
         player.workflow.handle_begin(Instant::now());
         Ok(player)
@@ -119,22 +126,22 @@ impl Player {
     /// # Errors
     /// As [`Engine::watch_signals`].
     pub fn watch_signals(&mut self, signals: &[Signal]) -> io::Result<()> {
-        self.drive.watch_signals(signals)
+        self.engine.watch_signals(signals)
     }
 
     /// Something with which any thread can make [`Player::next_happening`] return a [`Happening::Woken`].
     pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
-        self.drive.waker()
+        self.engine.waker()
     }
 
     /// Reads what the processes say, or leaves it alone until further notice, so that they feel it.
     pub fn set_reading(&mut self, reading: bool) {
-        self.drive.set_reading(reading);
+        self.engine.set_reading(reading);
     }
 
     /// Waits, for a few seconds at most, for what has still something to tidy up here when all is over.
     pub fn join(&self) {
-        self.copies.iter().for_each(TransferSet::join);
+        self.left_behind.iter().for_each(|source| source.join());
     }
 
     /// What is played.
@@ -183,18 +190,28 @@ impl Player {
     /// Kills everything that runs, at once, and begins nothing more.
     pub fn kill(&mut self) {
         self.stop();
-        for id in self.drive.processes() {
-            self.drive.request(id, Request::Kill(Kill::NOW));
+        for id in self.engine.processes() {
+            self.engine.request(id, Request::Kill(Kill::NOW));
         }
     }
 
     /// The processes that run now, by their steps.
     #[must_use]
     pub fn running(&self) -> Vec<(StepRun, usize)> {
-        let ids = self.drive.processes();
+        let ids = self.engine.processes();
         let mut running: Vec<_> = ids.iter().filter_map(|id| self.processes.get(id).copied()).collect();
         running.sort_unstable();
         running
+    }
+
+    /// Returns the members of steps under way that do not run and have not ended for good, by their steps.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<(StepRun, usize)> {
+        let running = self.running();
+        let mut waiting: Vec<_> = self.under_way.iter().flat_map(|(turn, under_way)| under_way.open(*turn)).collect();
+        waiting.retain(|member| running.binary_search(member).is_err());
+        waiting.sort_unstable();
+        waiting
     }
 
     /// What has happened already.
@@ -204,7 +221,7 @@ impl Player {
             if let Some(happening) = self.happenings.pop_front() {
                 return Some(happening);
             }
-            match self.drive.take_event() {
+            match self.engine.take_event() {
                 Some(event) => self.event(event),
                 None => {
                     self.finish_chains();
@@ -226,7 +243,7 @@ impl Player {
             }
             let alarm = self.alarms.first().map(|(at, ..)| *at);
             let until = [deadline, alarm, self.workflow.poll_timeout()].into_iter().flatten().min();
-            if let Some(event) = self.drive.next_event(until)? {
+            if let Some(event) = self.engine.next_event(until)? {
                 self.event(event);
             }
             let now = Instant::now();
@@ -265,12 +282,12 @@ impl Player {
         let step = plan.step(number);
         let lists = self.lists(turn);
         let started = match &step.work {
-            Work::Processes(processes) => self.start_processes(turn, processes, &lists),
+            Work::Processes(processes) => self.start_processes(turn, processes, step.background),
             Work::Forward(forward) => {
                 let command = ports::describe(forward, &lists);
                 self.tell_begun(turn, command, true);
                 ports::forwarder(forward, step.limit, &lists, &self.manner.params)
-                    .and_then(|forwarder| PortForwardStep::begin(turn, &forwarder, &self.ports, &self.drive))
+                    .and_then(|forwarder| PortForwardStep::begin(turn, &forwarder, &self.ports, &self.engine))
                     .map(|port| drop(self.under_way.insert(turn, UnderWay::Port(port))))
             }
             Work::Pause(pause) => {
@@ -315,6 +332,9 @@ impl Player {
         match self.under_way.get_mut(&turn) {
             Some(UnderWay::Processes(running)) => {
                 running.job.handle_cancel();
+                if let Some(chain) = &running.chain {
+                    return chain.kill();
+                }
                 let now = Instant::now();
                 for member in 0..running.members.len() {
                     self.end_member(turn, member, now);
@@ -331,7 +351,6 @@ impl Player {
                 self.under_way.remove(&turn);
                 self.workflow.handle_ended(turn, true, Instant::now());
             }
-            Some(UnderWay::Chain(_)) => self.end_chain(turn),
             Some(UnderWay::Sweep(_)) | None => {}
         }
     }
@@ -382,7 +401,7 @@ impl Player {
         while let Some((turn, event)) = self.ports.next() {
             let Some(UnderWay::Port(port)) = self.under_way.get_mut(&turn) else { continue };
             match event {
-                PortEvent::Settled => match port.settle(turn, &self.ports, &self.drive) {
+                PortEvent::Settled => match port.settle(turn, &self.ports, &self.engine) {
                     Ok(port) => self.port_is_ready(turn, port),
                     Err(reason) => self.port_is_over(turn, reason),
                 },

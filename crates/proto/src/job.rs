@@ -359,6 +359,12 @@ impl JobState {
         }
     }
 
+    /// Reports whether a member has not ended for good: it waits, runs, or is to be tried again.
+    #[must_use]
+    pub fn is_open(&self, member: usize) -> bool {
+        !matches!(self.members[member], Member::Finished { .. } | Member::Cancelled)
+    }
+
     /// Returns the number of members.
     #[must_use]
     pub fn total(&self) -> usize {

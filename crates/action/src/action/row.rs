@@ -17,18 +17,7 @@ use super::{Over, Work};
 use crate::files::Fault;
 use crate::job::{Attempt, JobHandle, JobHandler, JobMembers, MemberEvent, Retry};
 use crate::rollout::Rollout;
-
-/// Makes the members of an action at the moment they start, for what should not be held before its turn, such as
-/// descriptors; and judges them when they have ended.
-pub trait MemberSource: Send + Sync {
-    /// Describes the process at `index`, which is about to start. Called by a handler: it must not wait.
-    fn spec(&self, index: usize) -> Spec;
-    /// Returns what was wrong with the process at `index`, apart from how it ended. Called by a handler, once for every
-    /// start: it must not wait.
-    fn finished(&self, index: usize, finished: &Finished) -> Option<Fault>;
-    /// Waits until what was made for the processes is gone, now that all have ended.
-    fn join(&self);
-}
+use crate::source::MemberSource;
 
 /// Processes, and when they start.
 pub(super) struct Row {

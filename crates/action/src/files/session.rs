@@ -29,7 +29,7 @@ use super::remote_script::{self, GetScript, PutScript};
 use super::sources::Source;
 use super::transfer::{GetTransfer, PutTransfer, Transfer};
 use super::worker::{Attempt, Get, Put, Workers};
-use crate::action::{Action, MemberSource};
+use crate::action::Action;
 
 /// How much of what the remote end of a put says is kept: its last words say how it went.
 const KEPT_OF_STDOUT: usize = 16 * 1024;
@@ -214,20 +214,6 @@ impl TransferSet {
         let processes = self.inner.members.iter().map(process).collect();
         let (name, rollout) = (self.inner.name.clone(), options.rollout.clone());
         Action::prepared(name, processes, rollout, engine, Arc::new(self))
-    }
-}
-
-impl MemberSource for TransferSet {
-    fn spec(&self, index: usize) -> Spec {
-        Self::spec(self, index)
-    }
-
-    fn finished(&self, index: usize, finished: &Finished) -> Option<Fault> {
-        Self::finished(self, index, finished)
-    }
-
-    fn join(&self) {
-        Self::join(self);
     }
 }
 

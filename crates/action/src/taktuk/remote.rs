@@ -1,5 +1,6 @@
 //! One command on many hosts, through taktuk.
 
+use std::fmt;
 use std::sync::Arc;
 
 use phalanx_process::backend::Backend;
@@ -12,10 +13,11 @@ use phalanx_process::{Process, Spec};
 use super::backend::{Plan, Taktuk};
 use super::language::{self, Member};
 use super::{Reach, TaktukError, TaktukParams};
-use crate::action::{Action, MemberSource};
+use crate::action::Action;
 use crate::files::Fault;
 use crate::remote::Remote;
 use crate::rollout::{DEFAULT_FANOUT, Rollout};
+use crate::source::MemberSource;
 use crate::terms::{Terms, set_terms};
 
 /// A command to be run on each of some hosts, which are reached as a tree. What is the same as with ssh, and what is
@@ -150,6 +152,12 @@ struct Transfer<F> {
     fault: F,
 }
 
+impl<F> fmt::Debug for Transfer<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transfer({} hosts)", self.specs.len())
+    }
+}
+
 impl<F: Fn(usize, &Finished) -> Option<Fault> + Send + Sync> MemberSource for Transfer<F> {
     fn spec(&self, index: usize) -> Spec {
         self.specs[index].clone()
@@ -159,6 +167,9 @@ impl<F: Fn(usize, &Finished) -> Option<Fault> + Send + Sync> MemberSource for Tr
         (self.fault)(index, finished)
     }
 
-    /// The end of a process is told when everything is in its place.
-    fn join(&self) {}
+    // The end of a process is told when everything is in its place: there is nothing to join.
+
+    fn carries_files(&self) -> bool {
+        true
+    }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use phalanx_process::event::Stream;
@@ -34,6 +35,8 @@ pub(super) struct Member {
     pub(super) ending: bool,
     /// When it is ended, since it has done its part and has most likely taken all that was written.
     pub(super) end_at: Option<Instant>,
+    /// How its last attempt ended, if it is to be tried again.
+    pub(super) last: Option<(HostResult, Arc<Finished>)>,
     /// When it is killed, if it has not ended by then.
     pub(super) kill_at: Option<Instant>,
     /// The first thing that was expected of it and did not come, in a sentence that follows its name.

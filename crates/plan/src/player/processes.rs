@@ -3,24 +3,27 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use phalanx_action::files::Fault;
 use phalanx_action::job::{JobEffect, JobState, MemberEvent, new_job};
 use phalanx_action::rollout::Rollout;
-use phalanx_action::substitute::Lists;
 use phalanx_process::event::{Grace, Kill, Request, Stream};
 use phalanx_process::expect::IDLE_TIMEOUT;
 use phalanx_process::id::ProcessId;
 use phalanx_process::outcome::Finished;
 use phalanx_process::result::EndedBecause;
 
+use super::chained::ActiveChain;
 use super::member::{Member, Wishes};
 use super::recipe::{Ending, Recipe};
 use super::{Alarm, Happening, Player, UnderWay};
-use crate::model::{Plan, Processes, Work};
-use crate::workflow::{RunOf, StepRun};
+use crate::model::Processes;
+use crate::workflow::StepRun;
 
 /// A step of processes under way.
 pub(super) struct Running {
+    step: Arc<Processes>,
+    background: bool,
+    /// If the processes start each other's turns: by what that is cancelled.
+    pub(super) chain: Option<ActiveChain>,
     pub(super) recipe: Recipe,
     pub(super) job: JobState,
     pub(super) members: Vec<Member>,
@@ -30,9 +33,23 @@ pub(super) struct Running {
     ready: usize,
 }
 
+impl Running {
+    /// Takes note that the members of a chain that have not ended were never started. Returns their processes.
+    pub(super) fn take_unstarted(&mut self) -> Vec<ProcessId> {
+        let Self { members, job, .. } = self;
+        let left = members.iter_mut().enumerate().filter_map(|(member, one)| Some((member, one.id.take()?)));
+        left.inspect(|(member, _)| job.handle_not_started(*member)).map(|(_, id)| id).collect()
+    }
+}
+
 impl Player {
-    pub(super) fn start_processes(&mut self, turn: StepRun, step: &Processes, lists: &Lists) -> Result<(), String> {
-        let recipe = match Recipe::new(step, lists, &self.manner) {
+    pub(super) fn start_processes(
+        &mut self,
+        turn: StepRun,
+        step: &Arc<Processes>,
+        background: bool,
+    ) -> Result<(), String> {
+        let recipe = match Recipe::new(step, &self.lists(turn), &self.manner) {
             Ok(recipe) => recipe,
             Err(error) => {
                 self.tell_begun(turn, String::new(), false);
@@ -43,26 +60,22 @@ impl Player {
         let (command, remote) = (recipe.command.clone(), recipe.is_remote());
         let count = members.len();
         self.happenings.push_back(Happening::Begun { turn, members, command, remote });
-        if let Some(broadcast) = recipe.chain() {
-            self.start_chain(turn, broadcast.clone());
-            return Ok(());
-        }
-        // Everybody must be ready before the next step begins, so nobody waits for anybody.
-        let in_background = self.step(turn).is_some_and(|step| step.background);
-        let fanout = if in_background { 0 } else { step.fanout.unwrap_or(self.manner.fanout) };
-        let rollout = Rollout { fanout, ..step.rollout.clone() };
+        recipe.source().into_iter().for_each(|source| source.attach(&self.engine.handle()));
+        let chain = self.attach_chain(turn, &recipe);
+        let rollout = match &chain {
+            // It has an order of its own, and says itself who fails.
+            Some(_) => Rollout::with_fanout(0),
+            // All in the background must be ready before the next step begins, so none waits for another.
+            None if background => Rollout { fanout: 0, ..step.rollout.clone() },
+            None => Rollout { fanout: step.fanout.unwrap_or(self.manner.fanout), ..step.rollout.clone() },
+        };
+        let job = new_job(count, rollout);
         let members = std::iter::repeat_with(Member::default).take(count).collect();
-        let running = Running { recipe, job: new_job(count, rollout), members, cancelled: 0, ready: 0 };
+        let step = Arc::clone(step);
+        let running = Running { step, background, chain, recipe, job, members, cancelled: 0, ready: 0 };
         self.under_way.insert(turn, UnderWay::Processes(Box::new(running)));
         self.start_ready(turn);
         Ok(())
-    }
-
-    /// The processes that a turn is one of, as the plan describes them.
-    pub(super) fn description(plan: &Plan, part: RunOf) -> &Processes {
-        let RunOf::Step(number) = part else { unreachable!("only steps have processes") };
-        let Work::Processes(processes) = &plan.step(number).work else { unreachable!("it has processes") };
-        processes
     }
 
     /// Starts the members that may start now, and ends the step when its job is done.
@@ -79,12 +92,20 @@ impl Player {
         while let Some(event) = self.running_mut(turn).and_then(|running| running.job.poll_event()) {
             match event {
                 MemberEvent::Cancelled { member } => self.not_started(turn, member),
+                MemberEvent::Finished { member, .. } => self.not_retried(turn, member),
                 MemberEvent::Done => return self.finish(turn),
-                MemberEvent::Retrying { .. } | MemberEvent::Finished { .. } => {}
+                MemberEvent::Retrying { .. } => {}
             }
         }
         let timeout = self.running_mut(turn).and_then(|running| running.job.poll_timeout());
         self.alarms.extend(timeout.map(|at| (at, turn, Alarm::Start)));
+    }
+
+    /// Tells of a member that was to be tried again, and will not be: its last attempt was the end of it.
+    fn not_retried(&mut self, turn: StepRun, member: usize) {
+        let last = self.running_mut(turn).and_then(|running| running.members[member].last.take());
+        let Some((result, finished)) = last else { return };
+        self.happenings.push_back(Happening::Ended { turn, member, finished, result, retry: None });
     }
 
     fn not_started(&mut self, turn: StepRun, member: usize) {
@@ -93,18 +114,22 @@ impl Player {
     }
 
     pub(super) fn start_member(&mut self, turn: StepRun, member: usize, attempt: u32) {
-        let plan = Arc::clone(&self.plan);
-        let step = Self::description(&plan, self.workflow.run_of(turn));
         let Some(UnderWay::Processes(running)) = self.under_way.get_mut(&turn) else { return };
-        let prepared = running.members[member].prepare(step, &running.recipe, member);
-        let mut spec = running.recipe.spec(member);
+        let Running { step, recipe, members, chain, .. } = &mut **running;
+        let prepared = members[member].prepare(step, recipe, member);
+        members[member].attempt = attempt;
+        if let Some(chain) = chain {
+            // The chain starts it when its turn comes.
+            members[member].id = Some(chain.id(member));
+            return;
+        }
+        let mut spec = recipe.spec(member);
         if let Err(defect) = prepared {
             spec.launch.defect = Some(defect);
         }
-        // What the far end of a put says is how it went, and for nobody else.
-        let id = self.drive.start(spec);
-        self.drive.request(id, Request::EmitOutput);
-        (running.members[member].id, running.members[member].attempt) = (Some(id), attempt);
+        let id = self.engine.start(spec);
+        self.engine.request(id, Request::EmitOutput);
+        members[member].id = Some(id);
         self.processes.insert(id, (turn, member));
     }
 
@@ -112,8 +137,8 @@ impl Player {
     pub(super) fn finish(&mut self, turn: StepRun) {
         let Some(UnderWay::Processes(running)) = self.under_way.remove(&turn) else { return };
         let Running { job, cancelled, recipe, .. } = *running;
-        self.copies.retain(|copy| !copy.is_idle());
-        self.copies.extend(recipe.transfers().filter(|copy| !copy.is_idle()).cloned());
+        self.left_behind.retain(|source| !source.is_idle());
+        self.left_behind.extend(recipe.source().filter(|source| !source.is_idle()).cloned());
         let (failures, total) = (job.failures(), job.total());
         if cancelled > 0 && job.is_budget_spent() {
             let reason = format!("{failures} of {total} have failed, so {cancelled} were not tried (max_failures)");
@@ -124,10 +149,9 @@ impl Player {
 
     /// Ends a process whose part is over, politely.
     pub(super) fn end_member(&mut self, turn: StepRun, member: usize, now: Instant) {
-        let plan = Arc::clone(&self.plan);
-        let signal = Self::description(&plan, self.workflow.run_of(turn)).stop_signal;
         let grace = self.manner.policy.grace;
         let Some(running) = self.running_mut(turn) else { return };
+        let signal = running.step.stop_signal;
         let ending = running.recipe.ending;
         let one = &mut running.members[member];
         let Some(id) = one.id else { return };
@@ -135,12 +159,12 @@ impl Player {
         match ending {
             Ending::CloseStdin => {
                 one.kill_at = grace.and_then(|grace| now.checked_add(grace));
-                self.drive.request(id, Request::CloseStdin);
+                self.engine.request(id, Request::CloseStdin);
             }
             Ending::Signal(_) => {
                 let grace = grace.map_or(Grace::Never, Grace::After);
                 let kill = Kill { signal, grace, group: true };
-                self.drive.request(id, Request::Kill(kill));
+                self.engine.request(id, Request::Kill(kill));
             }
         }
         self.arm_member(turn, member);
@@ -155,10 +179,6 @@ impl Player {
 
     pub(super) fn started(&mut self, id: ProcessId, pid: u32, now: Instant) {
         let Some(&(turn, member)) = self.processes.get(&id) else { return };
-        if self.is_chain(turn) {
-            self.happenings.push_back(Happening::Started { turn, member, attempt: 1, pid });
-            return;
-        }
         let Some(running) = self.running_mut(turn) else { return };
         let wishes = running.members[member].started(now);
         let attempt = running.members[member].attempt;
@@ -168,14 +188,10 @@ impl Player {
 
     pub(super) fn said(&mut self, id: ProcessId, stream: Stream, bytes: Arc<[u8]>, now: Instant) {
         let Some(&(turn, member)) = self.processes.get(&id) else { return };
-        if self.is_chain(turn) {
-            return self.chain_said(turn, member, stream, bytes);
-        }
-        let plan = Arc::clone(&self.plan);
-        let show = Self::description(&plan, self.workflow.run_of(turn)).show;
         let Some(running) = self.running_mut(turn) else { return };
-        // There the far end of a put says how it went.
-        let internal = running.recipe.transfers().is_some() && stream == Stream::Stdout;
+        let show = running.step.show;
+        // There the remote end of a copy says how it went.
+        let internal = running.recipe.carries_files() && stream == Stream::Stdout;
         let one = &mut running.members[member];
         let wishes = one.said(stream, &bytes, now);
         let shown = show.unwrap_or(!one.has_file(stream));
@@ -187,28 +203,28 @@ impl Player {
 
     /// Does what a process needs.
     pub(super) fn grant(&mut self, turn: StepRun, member: usize, wishes: Wishes, now: Instant) {
-        let background = self.step(turn).is_some_and(|step| step.background);
         let Some(running) = self.running_mut(turn) else { return };
+        let background = running.background;
         let Some(id) = running.members[member].id else { return };
         let line = running.recipe.is_line();
         running.ready += usize::from(wishes.ready);
         let all_ready = wishes.ready && running.ready == running.members.len();
         if !wishes.write.is_empty() {
             running.members[member].unwritten = true;
-            self.drive.request(id, Request::Write(wishes.write.into()));
+            self.engine.request(id, Request::Write(wishes.write.into()));
         }
         if wishes.done && !background {
             if line {
                 self.end_line(turn, member, now);
             } else {
-                self.drive.request(id, Request::CloseStdin);
+                self.engine.request(id, Request::CloseStdin);
             }
         }
         if wishes.end {
             self.end_member(turn, member, now);
         }
         if wishes.kill {
-            self.drive.request(id, Request::Kill(Kill::default()));
+            self.engine.request(id, Request::Kill(Kill::default()));
         }
         self.arm_member(turn, member);
         if all_ready && background {
@@ -255,15 +271,10 @@ impl Player {
 
     pub(super) fn ended(&mut self, id: ProcessId, finished: Arc<Finished>, now: Instant) {
         let Some((turn, member)) = self.processes.remove(&id) else { return };
-        if self.is_chain(turn) {
-            return self.chain_ended(turn, member, finished);
-        }
-        let plan = Arc::clone(&self.plan);
-        let step = Self::description(&plan, self.workflow.run_of(turn));
         let asked = self.ended_because(turn);
         let Some(running) = self.running_mut(turn) else { return };
-        let Running { recipe, members, job, .. } = running;
-        let delivery = recipe.transfers().map(|copy| Fault::delivery(copy.finished(member, &finished)));
+        let Running { step, recipe, members, job, .. } = running;
+        let delivery = recipe.source().and_then(|source| source.delivery(member, &finished));
         let result = members[member].ended(step, recipe, &finished, (asked, delivery), now);
         job.handle_ended(member, result.is_ok(), now);
         // All events before were read, so the first is about this member.
@@ -271,6 +282,7 @@ impl Player {
             Some(MemberEvent::Retrying { retry, .. }) => Some(retry),
             _ => None,
         };
+        members[member].last = retry.map(|_| (result.clone(), Arc::clone(&finished)));
         self.happenings.push_back(Happening::Ended { turn, member, finished, result, retry });
         self.start_ready(turn);
     }

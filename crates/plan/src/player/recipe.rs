@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use phalanx_action::chain::{Broadcast, ChainParams};
-use phalanx_action::files::{Copy, TransferSet};
+use phalanx_action::chain::ChainParams;
+use phalanx_action::files::Copy;
+use phalanx_action::source::MemberSource;
 use phalanx_action::substitute::Lists;
 use phalanx_process::host::Host;
+use phalanx_process::result::Route;
 use phalanx_process::serial::{Serial, SerialSsh, Settings as LineSettings};
 use phalanx_process::spec::{Environment, Output, Policy, Stdin, Terminal};
 use phalanx_process::ssh::ConnectionParams;
@@ -40,8 +42,7 @@ pub(super) struct Recipe {
 enum Way {
     Ssh { command: String, terminal: bool, leash: Option<Signal> },
     Here { command: String, terminal: bool, directory: Option<PathBuf> },
-    Files(TransferSet),
-    Chain(Broadcast),
+    Source(Arc<dyn MemberSource>),
     Line { device: String, settings: LineSettings, far: bool },
 }
 
@@ -66,6 +67,9 @@ impl Recipe {
         let is_spoken_to = step.dialogue.is_some();
         let policy = Policy { timeout: step.timeout.or(manner.policy.timeout), ..manner.policy.clone() };
         let (way, ending, command) = match &step.kind {
+            Kind::Made { source, command } => {
+                (Way::Source(Arc::clone(source)), Ending::Signal(step.stop_signal), command.clone())
+            }
             Kind::Run { command, terminal } => {
                 let free = !terminal && !is_spoken_to && input.is_none();
                 let ending = if free { Ending::CloseStdin } else { Ending::Signal(Signal::TERM) };
@@ -92,7 +96,7 @@ impl Recipe {
                     copy.policy(policy.clone()).lists(lists.clone()).fanout(step.fanout.unwrap_or(manner.fanout));
                 let broadcast = copy.broadcast().map_err(|error| error.to_string())?;
                 let name = broadcast.name().to_owned();
-                (Way::Chain(broadcast), Ending::Signal(Signal::TERM), name)
+                (Way::Source(Arc::new(broadcast)), Ending::Signal(Signal::TERM), name)
             }
             Kind::Put { sources, to, verify } => {
                 let copy = Copy::to_hosts(sources, to).verify(*verify);
@@ -121,7 +125,8 @@ impl Recipe {
     /// Whether it is ssh that runs here, and may fail in its own way.
     pub(super) fn is_remote(&self) -> bool {
         match self.way {
-            Way::Ssh { .. } | Way::Files(_) | Way::Chain(_) => true,
+            Way::Ssh { .. } => true,
+            Way::Source(ref source) => source.route() == Route::Ssh,
             Way::Line { far, .. } => far,
             Way::Here { .. } => false,
         }
@@ -132,14 +137,14 @@ impl Recipe {
         matches!(self.way, Way::Line { .. })
     }
 
-    /// The files that travel, if it is files.
-    pub(super) fn transfers(&self) -> Option<&TransferSet> {
-        if let Way::Files(transfers) = &self.way { Some(transfers) } else { None }
+    /// Returns what makes the processes, unless they are commands or lines of the plan itself.
+    pub(super) fn source(&self) -> Option<&Arc<dyn MemberSource>> {
+        if let Way::Source(source) = &self.way { Some(source) } else { None }
     }
 
-    /// The chain, if it is one.
-    pub(super) fn chain(&self) -> Option<&Broadcast> {
-        if let Way::Chain(broadcast) = &self.way { Some(broadcast) } else { None }
+    /// Reports whether the processes carry files: what they write on stdout says how that went.
+    pub(super) fn carries_files(&self) -> bool {
+        self.source().is_some_and(|source| source.carries_files())
     }
 
     /// A text for one of them.
@@ -150,6 +155,11 @@ impl Recipe {
     /// The Enter key.
     pub(super) fn enter(&self) -> &'static str {
         if self.is_line() { "\r" } else { "\n" }
+    }
+
+    /// Adds what all processes of a step have in common.
+    pub(super) fn environment(&self) -> Arc<Environment> {
+        Arc::clone(&self.environment)
     }
 
     /// One of them, to be started at once.
@@ -167,8 +177,7 @@ impl Recipe {
     /// What one of them would do, for people: what ends it on its host with its ssh is left out.
     pub(super) fn describe(&self, member: usize) -> String {
         match &self.way {
-            Way::Files(transfers) => return transfers.describe(member),
-            Way::Chain(broadcast) => return broadcast.describe(member),
+            Way::Source(source) => return source.describe(member),
             Way::Ssh { .. } | Way::Here { .. } | Way::Line { .. } => {}
         }
         match self.make(member, false) {
@@ -180,8 +189,7 @@ impl Recipe {
     fn make(&self, member: usize, for_real: bool) -> Result<Spec, String> {
         let host = || self.host(member);
         let mut spec = match &self.way {
-            Way::Files(transfers) => return Ok(transfers.spec(member)),
-            Way::Chain(_) => unreachable!("a chain starts its processes itself"),
+            Way::Source(source) => return Ok(source.spec(member)),
             Way::Ssh { command, terminal, leash } => {
                 let mut command = self.text(command, member)?;
                 let mut params = self.params_for(member)?;
@@ -273,7 +281,7 @@ fn of_files(copy: Copy, lists: &Lists, manner: &Manner, policy: Policy) -> Resul
     let copy = copy.params(manner.params.clone()).policy(policy).lists(lists.clone());
     let transfers = copy.transfers().map_err(|error| error.to_string())?;
     let name = transfers.name().to_owned();
-    Ok((Way::Files(transfers), Ending::Signal(Signal::TERM), name))
+    Ok((Way::Source(Arc::new(transfers)), Ending::Signal(Signal::TERM), name))
 }
 
 fn chain(address: Option<&str>, lists: &Lists, manner: &Manner) -> Result<ChainParams, String> {

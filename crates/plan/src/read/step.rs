@@ -139,7 +139,9 @@ impl<'d> Reader<'d> {
             "sweep" => self.sweep(table, scope).map(|sweep| Work::Sweep(Box::new(sweep))),
             "pause" => Some(Work::Pause(table.duration(kind)?)),
             "forward" => self.forward(table, scope, order).map(|forward| Work::Forward(Box::new(forward))),
-            _ => self.processes(table, kind, background, scope).map(|processes| Work::Processes(Box::new(processes))),
+            _ => self
+                .processes(table, kind, background, scope)
+                .map(|processes| Work::Processes(std::sync::Arc::new(processes))),
         }
     }
 

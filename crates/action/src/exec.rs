@@ -1,4 +1,4 @@
-//! `-R exec`: the command runs here, once for each host name.
+//! A command that runs here, once for each host name (`phalanx run -R exec`).
 //!
 //! In the command, `%h` (or `%host`) is the host name and `%n` (or `%rank`) its rank from 0; `%%` is `%`. Any other
 //! `%` is left alone, since it more likely belongs to `date` or `printf` than to us.
@@ -11,7 +11,7 @@ use std::path::Path;
 use phalanx_process::Spec;
 
 /// Puts a host into a command.
-pub(super) fn substitute(command: &str, host: &str, rank: usize) -> String {
+pub(crate) fn substitute(command: &str, host: &str, rank: usize) -> String {
     let mut result = String::with_capacity(command.len() + host.len());
     let mut rest = command;
     while let Some(at) = rest.find('%') {
@@ -37,7 +37,7 @@ pub(super) fn substitute(command: &str, host: &str, rank: usize) -> String {
 /// That is so when no character means anything to a shell, and the program is named by its path and can be executed:
 /// a name could be a builtin or a keyword, and a missing program gets its exit status 127 from the shell. Decided once
 /// for a whole run, so the program must not depend on the host.
-pub(super) fn needs_no_shell(command: &str) -> bool {
+pub(crate) fn needs_no_shell(command: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-./:,+@%^".contains(&byte);
     let mut words = command.split(' ').filter(|word| !word.is_empty());
     command.bytes().all(plain)
@@ -55,7 +55,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// The process that runs `command` here.
-pub(super) fn spec(command: &str, without_shell: bool) -> Spec {
+pub(crate) fn spec(command: &str, without_shell: bool) -> Spec {
     if without_shell {
         Spec::new(command.split(' ').filter(|word| !word.is_empty()))
     } else {

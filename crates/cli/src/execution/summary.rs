@@ -9,6 +9,7 @@ use phalanx_process::duration::{self, Fraction};
 use phalanx_process::stats::Stats;
 use phalanx_record::report::Report;
 
+use super::Shape;
 use super::events::{is_block, not_run, path, step_id, why};
 use crate::output::{Conclusion, Reporter, StepState};
 
@@ -43,7 +44,7 @@ pub(super) fn conclusion(player: &Player, reporter: &Reporter<'_>, exit_status: 
 
 impl Summary<'_> {
     fn state(&self, turn: StepRun) -> Option<&StepState> {
-        self.reporter.step(step_id(turn))
+        self.reporter.step(step_id(Shape::Plan, turn))
     }
 
     /// Collects what became of every part of a block, and what to say of it if that is worth a line.

@@ -4,20 +4,27 @@ use phalanx_plan::model::{OnFailure, Step};
 use phalanx_plan::workflow::{RunOf, StepOutcome, StepRun, StopCause};
 use phalanx_plan::{Happening, Player};
 
+use super::Shape;
 use crate::output::{JobEvent, StepDescription, StepId};
 
 /// Returns the step that a turn is for the reporter.
-pub(super) fn step_id(turn: StepRun) -> StepId {
-    StepId::new(turn.number())
+pub(super) fn step_id(shape: Shape, turn: StepRun) -> StepId {
+    match shape {
+        Shape::Run => StepId::RUN,
+        Shape::Plan => StepId::new(turn.number()),
+    }
 }
 
 /// Returns what to tell of something that has happened, if anything.
-pub(super) fn job_event<'a>(player: &Player, happening: &'a Happening) -> Option<JobEvent<'a>> {
+pub(super) fn job_event<'a>(shape: Shape, player: &Player, happening: &'a Happening) -> Option<JobEvent<'a>> {
+    let step_id = |turn: StepRun| step_id(shape, turn);
     Some(match happening {
+        // The step of a run is the run, which begins and ends anyway.
+        Happening::Note { .. } | Happening::Over { .. } if shape == Shape::Run => return None,
         Happening::Begun { turn, members, command, remote } => JobEvent::StepBegun {
             step: step_id(*turn),
             description: StepDescription {
-                path: path(player, *turn),
+                path: if shape == Shape::Run { String::new() } else { path(player, *turn) },
                 members: members.clone(),
                 command: command.clone(),
                 remote: *remote,
