@@ -2,7 +2,7 @@
 //!
 //! One `taktuk` here connects to some hosts, these to others, and all of them pass on what the commands say. For every
 //! host there is a [`Process`](phalanx_process::Process) as for ssh, with streams of its own, a status, a timeout,
-//! handlers and all else; only who runs it differs (see [`phalanx_process::hosted`]). What runs through ssh runs through
+//! handlers and all else; only who runs it differs (see [`phalanx_process::backend`]). What runs through ssh runs through
 //! this, with the same results.
 //!
 //! # How

@@ -23,7 +23,7 @@
 //! stopped because it was in the background is ok, whatever its exit status. A step in the background that ends by itself
 //! is judged as any other, and 3. stops the step that needed it too.
 //!
-//! What one step leads to is a list of [`Task`]s rather than calls within calls, so that the depth of the nesting is not
+//! What one step leads to is a list of `Task`s rather than calls within calls, so that the depth of the nesting is not
 //! bounded by the stack.
 
 use std::collections::{BTreeSet, VecDeque};

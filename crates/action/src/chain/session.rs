@@ -60,7 +60,7 @@ struct Inner {
 /// Holds a chain from outside, on whatever thread. Cloning gives another hold on the same chain.
 ///
 /// It takes effect within a moment, at once if the handler is
-/// [called](phalanx_process::engine::EngineHandle::call) for.
+/// [called](phalanx_process::engine::EngineHandle::wake_handler) for.
 #[derive(Debug, Clone, Default)]
 pub struct CancelHandle(Arc<Mutex<Cancelled>>);
 

@@ -1,6 +1,6 @@
 //! Runs `taktuk` for the processes of an action: the handler that joins [`Tree`]s to an engine.
 //!
-//! It is the [backend](phalanx_process::hosted) of these processes. Those that are started together share one taktuk:
+//! It is the [backend](phalanx_process::backend) of these processes. Those that are started together share one taktuk:
 //!
 //! ```text
 //!  effects of the members ──▶ gathered ──▶ one child `taktuk` for them ◀── signals, gathered, in its own language
