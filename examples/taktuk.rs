@@ -8,12 +8,12 @@
 use std::error::Error;
 
 use phalanx::action::taktuk::TaktukRemote;
-use phalanx::process::ssh::ConnectionParams;
+use phalanx::process::ssh::SshOptions;
 
 #[expect(clippy::print_stdout, reason = "an example says what it found")]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let mut params = ConnectionParams::default();
+    let mut params = SshOptions::default();
     if words.first().is_some_and(|word| word == "-F") && words.len() > 1 {
         params.ssh_config = words.drain(..2).nth(1).map(Into::into);
     }

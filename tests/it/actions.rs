@@ -12,7 +12,7 @@ use phalanx_process::event::{Kill, Stream};
 use phalanx_process::result::ResultKind;
 use phalanx_process::serial::Serial;
 use phalanx_process::spec::Stdin;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 use phalanx_tests::{shared_fleet, wait_until};
 
 use crate::cable::Cable;
@@ -52,7 +52,7 @@ fn bad_hosts_are_found_and_left_out() {
 #[test]
 fn killing_an_action_ends_its_remote_processes() {
     let Some(fleet) = shared_fleet() else { return };
-    let params = ConnectionParams { remote_tty: Some(true), ..params(fleet) };
+    let params = SshOptions { remote_tty: Some(true), ..params(fleet) };
     let remote = Remote::new("sleep 1042 & echo runs; sleep 1042", ["node1", "node2", "node3"]).params(params);
     let action = remote.build().expect("it can be").start();
     let verdicts = action.expect_on(Stream::Stdout, LONG, "runs").expect("a pattern");
@@ -91,7 +91,7 @@ fn a_thousand_hosts_go_through_a_window() {
     // Everyone counts who is there, itself included.
     let count = format!("cd {}; : > $$; set -- *; echo $#; rm $$", running.display());
     let stub = crate::ssh::program(directory.path(), "stub", &count);
-    let params = ConnectionParams { ssh: Some(stub.into()), ..ConnectionParams::default() };
+    let params = SshOptions { ssh: Some(stub.into()), ..SshOptions::default() };
     let hosts = (1..=1000).map(|number| format!("n{number}"));
     let action = Remote::new("true", hosts).params(params).fanout(16).build().expect("it can be").run();
     assert!(action.finished_ok());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use phalanx_process::event::Kill;
 use phalanx_process::forward::{ForwardError, PortForwarder};
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 use phalanx_tests::{shared_fleet, wait_until};
 
 use crate::phalanx::{Phalanx, kill};
@@ -123,7 +123,7 @@ fn an_address_of_somebody_else_cannot_be_listened_on() {
 /// To ssh, an empty address is all of them; and it says nothing of a name that has none.
 #[test]
 fn an_address_that_is_none_is_refused_before_ssh_is_asked() {
-    let params = ConnectionParams { ssh: Some("/nowhere/ssh".into()), ..ConnectionParams::default() };
+    let params = SshOptions { ssh: Some("/nowhere/ssh".into()), ..SshOptions::default() };
     for (address, said) in [("", "it is empty"), ("nowhere.invalid", "address")] {
         let forwarder = PortForwarder::new("node1", "localhost", 22).bind_address(address).params(params.clone());
         let error = forwarder.start().expect_err("it is none");
@@ -154,7 +154,7 @@ fn a_target_that_refuses_is_told_apart_from_a_host_that_does() {
 fn a_host_that_is_down_is_an_error_after_the_forwarding_timeout() {
     let Some(fleet) = shared_fleet() else { return };
     let forwarding_timeout = Some(Duration::from_secs(1));
-    let params = ConnectionParams { forwarding_timeout, ..params(fleet) };
+    let params = SshOptions { forwarding_timeout, ..params(fleet) };
     let error = PortForwarder::new("silent1", "localhost", 22).params(params).start().expect_err("it is silent");
     assert!(matches!(error, ForwardError::TimedOut { .. }), "{error}");
     assert!(error.to_string().contains("the connection to the host did not happen within 1 s"), "{error}");
@@ -162,7 +162,7 @@ fn a_host_that_is_down_is_an_error_after_the_forwarding_timeout() {
 
 #[test]
 fn a_missing_ssh_is_an_error() {
-    let params = ConnectionParams { ssh: Some("/nowhere/ssh".into()), ..ConnectionParams::default() };
+    let params = SshOptions { ssh: Some("/nowhere/ssh".into()), ..SshOptions::default() };
     let error = PortForwarder::new("node1", "localhost", 22).params(params).start().expect_err("there is none");
     assert!(error.to_string().contains("cannot start `/nowhere/ssh`"), "{error}");
 }
@@ -183,7 +183,7 @@ fn a_chosen_port_lost_in_a_race_is_replaced_by_another() {
         directory.path().display()
     );
     let ssh = program(directory.path(), "ssh", &script);
-    let params = ConnectionParams { ssh: Some(ssh.into()), ..params(fleet) };
+    let params = SshOptions { ssh: Some(ssh.into()), ..params(fleet) };
     let forwarding = PortForwarder::new("node1", "localhost", server(echo)).params(params).start().expect("the second");
     assert!(forwarding.is_forwarding() && directory.path().join("lost").exists());
 }

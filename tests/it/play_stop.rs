@@ -78,7 +78,7 @@ fn nothing_outlives_a_controller_killed_with_sigkill() {
     running.end().assert_nothing_left();
 }
 
-/// Remote commands have no terminal: it is their leash that ends them, when the plan is stopped or killed, when their time
+/// Remote commands have no terminal: a watchdog there ends them, when the plan is stopped or killed, when their time
 /// is over, and when their block is.
 #[test]
 fn nothing_outlives_the_plan_on_its_hosts() {

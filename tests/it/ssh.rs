@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use phalanx_process::host::Host;
 use phalanx_process::spec::Stdin;
-use phalanx_process::ssh::{ConnectionParams, HostRewrite, RemoteExit, SshFailure, SshProcess, classify_ssh_exit};
+use phalanx_process::ssh::{HostRewrite, RemoteExit, SshFailure, SshOptions, SshProcess, classify_ssh_exit};
 use phalanx_tests::{Fleet, shared_fleet};
 
 /// The way into the fleet.
-pub(crate) fn params(fleet: &Fleet) -> ConnectionParams {
-    ConnectionParams { ssh_config: Some(fleet.ssh_config()), ..ConnectionParams::default() }
+pub(crate) fn params(fleet: &Fleet) -> SshOptions {
+    SshOptions { ssh_config: Some(fleet.ssh_config()), ..SshOptions::default() }
 }
 
 /// A program called `name` that does what `script` says.
@@ -29,11 +29,11 @@ fn the_connector_gets_exactly_the_words_of_the_argv() {
         let script =
             r#"test "$2" = -G && { echo OpenSSH_9.9p2 > "$4"; exit; }; for word do printf '<%s>' "$word"; done"#;
         let stub = program(directory.path(), name, script);
-        let params = ConnectionParams {
+        let params = SshOptions {
             ssh: Some(stub.into()),
             port: Some(2222),
             options: vec!["Compression=yes".into()],
-            ..ConnectionParams::default()
+            ..SshOptions::default()
         };
         let host = Host::new("node1").with_user("root").without_port();
         let process = SshProcess::new(command, host).params(params).process().run();
@@ -59,7 +59,7 @@ fn the_connector_gets_exactly_the_words_of_the_argv() {
 fn a_command_runs_on_the_rewritten_host_and_its_streams_come_apart() {
     let Some(fleet) = shared_fleet() else { return };
     let rewrite = HostRewrite::new(|address| address.replace("alias", "node"));
-    let params = ConnectionParams { host_rewrite: Some(rewrite), ..params(fleet) };
+    let params = SshOptions { host_rewrite: Some(rewrite), ..params(fleet) };
     let ssh = SshProcess::new("cat; echo err >&2; exit 3", "alias7").params(params);
     let process = ssh.process().stdin(Stdin::Data((&b"\r\n\0\xff"[..]).into())).run();
     let finished = process.finished().expect("it has run");
@@ -76,7 +76,7 @@ fn the_program_that_connects_gets_a_terminal_of_its_own_on_demand() {
     let sudo = r#"test -t 1 && : < /dev/tty || { echo "no tty present"; exit 99; }; exec ssh "$@""#;
     let oarsh = program(directory.path(), "oarsh", sudo);
     for (pty, code, said) in [(None, 99, "no tty present\n"), (Some(true), 7, "remote\r\n")] {
-        let params = ConnectionParams { ssh: Some(oarsh.clone().into()), pty, ..params(fleet) };
+        let params = SshOptions { ssh: Some(oarsh.clone().into()), pty, ..params(fleet) };
         let process = SshProcess::new("cat; test -t 1 || echo remote; exit 7", "node1").params(params).process().run();
         assert_eq!((process.exit_code(), String::from_utf8_lossy(&process.stdout())), (Some(code), said.into()));
     }
@@ -94,7 +94,7 @@ fn words_arrive_as_they_are() {
 fn a_remote_terminal_is_there_on_demand_only() {
     let Some(fleet) = shared_fleet() else { return };
     for (remote_tty, expected) in [(false, "none\n"), (true, "tty\r\n")] {
-        let params = ConnectionParams { remote_tty: Some(remote_tty), ..params(fleet) };
+        let params = SshOptions { remote_tty: Some(remote_tty), ..params(fleet) };
         let command = "if test -t 1; then echo tty; else echo none; fi";
         let process = SshProcess::new(command, "node1").params(params).process().run();
         assert_eq!(String::from_utf8_lossy(&process.stdout()), expected);
@@ -105,7 +105,7 @@ fn a_remote_terminal_is_there_on_demand_only() {
 fn a_jump_host_is_passed_through() {
     let Some(fleet) = shared_fleet() else { return };
     let before = fleet.logins();
-    let params = ConnectionParams { jump: Some("node8".into()), ..params(fleet) };
+    let params = SshOptions { proxy_jump: Some("node8".into()), ..params(fleet) };
     let process = SshProcess::new("echo there", "node9").params(params).process().run();
     assert_eq!(process.stdout(), b"there\n", "{process:?} {}", String::from_utf8_lossy(&process.stderr()));
     assert!(fleet.logins() >= before + 2);
@@ -115,11 +115,11 @@ fn a_jump_host_is_passed_through() {
 fn a_changed_host_key_is_refused_unless_it_is_ignored() {
     let Some(fleet) = shared_fleet() else { return };
     // The configuration of the fleet names known hosts of its own, and is read after the options.
-    let run = |params: ConnectionParams| SshProcess::new("echo in", "changed1").params(params).process().run();
+    let run = |params: SshOptions| SshProcess::new("echo in", "changed1").params(params).process().run();
     let refused = run(params(fleet));
     let end = classify_ssh_exit(&refused.finished().expect("it has run"));
     assert!(matches!(end, RemoteExit::NotReached(_)), "{end:?}");
-    let ephemeral = ConnectionParams { ssh_config: Some(fleet.ssh_config()), ..ConnectionParams::ephemeral() };
+    let ephemeral = SshOptions { ssh_config: Some(fleet.ssh_config()), ..SshOptions::ephemeral() };
     assert_eq!(run(ephemeral).stdout(), b"in\n");
 }
 
@@ -134,7 +134,7 @@ fn end_of(name: &str, log: &str, stderr: &str, status: i32) -> RemoteExit {
         printf '%s' '{stderr}' >&2; exit {status}"#
     );
     let ssh = Some(program(directory.path(), name, &script).into());
-    let params = ConnectionParams { ssh, ..ConnectionParams::default() };
+    let params = SshOptions { ssh, ..SshOptions::default() };
     let process = SshProcess::new("true", "node1").params(params).process().run();
     classify_ssh_exit(&process.finished().expect("it has run"))
 }

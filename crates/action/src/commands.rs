@@ -4,7 +4,7 @@ use phalanx_process::Spec;
 use phalanx_process::host::Host;
 use phalanx_process::policy::Policy;
 use phalanx_process::result::Route;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::{SshOptions, SshProcess};
 
 use crate::exec;
 use crate::source::MemberSource;
@@ -23,7 +23,7 @@ pub struct Commands {
 /// What runs the commands.
 #[derive(Debug, Clone)]
 enum Carrier {
-    Ssh(Box<ConnectionParams>),
+    Ssh(Box<SshOptions>),
     Exec { without_shell: bool },
 }
 
@@ -36,7 +36,7 @@ impl Commands {
     pub fn through_ssh(
         command: String,
         hosts: Vec<Host>,
-        params: ConnectionParams,
+        params: SshOptions,
         lists: Lists,
         policy: Policy,
     ) -> Result<Self, SubstituteError> {
@@ -75,7 +75,9 @@ impl MemberSource for Commands {
     fn spec(&self, index: usize) -> Spec {
         let command = self.command(index).expect("it was tried for the first host");
         let spec = match &self.carrier {
-            Carrier::Ssh(params) => params.spec(&self.hosts[index], &command),
+            Carrier::Ssh(params) => {
+                SshProcess::new(command, &self.hosts[index]).params(SshOptions::clone(params)).spec()
+            }
             Carrier::Exec { without_shell } => exec::spec(&command, *without_shell),
         };
         Spec { policy: self.policy.clone(), ..spec }

@@ -8,6 +8,7 @@ use phalanx_process::engine::EngineHandle;
 use phalanx_process::host::Host;
 use phalanx_process::serial::{SerialSsh, Settings};
 use phalanx_process::spec::{Output, Stdin};
+use phalanx_process::ssh::SshProcess;
 
 use crate::action::Action;
 use crate::rollout::Rollout;
@@ -137,7 +138,7 @@ impl Remote {
         let [stdout, stderr] =
             [&self.stdout_file, &self.stderr_file].map(|file| file.as_ref().map(substitute).transpose());
         let (stdout, stderr) = (stdout?, stderr?);
-        let mut spec = self.terms.params.spec(host, &command);
+        let mut spec = SshProcess::new(command.as_str(), host).params(self.terms.params.clone()).spec();
         spec.policy = self.terms.policy.clone();
         spec.launch.name = Some(command);
         spec.launch.stdin = self.stdin.clone();

@@ -39,7 +39,7 @@ mod tree;
 use std::ffi::OsString;
 
 use phalanx_process::host::Host;
-use phalanx_process::ssh::{Connection, ConnectionParams};
+use phalanx_process::ssh::{ResolvedSsh, SshOptions};
 
 use crate::substitute::SubstituteError;
 
@@ -61,7 +61,7 @@ pub struct TaktukParams {
 
 impl TaktukParams {
     /// The argv for hosts that are reached like this.
-    fn arguments(&self, connection: &Connection) -> Vec<OsString> {
+    fn arguments(&self, connection: &ResolvedSsh) -> Vec<OsString> {
         let mut connection = connection.clone();
         // taktuk gives each host's itself.
         connection.user = None;
@@ -71,7 +71,7 @@ impl TaktukParams {
         connection.ssh_options = [&self.taktuk_connector_options[..], &connection.ssh_options].concat();
         let program = self.taktuk.clone().unwrap_or_else(|| "taktuk".into());
         let options = self.taktuk_options.clone().unwrap_or_else(|| vec!["-s".into()]);
-        language::arguments(&program, &options, &connection.connector())
+        language::arguments(&program, &options, &connection.rsh_command())
     }
 }
 
@@ -132,7 +132,7 @@ struct Reach {
 
 impl Reach {
     /// Decides how `hosts` are reached.
-    fn new(hosts: &[Host], params: &ConnectionParams, taktuk: &TaktukParams) -> Result<Self, TaktukError> {
+    fn new(hosts: &[Host], params: &SshOptions, taktuk: &TaktukParams) -> Result<Self, TaktukError> {
         let connections: Vec<_> = hosts.iter().map(|host| params.connection(host)).collect();
         let mut addresses = Vec::with_capacity(hosts.len());
         for (host, connection) in hosts.iter().zip(&connections) {
@@ -143,7 +143,7 @@ impl Reach {
             if connection.port != connections[0].port {
                 return differ("ports");
             }
-            if connection.keyfile != connections[0].keyfile {
+            if connection.identity_file != connections[0].identity_file {
                 return differ("key files");
             }
             language::check_host(&connection.address)?;

@@ -1,7 +1,7 @@
 //! On what terms an action meets its hosts: what the builders of such actions are told alike.
 
 use phalanx_process::spec::Policy;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 
 use crate::rollout::Rollout;
 use crate::substitute::Lists;
@@ -9,7 +9,7 @@ use crate::substitute::Lists;
 /// What does not depend on what is done.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Terms {
-    pub(crate) params: ConnectionParams,
+    pub(crate) params: SshOptions,
     pub(crate) policy: Policy,
     pub(crate) lists: Lists,
     pub(crate) rollout: Rollout,
@@ -27,7 +27,7 @@ macro_rules! set_terms {
         impl $builder {
             /// How to reach the hosts.
             #[must_use]
-            pub fn params(mut self, params: phalanx_process::ssh::ConnectionParams) -> Self {
+            pub fn params(mut self, params: phalanx_process::ssh::SshOptions) -> Self {
                 self.$($field).+.params = params;
                 self
             }

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use phalanx_action::local::Local;
 use phalanx_action::remote::Remote;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 use phalanx_record::date::Zone;
 use phalanx_record::report::{Layout, Report};
 
 /// A program that stands for ssh: the last two arguments are the host and the command.
-fn connector(directory: &Path) -> ConnectionParams {
+fn connector(directory: &Path) -> SshOptions {
     let path = directory.join("connector");
     std::fs::write(&path, "#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\nHOST=$1 exec sh -c \"$2\"\n").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    ConnectionParams { ssh: Some(path.into()), ..ConnectionParams::default() }
+    SshOptions { ssh: Some(path.into()), ..SshOptions::default() }
 }
 
 fn hosts(count: usize) -> Vec<String> {

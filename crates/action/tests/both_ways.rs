@@ -13,7 +13,7 @@ use phalanx_action::taktuk::TaktukRemote;
 use phalanx_process::engine::{Engine, EngineHandle, EngineOptions};
 use phalanx_process::event::Event;
 use phalanx_process::spec::Stdin;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 use phalanx_process::{Process, Spec};
 use phalanx_tests::{require_program, shared_fleet};
 
@@ -145,7 +145,7 @@ fn taktuk_runs_on_an_engine_of_this_thread() {
     let Some(()) = require_program("taktuk", "taktuk").map(drop) else { return };
     let Some(fleet) = shared_fleet() else { return };
     let engine = Engine::current_thread(EngineOptions::default()).unwrap();
-    let params = ConnectionParams { ssh_config: Some(fleet.ssh_config()), ..ConnectionParams::default() };
+    let params = SshOptions { ssh_config: Some(fleet.ssh_config()), ..SshOptions::default() };
     let remote = TaktukRemote::new("echo {{{host}}}; exit 3", ["node1", "node2"]).params(params);
     let action = remote.build_on(&engine.handle()).unwrap().run();
     for (process, host) in action.processes().iter().zip(["node1", "node2"]) {

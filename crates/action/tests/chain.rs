@@ -9,13 +9,13 @@ use phalanx_action::Action;
 use phalanx_action::chain::{ChainParams, MaxSkips};
 use phalanx_action::files::{ChainPut, CopyError};
 use phalanx_process::Process;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 use phalanx_tests::{require_program, wait_until};
 use tempfile::TempDir;
 
 /// A directory with a file `a`, and a connector to hosts that are all here. One called `dead` cannot be reached, and one
 /// called `false` has no shell.
-fn place() -> Option<(TempDir, ConnectionParams)> {
+fn place() -> Option<(TempDir, SshOptions)> {
     require_program("nc", "netcat-traditional")?;
     let place = tempfile::tempdir().expect("a directory can be made");
     let connector = place.path().join("connector");
@@ -23,11 +23,11 @@ fn place() -> Option<(TempDir, ConnectionParams)> {
     fs::write(&connector, script).expect("it is ours");
     fs::set_permissions(&connector, fs::Permissions::from_mode(0o755)).expect("it is ours");
     fs::write(place.path().join("a"), "content").expect("it is ours");
-    let params = ConnectionParams { ssh: Some(connector.into()), ..ConnectionParams::default() };
+    let params = SshOptions { ssh: Some(connector.into()), ..SshOptions::default() };
     Some((place, params))
 }
 
-fn chain(place: &TempDir, params: &ConnectionParams, source: &str, hosts: &[&str]) -> Action {
+fn chain(place: &TempDir, params: &SshOptions, source: &str, hosts: &[&str]) -> Action {
     let there = place.path().join("there/{{{host}}}/");
     let chain = ChainParams { address: Some("127.0.0.1".to_owned()), ..ChainParams::default() };
     let put = ChainPut::new([place.path().join(source)], there, hosts.iter().copied());

@@ -18,7 +18,7 @@ use phalanx_action::rollout::{FailureBudget, Retries, Rollout};
 use phalanx_process::event::{Event, Kill, Stream};
 use phalanx_process::expect::Pattern;
 use phalanx_process::spec::Stdin;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 use phalanx_process::watch::Timeout;
 
 /// Long enough for anything that comes at all.
@@ -29,11 +29,11 @@ fn shell(command: &str) -> Action {
 }
 
 /// A program that stands for ssh: the last two arguments are the host and the command.
-fn connector(directory: &Path) -> ConnectionParams {
+fn connector(directory: &Path) -> SshOptions {
     let path = directory.join("connector");
     fs::write(&path, "#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\nHOST=$1 exec sh -c \"$2\"\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    ConnectionParams { ssh: Some(path.into()), ..ConnectionParams::default() }
+    SshOptions { ssh: Some(path.into()), ..SshOptions::default() }
 }
 
 /// 128, G1: they run at the same time. Each waits for what the other does.
@@ -368,8 +368,7 @@ fn who_fails_is_tried_again_and_only_the_last_time_counts() {
 #[test]
 fn killing_an_action_that_pauses_ends_it() {
     let retries = Retries { count: 5, backoff: LONG, max_backoff: LONG };
-    let remote =
-        Remote::new("exit 1", ["n1"]).params(ConnectionParams { ssh: Some("false".into()), ..Default::default() });
+    let remote = Remote::new("exit 1", ["n1"]).params(SshOptions { ssh: Some("false".into()), ..Default::default() });
     let action = remote.rollout(Rollout { retries, ..Rollout::default() }).build().unwrap().start();
     let process = action.processes()[0].clone();
     phalanx_tests::wait_until("its first attempt fails", || process.ended());

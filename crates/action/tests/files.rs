@@ -8,17 +8,17 @@ use std::path::Path;
 use phalanx_action::files::sources::SourceError;
 use phalanx_action::files::{CopyError, Get, Put};
 use phalanx_action::substitute::Lists;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 use tempfile::TempDir;
 
 /// A directory with a file `a` and a connector.
-fn place() -> (TempDir, ConnectionParams) {
+fn place() -> (TempDir, SshOptions) {
     let place = tempfile::tempdir().expect("a directory can be made");
     let connector = place.path().join("connector");
     fs::write(&connector, "#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c \"$1\"\n").expect("it is ours");
     fs::set_permissions(&connector, fs::Permissions::from_mode(0o755)).expect("it is ours");
     fs::write(place.path().join("a"), "content").expect("it is ours");
-    let params = ConnectionParams { ssh: Some(connector.into()), ..ConnectionParams::default() };
+    let params = SshOptions { ssh: Some(connector.into()), ..SshOptions::default() };
     (place, params)
 }
 

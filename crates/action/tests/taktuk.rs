@@ -17,7 +17,7 @@ use phalanx_action::taktuk::{TaktukError, TaktukParams, TaktukRemote};
 use phalanx_process::event::{Grace, Kill};
 use phalanx_process::host::Host;
 use phalanx_process::spec::Policy;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 use phalanx_process::{ExitStatus, Process, Signal};
 use phalanx_tests::{Fleet, require_program, shared_fleet, wait_until};
 
@@ -27,8 +27,8 @@ fn fleet() -> Option<&'static Fleet> {
     shared_fleet()
 }
 
-fn params(fleet: &Fleet) -> ConnectionParams {
-    ConnectionParams { ssh_config: Some(fleet.ssh_config()), ..ConnectionParams::default() }
+fn params(fleet: &Fleet) -> SshOptions {
+    SshOptions { ssh_config: Some(fleet.ssh_config()), ..SshOptions::default() }
 }
 
 fn remote(fleet: &Fleet, command: &str, hosts: &[&str]) -> TaktukRemote {
@@ -233,7 +233,7 @@ fn ports_and_keys_are_for_all_hosts_and_users_may_differ() {
     let ports = build(vec!["a".into(), Host::new("b").with_port(22)]).unwrap_err();
     assert!(matches!(ports, TaktukError::Differ { what: "ports", .. }), "{ports}");
     assert!(ports.to_string().contains("`a` and `b:22`"), "{ports}");
-    let keys = build(vec![Host::new("a").with_keyfile("k"), "b".into()]).unwrap_err();
+    let keys = build(vec![Host::new("a").with_identity_file("k"), "b".into()]).unwrap_err();
     assert!(matches!(keys, TaktukError::Differ { what: "key files", .. }), "{keys}");
     assert!(build(vec![Host::new("a").with_port(1), Host::new("b").with_port(1)]).is_ok());
     assert!(matches!(build(vec!["a[1-3]".into()]), Err(TaktukError::Host { .. })));
@@ -466,7 +466,7 @@ fn a_factory_makes_actions_with_the_tools_that_were_chosen() {
 fn a_tree_of_many_hosts_mixes_nobody_up() {
     let Some(fleet) = fleet() else { return };
     let hosts: Vec<_> = (1..=24).map(|number| format!("node{number}")).collect();
-    let params = ConnectionParams { remote_tty: Some(true), ..params(fleet) };
+    let params = SshOptions { remote_tty: Some(true), ..params(fleet) };
     let command = "echo {{{host}}} $TAKTUK_HOSTNAME; echo {{{host}}} >&2; exit $((${TAKTUK_POSITION} % 7))";
     let action = TaktukRemote::new(command, &hosts).params(params).build().unwrap().run();
     for (index, (process, host)) in action.processes().iter().zip(&hosts).enumerate() {

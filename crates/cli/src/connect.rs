@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use phalanx_process::ssh::{ConnectionParams, defaults};
+use phalanx_process::ssh::{SshOptions, defaults};
 
 use crate::args::values::time;
 
@@ -72,11 +72,11 @@ impl ConnectArgs {
     ///
     /// # Errors
     /// When a file or the program that will be used is not there.
-    pub(crate) fn params(&self) -> Result<ConnectionParams, ConnectError> {
+    pub(crate) fn params(&self) -> Result<SshOptions, ConnectError> {
         let defaults = defaults();
         let (key, role) = match &self.key {
             Some(key) => (Some(key), "a private key (-i)"),
-            None => (defaults.keyfile.as_ref(), "a private key (connection.keyfile of the configuration)"),
+            None => (defaults.identity_file.as_ref(), "a private key (connection.keyfile of the configuration)"),
         };
         check_file(key, role)?;
         let (config, role) = match &self.ssh_config {
@@ -90,15 +90,15 @@ impl ConnectArgs {
             (None, Some(program)) => check_connector(program, "connection.ssh of the configuration")?,
             (None, None) => check_connector(OsStr::new("ssh"), "--ssh")?,
         }
-        Ok(ConnectionParams {
+        Ok(SshOptions {
             user: self.user.clone(),
             port: self.port,
-            keyfile: self.key.clone(),
+            identity_file: self.key.clone(),
             ssh: self.ssh.clone(),
             ssh_config: self.ssh_config.clone(),
             options: self.options.clone(),
             connect_timeout: self.connect_timeout,
-            ..ConnectionParams::default()
+            ..SshOptions::default()
         })
     }
 }

@@ -10,7 +10,7 @@ use phalanx_process::engine::{Engine, EngineOptions};
 use phalanx_process::event::Event;
 use phalanx_process::forward::{ForwardError, PendingForwarding, PortForwarder};
 use phalanx_process::host::Host;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 
 use crate::args::values::time;
 use crate::connect::ConnectArgs;
@@ -69,7 +69,7 @@ pub(crate) struct ForwardArgs {
 /// `phalanx forward`, from what was typed to the exit status.
 pub(crate) fn run(args: &ForwardArgs) -> ExitCode {
     let params = match args.connect.params() {
-        Ok(params) => ConnectionParams { forwarding_timeout: args.forwarding_timeout, ..params },
+        Ok(params) => SshOptions { forwarding_timeout: args.forwarding_timeout, ..params },
         Err(error) => return exit::usage(&error),
     };
     match begin(args, params) {
@@ -86,14 +86,14 @@ enum Wrong {
 }
 
 /// Begins to set the forwarding up, on an engine that signals to this program wake.
-fn begin(args: &ForwardArgs, params: ConnectionParams) -> Result<(Engine, PendingForwarding), Wrong> {
+fn begin(args: &ForwardArgs, params: SshOptions) -> Result<(Engine, PendingForwarding), Wrong> {
     let mut engine = Engine::current_thread(EngineOptions::default()).map_err(Wrong::Engine)?;
     engine.watch_signals(&[Signal::INT, Signal::TERM, Signal::HUP]).map_err(Wrong::Engine)?;
     let pending = forwarder(args, params).begin_on(&engine.handle()).map_err(Wrong::Forward)?;
     Ok((engine, pending))
 }
 
-fn forwarder(args: &ForwardArgs, params: ConnectionParams) -> PortForwarder {
+fn forwarder(args: &ForwardArgs, params: SshOptions) -> PortForwarder {
     let (address, port) = &args.target;
     let mut forwarder = PortForwarder::new(&args.host, address, *port).bind_address(&args.bind).params(params);
     if let Some(port) = args.local_port {
@@ -139,7 +139,7 @@ fn wait_for<T: Clone>(engine: &mut Engine, completion: &Completion<T>) -> Result
 fn target(text: &str) -> Result<(String, u16), String> {
     let parsed: Host = text.parse().map_err(|_| expected_target())?;
     match parsed.port {
-        phalanx_process::host::Choice::Value(port) if !text.contains('@') => Ok((parsed.address().to_owned(), port)),
+        phalanx_process::host::Setting::Value(port) if !text.contains('@') => Ok((parsed.address().to_owned(), port)),
         _ => Err(expected_target()),
     }
 }

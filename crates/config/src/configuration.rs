@@ -22,7 +22,7 @@
 //!
 //! Nothing is read unless a caller asks for it, and nothing takes effect before [`Configuration::apply`], or before a part
 //! is passed to the code that obeys it. The second source of the first list is unknown here: the parameters of a
-//! connection are resolved in one place, [`ConnectionParams::resolve`], for which this supplies the defaults.
+//! connection are resolved in one place, [`SshOptions::resolve`], for which this supplies the defaults.
 //!
 //! ```
 //! use phalanx_config::configuration::Configuration;
@@ -54,7 +54,7 @@ use phalanx_action::taktuk::TaktukParams;
 use phalanx_process::port::{self, Ports};
 use phalanx_process::process::{COMPACT_OUTPUT_THRESHOLD, set_compact_output_threshold};
 use phalanx_process::spec::Policy;
-use phalanx_process::ssh::{ConnectionParams, set_defaults};
+use phalanx_process::ssh::{SshOptions, set_defaults};
 
 use crate::style::{Role, Styles, When};
 use crate::toml_doc::Diagnostics;
@@ -92,7 +92,7 @@ pub struct Configuration {
     /// The styles that differ from the defaults.
     pub styles: BTreeMap<Role, Style>,
     /// How to reach hosts. Its `host_rewrite` is not set here, but by the field of that name, which can be compared.
-    pub connection: ConnectionParams,
+    pub connection: SshOptions,
     /// How the address of a host becomes the one to connect to.
     pub host_rewrite: Option<Rewrite>,
     /// The parameters of taktuk.
@@ -115,7 +115,7 @@ impl Default for Configuration {
             port_range: Ports::RANGE,
             color: When::Auto,
             styles: BTreeMap::new(),
-            connection: ConnectionParams::default(),
+            connection: SshOptions::default(),
             host_rewrite: None,
             taktuk: TaktukParams::default(),
             chain: ChainParams::default(),
@@ -150,9 +150,9 @@ impl Configuration {
 
     /// Returns how to reach hosts, with the rewriting of addresses.
     #[must_use]
-    pub fn connection_params(&self) -> ConnectionParams {
+    pub fn ssh_options(&self) -> SshOptions {
         let host_rewrite = self.host_rewrite.as_ref().map(Rewrite::function);
-        ConnectionParams { host_rewrite, ..self.connection.clone() }
+        SshOptions { host_rewrite, ..self.connection.clone() }
     }
 
     /// Returns `policy` with the configured parts replaced.
@@ -180,7 +180,7 @@ impl Configuration {
     /// ([`set_defaults`]), the tools of the [factory](phalanx_action::factory::default_factory), the range of [`port::get_port`], and how much [a dump](phalanx_process::Process::dump)
     /// shows. For the author of a program, not of a library.
     pub fn apply(&self) {
-        set_defaults(self.connection_params());
+        set_defaults(self.ssh_options());
         set_default_factory(self.factory());
         port::set_range(self.port_range.clone());
         set_compact_output_threshold(self.compact_output_threshold);

@@ -15,16 +15,16 @@
 //! host answers.
 //!
 //! In reading order: [`model`] is what a plan says, as data; `read` makes it of a document, and complains; [`workflow`]
-//! decides which step is next, pure; [`leash`] ends commands on other hosts; [`Player`] does it all.
+//! decides which step is next, pure; [`remote_kill`] ends commands on other hosts; [`Player`] does it all.
 //!
 //! Why the composition is not a tree of [`Action`](phalanx_action::Action)s: a plan is driven by one engine on the caller's thread,
 //! which reads no more than can be shown, hears signals, and needs a workflow of its own anyway, for steps in the
 //! background, for sweeps whose next combination nobody knows, and for what did not run and why.
 
-pub mod leash;
 pub mod model;
 pub mod player;
 mod read;
+pub mod remote_kill;
 pub mod workflow;
 
 pub use self::model::Plan;

@@ -23,7 +23,7 @@ use crate::outcome::Finished;
 use crate::output::Capture;
 use crate::process::Process;
 use crate::spec::{Command, Faults, Launch, Output, Policy, Spec};
-use crate::ssh::{ConnectionParams, SshFailure, defaults, explain};
+use crate::ssh::{SshFailure, SshOptions, defaults, explain};
 
 /// How long it may take until a connection goes through, unless the parameters say otherwise.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -52,7 +52,7 @@ pub struct PortForwarder {
     target: String,
     local_port: Option<u16>,
     bind_address: String,
-    params: ConnectionParams,
+    params: SshOptions,
     probe: bool,
 }
 
@@ -65,7 +65,7 @@ impl PortForwarder {
             target: format!("{}:{remote_port}", bracketed(remote_host)),
             local_port: None,
             bind_address: Ipv4Addr::LOCALHOST.to_string(),
-            params: ConnectionParams::default(),
+            params: SshOptions::default(),
             probe: true,
         }
     }
@@ -84,9 +84,9 @@ impl PortForwarder {
     }
 
     /// How to reach the host, and how long that may take
-    /// ([`forwarding_timeout`](ConnectionParams::forwarding_timeout)).
+    /// ([`forwarding_timeout`](SshOptions::forwarding_timeout)).
     #[must_use]
-    pub fn params(self, params: ConnectionParams) -> Self {
+    pub fn params(self, params: SshOptions) -> Self {
         Self { params, ..self }
     }
 
@@ -296,7 +296,7 @@ mod tests {
     /// Items 86 to 88.
     #[test]
     fn the_argv_says_what_is_forwarded_and_the_users_options_follow_the_indispensable_ones() {
-        let params = ConnectionParams { options: vec!["Compression=yes".into()], ..ConnectionParams::default() };
+        let params = SshOptions { options: vec!["Compression=yes".into()], ..SshOptions::default() };
         let plain = PortForwarder::new(Host::new("gate").with_user("root"), "db", 5432).params(params);
         let line = |forwarder: &PortForwarder| {
             let command = forwarder.spec(8000).launch.command;

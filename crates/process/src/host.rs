@@ -5,28 +5,28 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What a host says about one way of reaching it.
+/// One setting of a host: how it is reached in one respect.
 ///
-/// Three answers, not two: "I say nothing, ask the parameters" differs from "use none, whatever the parameters say".
+/// Three answers, not two: "ask the options" differs from "use none, whatever the options say".
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub enum Choice<T> {
-    /// Nothing: the connection parameters decide (execo's `False`).
+pub enum Setting<T> {
+    /// The [`SshOptions`](crate::ssh::SshOptions) decide (execo's `False`).
     #[default]
-    Unset,
-    /// None is to be given, even if the connection parameters have one (execo's `None`, as documented); the user's ssh
-    /// configuration decides.
-    Nothing,
+    Inherit,
+    /// None is to be given, even if the options have one (execo's `None`, as documented); the user's ssh configuration
+    /// decides.
+    Clear,
     /// This one.
     Value(T),
 }
 
-impl<T> Choice<T> {
+impl<T> Setting<T> {
     /// What is used when the parameters say `otherwise`.
     #[must_use]
     pub fn or<'a>(&'a self, otherwise: Option<&'a T>) -> Option<&'a T> {
         match self {
-            Self::Unset => otherwise,
-            Self::Nothing => None,
+            Self::Inherit => otherwise,
+            Self::Clear => None,
             Self::Value(value) => Some(value),
         }
     }
@@ -39,23 +39,23 @@ impl<T> Choice<T> {
 /// anything there is an error, see [`Host::check`].
 ///
 /// ```
-/// use phalanx_process::host::{Choice, Host};
+/// use phalanx_process::host::{Setting, Host};
 ///
 /// let host: Host = "root@[2001:db8::1]:2222".parse()?;
 /// assert_eq!(host.address(), "2001:db8::1");
 /// assert_eq!(host, Host::new("2001:db8::1").with_user("root").with_port(2222));
-/// assert_eq!(Host::new("node1").without_port().port, Choice::Nothing);
+/// assert_eq!(Host::new("node1").without_port().port, Setting::Clear);
 /// # Ok::<(), phalanx_process::host::InvalidHost>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host {
     address: String,
     /// The remote user.
-    pub user: Choice<String>,
+    pub user: Setting<String>,
     /// The private key.
-    pub keyfile: Choice<PathBuf>,
+    pub identity_file: Setting<PathBuf>,
     /// The remote port.
-    pub port: Choice<u16>,
+    pub port: Setting<u16>,
 }
 
 impl Host {
@@ -63,7 +63,12 @@ impl Host {
     /// IP address without brackets; it is not taken apart. See [`Host::from_str`] for that.
     #[must_use]
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into(), user: Choice::Unset, keyfile: Choice::Unset, port: Choice::Unset }
+        Self {
+            address: address.into(),
+            user: Setting::Inherit,
+            identity_file: Setting::Inherit,
+            port: Setting::Inherit,
+        }
     }
 
     /// Checks that the address can be one, and that no program could take it or the user for an option.
@@ -71,7 +76,7 @@ impl Host {
     /// # Errors
     /// When not; says why.
     pub fn check(&self) -> Result<(), InvalidHost> {
-        let user = if let Choice::Value(user) = &self.user { Some(user.as_str()) } else { None };
+        let user = if let Setting::Value(user) = &self.user { Some(user.as_str()) } else { None };
         let text = || user.map_or_else(|| self.address.clone(), |user| format!("{user}@{}", self.address));
         check_parts(user, &self.address).map_err(|reason| InvalidHost { text: fit_to_show(&text()), reason })
     }
@@ -85,37 +90,37 @@ impl Host {
     /// With this user.
     #[must_use]
     pub fn with_user(self, user: impl Into<String>) -> Self {
-        Self { user: Choice::Value(user.into()), ..self }
+        Self { user: Setting::Value(user.into()), ..self }
     }
 
     /// With no user given, even if the parameters have one.
     #[must_use]
     pub fn without_user(self) -> Self {
-        Self { user: Choice::Nothing, ..self }
+        Self { user: Setting::Clear, ..self }
     }
 
     /// With this private key.
     #[must_use]
-    pub fn with_keyfile(self, keyfile: impl Into<PathBuf>) -> Self {
-        Self { keyfile: Choice::Value(keyfile.into()), ..self }
+    pub fn with_identity_file(self, identity_file: impl Into<PathBuf>) -> Self {
+        Self { identity_file: Setting::Value(identity_file.into()), ..self }
     }
 
     /// With no private key given, even if the parameters have one.
     #[must_use]
-    pub fn without_keyfile(self) -> Self {
-        Self { keyfile: Choice::Nothing, ..self }
+    pub fn without_identity_file(self) -> Self {
+        Self { identity_file: Setting::Clear, ..self }
     }
 
     /// With this port.
     #[must_use]
     pub fn with_port(self, port: u16) -> Self {
-        Self { port: Choice::Value(port), ..self }
+        Self { port: Setting::Value(port), ..self }
     }
 
     /// With no port given, even if the parameters have one.
     #[must_use]
     pub fn without_port(self) -> Self {
-        Self { port: Choice::Nothing, ..self }
+        Self { port: Setting::Clear, ..self }
     }
 }
 
@@ -149,12 +154,12 @@ impl From<&Host> for Host {
 impl fmt::Display for Host {
     /// As it can be parsed again, the key left out: `root@node1:22`, `[::1]:22`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Choice::Value(user) = &self.user {
+        if let Setting::Value(user) = &self.user {
             write!(f, "{user}@")?;
         }
         match &self.port {
-            Choice::Value(port) => write!(f, "{}:{port}", bracketed(&self.address)),
-            Choice::Unset | Choice::Nothing => f.write_str(&self.address),
+            Setting::Value(port) => write!(f, "{}:{port}", bracketed(&self.address)),
+            Setting::Inherit | Setting::Clear => f.write_str(&self.address),
         }
     }
 }
@@ -263,10 +268,10 @@ fn parse(text: &str) -> Result<Host, Reason> {
     let (address, port) = split_port(rest).map_err(Reason::Shape)?;
     check_parts(user, address)?;
     let mut host = Host::new(address);
-    host.user = user.map_or(Choice::Unset, |user| Choice::Value(user.to_owned()));
+    host.user = user.map_or(Setting::Inherit, |user| Setting::Value(user.to_owned()));
     if let Some(port) = port {
         let number = port.parse().ok().filter(|number| *number > 0 && is_number(port));
-        host.port = Choice::Value(number.ok_or(Reason::Shape("its port is not a number from 1 to 65535"))?);
+        host.port = Setting::Value(number.ok_or(Reason::Shape("its port is not a number from 1 to 65535"))?);
     }
     Ok(host)
 }
@@ -419,8 +424,8 @@ mod tests {
             plain.clone(),
             plain.clone().with_user("u"),
             plain.clone().without_user(),
-            plain.clone().with_keyfile("k"),
-            plain.clone().without_keyfile(),
+            plain.clone().with_identity_file("k"),
+            plain.clone().without_identity_file(),
             plain.clone().with_port(1),
             plain.clone().without_port(),
             Host::new("m"),
@@ -432,9 +437,9 @@ mod tests {
 
     #[test]
     fn nothing_is_not_the_same_as_unset() {
-        assert_eq!(Choice::Unset.or(Some(&1)), Some(&1));
-        assert_eq!(Choice::Nothing.or(Some(&1)), None);
-        assert_eq!(Choice::Value(2).or(Some(&1)), Some(&2));
+        assert_eq!(Setting::Inherit.or(Some(&1)), Some(&1));
+        assert_eq!(Setting::Clear.or(Some(&1)), None);
+        assert_eq!(Setting::Value(2).or(Some(&1)), Some(&2));
     }
 
     proptest::proptest! {

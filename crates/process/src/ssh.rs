@@ -17,17 +17,17 @@
 //! A master of the user's (`ControlMaster`) is used as always: its client logs whether it got an exit status, so a master
 //! that goes away is a lost connection.
 
-mod connection;
 mod exit;
 mod features;
 pub mod login_shell;
-mod params;
+mod options;
 mod process;
+mod resolved;
 
-pub use connection::{Connection, SshArguments};
 pub(crate) use exit::explain;
 pub use exit::{RemoteExit, SshFailure, classify_ssh_exit, ssh_warnings};
 pub use features::SshFeatures;
-pub use params::{CheckHostKeys, ConnectionParams, HostRewrite, defaults, set_defaults};
+pub use options::{HostKeyChecking, HostRewrite, SshOptions, defaults, set_defaults};
 pub use process::SshProcess;
 pub(crate) use process::log_warnings;
+pub use resolved::{ResolvedSsh, SshArguments};

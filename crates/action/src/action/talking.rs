@@ -17,7 +17,7 @@ impl Action {
     /// ```
     /// # use phalanx_action::remote::Remote;
     /// # use std::time::Duration;
-    /// # let params = phalanx_process::ssh::ConnectionParams { ssh: Some("echo".into()), ..Default::default() };
+    /// # let params = phalanx_process::ssh::SshOptions { ssh: Some("echo".into()), ..Default::default() };
     /// let servers = Remote::new("echo ready; sleep 1000", ["n1", "n2"]).params(params).build()?;
     /// let servers = servers.default_expect_timeout(Some(Duration::from_secs(60))).start();
     /// let verdicts = servers.expect("ready")?;

@@ -61,7 +61,7 @@ fn wait_for(actions: &[Action], count: usize, timeout: Option<Duration>) -> Vec<
 /// ```
 /// use phalanx_action::action::filter_bad_hosts;
 /// # use phalanx_action::remote::Remote;
-/// # let params = phalanx_process::ssh::ConnectionParams { ssh: Some("false".into()), ..Default::default() };
+/// # let params = phalanx_process::ssh::SshOptions { ssh: Some("false".into()), ..Default::default() };
 /// let hosts = ["n1", "n2"];
 /// let action = Remote::new("true", hosts).params(params).build()?.run();
 /// assert!(filter_bad_hosts(&action, &hosts).is_empty());

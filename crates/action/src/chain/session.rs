@@ -18,7 +18,7 @@ use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
 use phalanx_process::result::Delivery;
 use phalanx_process::spec::{Policy, Stdin};
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::{SshOptions, SshProcess};
 
 use super::params::ChainParams;
 use super::protocol;
@@ -86,7 +86,7 @@ impl CancelHandle {
 /// What is to be done.
 pub(super) struct Task {
     pub(super) name: String,
-    pub(super) params: ConnectionParams,
+    pub(super) params: SshOptions,
     pub(super) chain: ChainParams,
     pub(super) policy: Policy,
     pub(super) fanout: usize,
@@ -245,7 +245,7 @@ impl Broadcast {
         let (params, sources) = (&task.chain, &task.sources);
         let far = NodeScript { mark, position: index, token, params, into: *into, destination, sources };
         let (command, text) = far.text();
-        let mut spec = task.params.spec(host, &command);
+        let mut spec = SshProcess::new(command, host).params(task.params.clone()).spec();
         spec.policy = self.policy();
         spec.launch.name = Some(task.name.clone());
         spec.launch.stdin = Stdin::Pipe;

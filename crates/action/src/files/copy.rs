@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use phalanx_process::engine::EngineHandle;
 use phalanx_process::host::Host;
 use phalanx_process::spec::Policy;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 
 use super::plan::{self, Request};
 use super::sources::SourceError;
@@ -96,7 +96,7 @@ impl From<TaktukParams> for Via {
 #[non_exhaustive]
 pub struct CopyOptions {
     /// How the hosts are reached.
-    pub params: ConnectionParams,
+    pub params: SshOptions,
     /// How the process of each host is treated.
     pub policy: Policy,
     /// The values of `{{name}}`; see [`crate::substitute`].
@@ -203,7 +203,7 @@ impl Copy {
     }
 
     /// Sets [`CopyOptions::params`].
-    pub fn params(mut self, params: ConnectionParams) -> Self {
+    pub fn params(mut self, params: SshOptions) -> Self {
         self.options.params = params;
         self
     }

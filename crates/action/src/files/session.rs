@@ -18,6 +18,7 @@ use phalanx_process::host::Host;
 use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
 use phalanx_process::spec::{Command, Launch, Output, Stdin};
+use phalanx_process::ssh::SshProcess;
 use phalanx_process::{Process, Spec};
 
 use super::Fault;
@@ -134,7 +135,8 @@ impl TransferSet {
 
     fn spec_of(&self, member: &Member, script: &[u8]) -> Spec {
         let options = &self.inner.options;
-        let mut spec = options.params.spec(&member.host, &remote_script::command(script));
+        let mut spec =
+            SshProcess::new(remote_script::command(script), &member.host).params(options.params.clone()).spec();
         spec.policy = options.policy.clone();
         spec.launch.name = Some(self.inner.name.clone());
         spec

@@ -257,8 +257,8 @@ pub static KEYS: &[Key] = &[
         unset: "your ssh decides",
         example: "\"~/.ssh/lab_key\"",
         flag: Some("-i"),
-        read: |given, to| set(&mut to.connection.keyfile, given.path().map(Some)),
-        show: |of| of.connection.keyfile.as_deref().map(path),
+        read: |given, to| set(&mut to.connection.identity_file, given.path().map(Some)),
+        show: |of| of.connection.identity_file.as_deref().map(path),
         ..KEY
     },
     Key {
@@ -330,8 +330,8 @@ pub static KEYS: &[Key] = &[
         effect: "The hosts to jump through, as after ssh -J.",
         unset: "your ssh decides",
         example: "\"gate.example.org\"",
-        read: |given, to| set(&mut to.connection.jump, given.word().map(Some)),
-        show: |of| of.connection.jump.as_deref().map(quoted),
+        read: |given, to| set(&mut to.connection.proxy_jump, given.word().map(Some)),
+        show: |of| of.connection.proxy_jump.as_deref().map(quoted),
         ..KEY
     },
     Key {
@@ -341,8 +341,8 @@ pub static KEYS: &[Key] = &[
         effect: "What is done about an unknown host key: refuse it, remember it, or accept any.",
         unset: "your ssh decides",
         example: "\"accept\"",
-        read: |given, to| set(&mut to.connection.check_host_keys, given.item.choice(&CHECK_HOST_KEYS).map(Some)),
-        show: |of| of.connection.check_host_keys.and_then(|checking| word(&CHECK_HOST_KEYS, checking)),
+        read: |given, to| set(&mut to.connection.host_key_checking, given.item.choice(&CHECK_HOST_KEYS).map(Some)),
+        show: |of| of.connection.host_key_checking.and_then(|checking| word(&CHECK_HOST_KEYS, checking)),
         ..KEY
     },
     Key {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use log::LevelFilter;
 use phalanx_action::chain::MaxSkips;
-use phalanx_process::ssh::CheckHostKeys;
+use phalanx_process::ssh::HostKeyChecking;
 use regex::Regex;
 
 use super::rewrite::Rewrite;
@@ -23,8 +23,8 @@ pub(super) struct Given<'a, 'd> {
 }
 
 /// The words for host key checking, log levels and colours.
-pub(super) const CHECK_HOST_KEYS: [(&str, CheckHostKeys); 3] =
-    [("enforce", CheckHostKeys::Enforce), ("accept", CheckHostKeys::Accept), ("ignore", CheckHostKeys::Ignore)];
+pub(super) const CHECK_HOST_KEYS: [(&str, HostKeyChecking); 3] =
+    [("enforce", HostKeyChecking::Strict), ("accept", HostKeyChecking::AcceptNew), ("ignore", HostKeyChecking::Off)];
 pub(super) const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
     ("error", LevelFilter::Error),

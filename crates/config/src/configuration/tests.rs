@@ -327,9 +327,9 @@ fn special_values_have_their_own_complaints() {
 fn the_built_in_preset_has_the_options_of_execo() {
     // Item 209.
     let configuration = parsed("preset = 'ephemeral'");
-    assert_eq!(configuration.connection, ConnectionParams::ephemeral());
+    assert_eq!(configuration.connection, SshOptions::ephemeral());
     let replaced = parsed("preset = 'ephemeral'\n[presets.ephemeral]\nfanout = 3");
-    assert_eq!((replaced.fanout, replaced.connection), (3, ConnectionParams::default()));
+    assert_eq!((replaced.fanout, replaced.connection), (3, SshOptions::default()));
 }
 
 /// A directory with a configuration, and an environment in which it is the user's.
@@ -409,8 +409,8 @@ fn lists_are_joined_the_strongest_first_and_all_have_their_origin() {
         assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
     }
     // Item 208: the defaults that a connection obeys; what the host and the parameters say wins.
-    let defaults = loaded.configuration.connection_params();
-    let params = ConnectionParams { options: vec!["A=3".into()], ..ConnectionParams::default() };
+    let defaults = loaded.configuration.ssh_options();
+    let params = SshOptions { options: vec!["A=3".into()], ..SshOptions::default() };
     let connection = params.resolve(&Host::new("n"), &defaults);
     assert_eq!((connection.user.as_deref(), connection.options.len()), (Some("env"), 4));
     assert_eq!(connection.options[0], "A=3");
@@ -508,7 +508,7 @@ fn paths_begin_in_the_home_or_beside_the_file() {
         Home::new(b"[connection]\nkeyfile = '~/key'\nssh_config = 'lab/ssh_config'\nssh = './wrap'\nscp = 'scp'\n");
     let connection = home.loader(&[]).load().unwrap().configuration.connection;
     let beside = home.file().parent().unwrap().to_owned();
-    assert_eq!(connection.keyfile, Some(home.0.path().join("key")));
+    assert_eq!(connection.identity_file, Some(home.0.path().join("key")));
     assert_eq!(connection.ssh_config, Some(beside.join("lab/ssh_config")));
     assert_eq!(connection.ssh, Some(beside.join("./wrap").into()));
     assert_eq!(connection.scp, Some("scp".into()));
@@ -559,7 +559,7 @@ fn what_is_configured_takes_effect_where_it_is_given() {
     let styles = configuration.styles(&std::io::stderr());
     assert_eq!(styles.changed(Role::Host), Some(crate::style::parse("green").unwrap()));
     assert_eq!(styles.changed(Role::Command), None);
-    let connection = configuration.connection_params().resolve(&Host::new("n"), &ConnectionParams::default());
+    let connection = configuration.ssh_options().resolve(&Host::new("n"), &SshOptions::default());
     assert_eq!(connection.address, "n.lan");
 }
 

@@ -12,7 +12,7 @@ use phalanx_process::outcome::Finished;
 use phalanx_process::output::Capture;
 use phalanx_process::result::HostResult;
 use phalanx_process::spec::{Faults, Leftovers, Policy};
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 
 use crate::workflow::{StepOutcome, StepRun};
 
@@ -105,7 +105,7 @@ pub enum Happening {
 #[derive(Debug, Clone)]
 pub struct Manner {
     /// How hosts are reached.
-    pub params: ConnectionParams,
+    pub params: SshOptions,
     /// How every process is treated. Its grace is that of every step; it should keep a little of what is said on stderr,
     /// from which one learns why a connection failed.
     pub policy: Policy,
@@ -129,7 +129,7 @@ impl Default for Manner {
             ignore: Faults { write_error: true, ..Faults::default() },
             ..Policy::default()
         };
-        Self { params: ConnectionParams::default(), policy, fanout: DEFAULT_FANOUT, chain: ChainParams::default() }
+        Self { params: SshOptions::default(), policy, fanout: DEFAULT_FANOUT, chain: ChainParams::default() }
     }
 }
 

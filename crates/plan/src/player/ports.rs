@@ -7,7 +7,7 @@ use phalanx_action::substitute::Lists;
 use phalanx_process::engine::Engine;
 use phalanx_process::forward::{Forwarding, PendingForwarding, PortForwarder};
 use phalanx_process::host::Host;
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::SshOptions;
 
 use crate::model::Forward;
 use crate::workflow::StepRun;
@@ -124,7 +124,7 @@ pub(super) fn forwarder(
     forward: &Forward,
     limit: Option<Duration>,
     lists: &Lists,
-    params: &ConnectionParams,
+    params: &SshOptions,
 ) -> Result<PortForwarder, String> {
     let target = target(forward, lists)?;
     let wrong = || format!("`{target}` is not HOST:PORT");

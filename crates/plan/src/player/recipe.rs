@@ -12,13 +12,13 @@ use phalanx_process::host::Host;
 use phalanx_process::result::Route;
 use phalanx_process::serial::{Serial, SerialSsh, Settings as LineSettings};
 use phalanx_process::spec::{Environment, Output, Policy, Stdin, Terminal};
-use phalanx_process::ssh::ConnectionParams;
+use phalanx_process::ssh::{SshOptions, SshProcess};
 use phalanx_process::{Signal, Spec};
 
 use super::Manner;
-use crate::leash::on_leash;
 use crate::model::{Kind, Processes};
 use crate::read::copies;
+use crate::remote_kill::with_stdin_watchdog;
 
 /// How the processes of a step are made.
 pub(super) struct Recipe {
@@ -31,7 +31,7 @@ pub(super) struct Recipe {
     way: Way,
     lists: Lists,
     user: Option<String>,
-    params: ConnectionParams,
+    params: SshOptions,
     policy: Policy,
     input: Option<Arc<[u8]>>,
     /// What is said to it while it runs.
@@ -40,7 +40,7 @@ pub(super) struct Recipe {
 }
 
 enum Way {
-    Ssh { command: String, terminal: bool, leash: Option<Signal> },
+    Ssh { command: String, terminal: bool, watchdog: Option<Signal> },
     Here { command: String, terminal: bool, directory: Option<PathBuf> },
     Source(Arc<dyn MemberSource>),
     Line { device: String, settings: LineSettings, far: bool },
@@ -51,7 +51,7 @@ enum Way {
 pub(super) enum Ending {
     /// By this signal to it and all that it started.
     Signal(Signal),
-    /// By closing its stdin, which is a leash.
+    /// By closing its stdin, which its watchdog reads.
     CloseStdin,
 }
 
@@ -73,8 +73,8 @@ impl Recipe {
             Kind::Run { command, terminal } => {
                 let free = !terminal && !is_spoken_to && input.is_none();
                 let ending = if free { Ending::CloseStdin } else { Ending::Signal(Signal::TERM) };
-                let leash = free.then_some(step.stop_signal);
-                (Way::Ssh { command: command.clone(), terminal: *terminal, leash }, ending, command.clone())
+                let watchdog = free.then_some(step.stop_signal);
+                (Way::Ssh { command: command.clone(), terminal: *terminal, watchdog }, ending, command.clone())
             }
             Kind::Local { command, terminal, directory, .. } => {
                 let directory = directory.as_ref().map(|given| substitute(&lists, given)).transpose()?;
@@ -190,15 +190,15 @@ impl Recipe {
         let host = || self.host(member);
         let mut spec = match &self.way {
             Way::Source(source) => return Ok(source.spec(member)),
-            Way::Ssh { command, terminal, leash } => {
+            Way::Ssh { command, terminal, watchdog } => {
                 let mut command = self.text(command, member)?;
                 let mut params = self.params_for(member)?;
                 params.remote_tty = terminal.then_some(true).or(params.remote_tty);
-                if let (Some(signal), true) = (leash, for_real) {
-                    command = on_leash(&command, *signal);
+                if let (Some(signal), true) = (watchdog, for_real) {
+                    command = with_stdin_watchdog(&command, *signal);
                 }
-                let mut spec = params.spec(host()?, &command);
-                if leash.is_some() {
+                let mut spec = SshProcess::new(command, host()?).params(params.clone()).spec();
+                if watchdog.is_some() {
                     spec.launch.stdin = Stdin::Pipe;
                 }
                 spec
@@ -235,7 +235,7 @@ impl Recipe {
         self.labels[member].parse().map_err(|error| format!("{error}"))
     }
 
-    fn params_for(&self, member: usize) -> Result<ConnectionParams, String> {
+    fn params_for(&self, member: usize) -> Result<SshOptions, String> {
         let mut params = self.params.clone();
         if let Some(user) = &self.user {
             params.user = Some(self.text(user, member)?);

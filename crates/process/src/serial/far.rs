@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::process::Process;
 use crate::spec::{Policy, Spec, Stdin};
 use crate::ssh::login_shell::script_line;
-use crate::ssh::{ConnectionParams, SshProcess};
+use crate::ssh::{SshOptions, SshProcess};
 
 /// Run there by sh, which replaces the user's shell, so that the process group holds nobody else. `$1` is the device,
 /// the rest the words for stty.
@@ -61,7 +61,7 @@ impl SerialSsh {
 
     /// How to reach the host.
     #[must_use]
-    pub fn params(self, params: ConnectionParams) -> Self {
+    pub fn params(self, params: SshOptions) -> Self {
         Self { ssh: self.ssh.params(params), ..self }
     }
 

@@ -8,15 +8,15 @@ use crate::spec::{Command, Launch, Policy, Spec, Terminal};
 
 use super::exit::ssh_warnings;
 use super::login_shell::command_line;
-use super::params::ConnectionParams;
+use super::options::SshOptions;
 
 /// A command on another host: builds the [`Process`] that runs it.
 ///
 /// ```no_run
 /// use phalanx_process::host::Host;
-/// use phalanx_process::ssh::{ConnectionParams, SshProcess};
+/// use phalanx_process::ssh::{SshOptions, SshProcess};
 ///
-/// let uptime = SshProcess::new("uptime", Host::new("node1").with_user("root")).params(ConnectionParams::ephemeral());
+/// let uptime = SshProcess::new("uptime", Host::new("node1").with_user("root")).params(SshOptions::ephemeral());
 /// let process = uptime.process().run().check()?;
 /// println!("{}: {}", uptime.host().address(), String::from_utf8_lossy(&process.stdout()));
 /// # Ok::<(), phalanx_process::process::ProcessesFailed>(())
@@ -25,7 +25,7 @@ use super::params::ConnectionParams;
 pub struct SshProcess {
     remote_command: String,
     host: Host,
-    params: ConnectionParams,
+    params: SshOptions,
     policy: Policy,
 }
 
@@ -37,7 +37,7 @@ impl SshProcess {
         Self {
             remote_command: command.into(),
             host: host.into(),
-            params: ConnectionParams::default(),
+            params: SshOptions::default(),
             policy: Policy::default(),
         }
     }
@@ -51,7 +51,7 @@ impl SshProcess {
 
     /// How to reach the host.
     #[must_use]
-    pub fn params(self, params: ConnectionParams) -> Self {
+    pub fn params(self, params: SshOptions) -> Self {
         Self { params, ..self }
     }
 
@@ -80,7 +80,7 @@ impl SshProcess {
 
     /// The connection parameters, as they were given: nothing of the defaults among them.
     #[must_use]
-    pub fn connection_params(&self) -> &ConnectionParams {
+    pub fn ssh_options(&self) -> &SshOptions {
         &self.params
     }
 
@@ -135,10 +135,10 @@ mod tests {
     /// Items 80 to 82 and 191.
     #[test]
     fn host_command_and_parameters_can_be_read_back() {
-        let params = ConnectionParams { ssh: Some("oarsh".into()), ..ConnectionParams::default() };
+        let params = SshOptions { ssh: Some("oarsh".into()), ..SshOptions::default() };
         let host = Host::new("node1").with_user("root");
         let ssh = SshProcess::new("echo $HOME", &host).params(params.clone());
-        assert_eq!((ssh.host(), ssh.remote_command(), ssh.connection_params()), (&host, "echo $HOME", &params));
+        assert_eq!((ssh.host(), ssh.remote_command(), ssh.ssh_options()), (&host, "echo $HOME", &params));
         let spec = ssh.spec();
         assert_eq!(spec.launch.command.to_string(), "oarsh -o 'BatchMode=yes' -l root -T node1 'echo $HOME'");
         assert_eq!(spec.launch.name(), "echo $HOME");
@@ -157,12 +157,12 @@ mod tests {
             (Some(true), Some(false), true),
             (Some(false), Some(true), false),
         ] {
-            let [params, defaults] = [params, defaults].map(|pty| ConnectionParams { pty, ..Default::default() });
+            let [params, defaults] = [params, defaults].map(|pty| SshOptions { pty, ..Default::default() });
             assert_eq!(params.resolve(&Host::new("n"), &defaults).pty, expected);
         }
-        let params = ConnectionParams { pty: Some(true), ..ConnectionParams::default() };
-        assert_eq!(params.spec("n", "true").launch.terminal, Some(Terminal::default()));
-        assert_eq!(ConnectionParams::default().spec("n", "true").launch.terminal, None);
+        let params = SshOptions { pty: Some(true), ..SshOptions::default() };
+        assert_eq!(SshProcess::new("true", "n").params(params).spec().launch.terminal, Some(Terminal::default()));
+        assert_eq!(SshProcess::new("true", "n").spec().launch.terminal, None);
     }
 
     #[test]

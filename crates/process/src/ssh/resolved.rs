@@ -10,27 +10,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::features::SshFeatures;
-use super::params::CheckHostKeys;
+use super::options::HostKeyChecking;
 use crate::host::bracketed;
 
 /// Everything about one connection, decided: see
-/// [`ConnectionParams::resolve`](super::params::ConnectionParams::resolve). The fields mean the same as there.
+/// [`SshOptions::resolve`](super::options::SshOptions::resolve). The fields mean the same as there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of ConnectionParams, under the same names")]
-pub struct Connection {
+#[expect(missing_docs, reason = "the fields of SshOptions, under the same names")]
+pub struct ResolvedSsh {
     /// After the rewriting.
     pub address: String,
     pub user: Option<String>,
     pub port: Option<u16>,
-    pub keyfile: Option<PathBuf>,
+    pub identity_file: Option<PathBuf>,
     pub ssh: Option<OsString>,
     pub scp: Option<OsString>,
     pub ssh_config: Option<PathBuf>,
     pub options: Vec<String>,
     pub ssh_options: Vec<OsString>,
     pub scp_options: Vec<OsString>,
-    pub jump: Option<String>,
-    pub check_host_keys: Option<CheckHostKeys>,
+    pub proxy_jump: Option<String>,
+    pub host_key_checking: Option<HostKeyChecking>,
     pub connect_timeout: Option<Duration>,
     pub remote_tty: bool,
     pub pty: bool,
@@ -47,7 +47,7 @@ pub struct SshArguments {
     pub diagnostics: Option<usize>,
 }
 
-impl Connection {
+impl ResolvedSsh {
     /// The program that connects.
     #[must_use]
     pub fn program(&self) -> &OsStr {
@@ -77,7 +77,7 @@ impl Connection {
 
     /// The argv for a program that calls ssh itself and adds the host and the command: `rsync -e`, taktuk's connector.
     #[must_use]
-    pub fn connector(&self) -> Vec<OsString> {
+    pub fn rsh_command(&self) -> Vec<OsString> {
         let mut words = vec![self.program().to_owned()];
         self.push_settings(&mut words);
         words
@@ -114,7 +114,7 @@ impl Connection {
         self.ssh_options.iter().any(by_letter) || self.options.iter().any(by_name)
     }
 
-    /// The beginning of an argv of scp, to be completed with paths here and [`Connection::scp_path`]s there.
+    /// The beginning of an argv of scp, to be completed with paths here and [`ResolvedSsh::scp_path`]s there.
     #[must_use]
     pub fn scp_arguments(&self) -> Vec<OsString> {
         let mut words = vec![self.scp.clone().unwrap_or_else(|| "scp".into())];
@@ -132,13 +132,13 @@ impl Connection {
         if let Some(port) = self.port {
             push_option(&mut words, format!("Port={port}"));
         }
-        if let Some(key) = &self.keyfile {
+        if let Some(key) = &self.identity_file {
             words.extend(["-i".into(), key.into()]);
         }
         words
     }
 
-    /// A path on the host, as scp takes it. (The user is among [`Connection::scp_arguments`].)
+    /// A path on the host, as scp takes it. (The user is among [`ResolvedSsh::scp_arguments`].)
     #[must_use]
     pub fn scp_path(&self, path: &str) -> String {
         format!("{}:{path}", bracketed(&self.address))
@@ -170,11 +170,11 @@ impl Connection {
 
     fn push_options(&self, words: &mut Vec<OsString>) {
         push_option(words, "BatchMode=yes");
-        let checking: &[&str] = match self.check_host_keys {
+        let checking: &[&str] = match self.host_key_checking {
             None => &[],
-            Some(CheckHostKeys::Enforce) => &["StrictHostKeyChecking=yes"],
-            Some(CheckHostKeys::Accept) => &["StrictHostKeyChecking=accept-new"],
-            Some(CheckHostKeys::Ignore) => {
+            Some(HostKeyChecking::Strict) => &["StrictHostKeyChecking=yes"],
+            Some(HostKeyChecking::AcceptNew) => &["StrictHostKeyChecking=accept-new"],
+            Some(HostKeyChecking::Off) => {
                 &["PasswordAuthentication=no", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
             }
         };
@@ -187,9 +187,9 @@ impl Connection {
                 format!("ConnectTimeout={}", timeout.as_secs_f64().ceil().clamp(1.0, f64::from(i32::MAX))),
             );
         }
-        if let Some(jump) = &self.jump {
+        if let Some(hosts) = &self.proxy_jump {
             // Not -J, which is an error beside a ProxyCommand of the user's instead of yielding to it.
-            push_option(words, format!("ProxyJump={jump}"));
+            push_option(words, format!("ProxyJump={hosts}"));
         }
     }
 
@@ -200,7 +200,7 @@ impl Connection {
         if let Some(port) = self.port {
             words.extend(["-p".into(), port.to_string().into()]);
         }
-        if let Some(key) = &self.keyfile {
+        if let Some(key) = &self.identity_file {
             words.extend(["-i".into(), key.into()]);
         }
     }
@@ -229,7 +229,7 @@ fn push_option(words: &mut Vec<OsString>, option: impl AsRef<OsStr>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::params::{ConnectionParams, HostRewrite};
+    use super::super::options::{HostRewrite, SshOptions};
     use super::*;
     use crate::host::Host;
 
@@ -237,8 +237,8 @@ mod tests {
         words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
-    fn ssh(params: &ConnectionParams, host: &Host) -> String {
-        shortened(&line(&params.resolve(host, &ConnectionParams::default()).ssh_arguments("COMMAND").words))
+    fn ssh(params: &SshOptions, host: &Host) -> String {
+        shortened(&line(&params.resolve(host, &SshOptions::default()).ssh_arguments("COMMAND").words))
     }
 
     /// What every command is run with, in place of the long words: the log, what comes before the options of the user,
@@ -257,7 +257,7 @@ mod tests {
     const BEGIN: &str = "ssh LOG COMMANDS SPARED -o BatchMode=yes";
 
     /// R4, items 188 to 190 and 208: every combination of what the host, the parameters and the defaults say, for
-    /// three fields, against the list of [`ConnectionParams::resolve`], spelled out a second way.
+    /// three fields, against the list of [`SshOptions::resolve`], spelled out a second way.
     #[test]
     fn the_host_comes_before_the_parameters_and_these_before_the_defaults() {
         // 0: unset, 1: a value, and for the host 2: none to be given.
@@ -269,12 +269,13 @@ mod tests {
             let mut host = Host::new("n");
             host = [host.clone(), host.clone().with_user("h"), host.without_user()][host_says[0]].clone();
             host = [host.clone(), host.clone().with_port(1), host.without_port()][host_says[1]].clone();
-            host = [host.clone(), host.clone().with_keyfile("hk"), host.without_keyfile()][host_says[2]].clone();
-            let params = |says: [bool; 3], user: &str, port, key: &str| ConnectionParams {
+            host = [host.clone(), host.clone().with_identity_file("hk"), host.without_identity_file()][host_says[2]]
+                .clone();
+            let params = |says: [bool; 3], user: &str, port, key: &str| SshOptions {
                 user: says[0].then(|| user.to_owned()),
                 port: says[1].then_some(port),
-                keyfile: says[2].then(|| key.into()),
-                ..ConnectionParams::default()
+                identity_file: says[2].then(|| key.into()),
+                ..SshOptions::default()
             };
             let connection = params(params_say, "p", 2, "pk").resolve(&host, &params(defaults_say, "d", 3, "dk"));
             let mut expected = BEGIN.to_owned();
@@ -296,24 +297,24 @@ mod tests {
     /// Item 194 among others.
     #[test]
     fn every_parameter_has_its_words() {
-        let default = ConnectionParams::default;
+        let default = SshOptions::default;
         let host = Host::new("n");
-        let cases: [(ConnectionParams, &str); 12] = [
+        let cases: [(SshOptions, &str); 12] = [
             (default(), "ssh LOG COMMANDS SPARED -o BatchMode=yes -T -- n COMMAND"),
             (
-                ConnectionParams { ssh: Some("/opt/bin/oarsh".into()), ..default() },
+                SshOptions { ssh: Some("/opt/bin/oarsh".into()), ..default() },
                 "/opt/bin/oarsh -o BatchMode=yes -T n COMMAND",
             ),
             (
-                ConnectionParams { ssh: Some("/opt/bin/ssh".into()), ..default() },
+                SshOptions { ssh: Some("/opt/bin/ssh".into()), ..default() },
                 "/opt/bin/ssh LOG COMMANDS SPARED -o BatchMode=yes -T -- n COMMAND",
             ),
             (
-                ConnectionParams { ssh_config: Some("/c".into()), ..default() },
+                SshOptions { ssh_config: Some("/c".into()), ..default() },
                 "ssh LOG COMMANDS -F /c SPARED -o BatchMode=yes -T -- n COMMAND",
             ),
             (
-                ConnectionParams {
+                SshOptions {
                     options: vec!["BatchMode=no".into(), "LogLevel=QUIET".into()],
                     ssh_options: vec!["-4".into(), "-C".into()],
                     scp_options: vec!["-l".into(), "100".into()],
@@ -322,31 +323,31 @@ mod tests {
                 "ssh LOG COMMANDS -o BatchMode=no -o LogLevel=QUIET -4 -C SPARED -o BatchMode=yes -T -- n COMMAND",
             ),
             (
-                ConnectionParams { jump: Some("u@gate:22".into()), ..default() },
+                SshOptions { proxy_jump: Some("u@gate:22".into()), ..default() },
                 "ssh LOG COMMANDS SPARED -o BatchMode=yes -o ProxyJump=u@gate:22 -T -- n COMMAND",
             ),
             (
-                ConnectionParams { check_host_keys: Some(CheckHostKeys::Enforce), ..default() },
+                SshOptions { host_key_checking: Some(HostKeyChecking::Strict), ..default() },
                 "ssh LOG COMMANDS SPARED -o BatchMode=yes -o StrictHostKeyChecking=yes -T -- n COMMAND",
             ),
             (
-                ConnectionParams { check_host_keys: Some(CheckHostKeys::Accept), ..default() },
+                SshOptions { host_key_checking: Some(HostKeyChecking::AcceptNew), ..default() },
                 "ssh LOG COMMANDS SPARED -o BatchMode=yes -o StrictHostKeyChecking=accept-new -T -- n COMMAND",
             ),
             (
-                ConnectionParams { connect_timeout: Some(Duration::from_millis(2500)), ..default() },
+                SshOptions { connect_timeout: Some(Duration::from_millis(2500)), ..default() },
                 "ssh LOG COMMANDS SPARED -o BatchMode=yes -o ConnectTimeout=3 -T -- n COMMAND",
             ),
             (
-                ConnectionParams { connect_timeout: Some(Duration::from_millis(1)), ..default() },
+                SshOptions { connect_timeout: Some(Duration::from_millis(1)), ..default() },
                 "ssh LOG COMMANDS SPARED -o BatchMode=yes -o ConnectTimeout=1 -T -- n COMMAND",
             ),
             (
-                ConnectionParams { remote_tty: Some(true), ..default() },
+                SshOptions { remote_tty: Some(true), ..default() },
                 "ssh LOG COMMANDS SPARED -o BatchMode=yes -tt -- n COMMAND",
             ),
             (
-                ConnectionParams { remote_tty: Some(true), options: vec!["RequestTTY=no".into()], ..default() },
+                SshOptions { remote_tty: Some(true), options: vec!["RequestTTY=no".into()], ..default() },
                 "ssh LOG COMMANDS -o RequestTTY=no SPARED -o BatchMode=yes -- n COMMAND",
             ),
         ];
@@ -360,22 +361,22 @@ mod tests {
     fn ephemeral_has_the_options_of_execo() {
         let expected = "ssh LOG COMMANDS SPARED -o BatchMode=yes -o PasswordAuthentication=no -o StrictHostKeyChecking=no -o \
                         UserKnownHostsFile=/dev/null -o ConnectTimeout=20 -T -- n COMMAND";
-        assert_eq!(ssh(&ConnectionParams::ephemeral(), &Host::new("n")), expected);
+        assert_eq!(ssh(&SshOptions::ephemeral(), &Host::new("n")), expected);
     }
 
     #[test]
     fn lists_are_joined_and_a_timeout_of_zero_undoes_that_of_the_defaults() {
         let list = |option: &str| vec![option.to_owned()];
-        let defaults = ConnectionParams { options: list("A=2"), ..ConnectionParams::ephemeral() };
-        let params = ConnectionParams {
+        let defaults = SshOptions { options: list("A=2"), ..SshOptions::ephemeral() };
+        let params = SshOptions {
             options: list("A=1"),
             connect_timeout: Some(Duration::ZERO),
-            check_host_keys: Some(CheckHostKeys::Enforce),
-            ..ConnectionParams::default()
+            host_key_checking: Some(HostKeyChecking::Strict),
+            ..SshOptions::default()
         };
         let connection = params.resolve(&Host::new("n"), &defaults);
         assert_eq!(
-            shortened(&line(&connection.connector())),
+            shortened(&line(&connection.rsh_command())),
             "ssh COMMANDS -o A=1 -o A=2 SPARED -o BatchMode=yes -o StrictHostKeyChecking=yes -T"
         );
     }
@@ -384,44 +385,44 @@ mod tests {
     #[test]
     fn the_address_is_rewritten_in_arguments() {
         let rewrite = HostRewrite::new(|address| format!("{address}.example.org"));
-        let params = ConnectionParams { host_rewrite: Some(rewrite), ..ConnectionParams::default() };
+        let params = SshOptions { host_rewrite: Some(rewrite), ..SshOptions::default() };
         let host = Host::new("n").with_user("u");
         assert_eq!(ssh(&params, &host), format!("{BEGIN} -l u -T -- n.example.org COMMAND"));
-        let connection = params.resolve(&host, &ConnectionParams::default());
+        let connection = params.resolve(&host, &SshOptions::default());
         assert_eq!(connection.scp_path("a b"), "n.example.org:a b");
     }
 
     /// Items 192 and 195.
     #[test]
     fn scp_says_the_same_in_its_own_words() {
-        let params = ConnectionParams {
+        let params = SshOptions {
             user: Some("u".into()),
             port: Some(22),
-            keyfile: Some("/k".into()),
+            identity_file: Some("/k".into()),
             options: vec!["Compression=yes".into()],
             ssh_options: vec!["-4".into()],
             scp_options: vec!["-l".into(), "100".into()],
-            jump: Some("gate".into()),
-            ..ConnectionParams::default()
+            proxy_jump: Some("gate".into()),
+            ..SshOptions::default()
         };
-        let resolve = |params: &ConnectionParams| params.resolve(&Host::new("::1"), &ConnectionParams::default());
+        let resolve = |params: &SshOptions| params.resolve(&Host::new("::1"), &SshOptions::default());
         let connection = resolve(&params);
         assert_eq!(
             line(&connection.scp_arguments()),
             "scp -o StdinNull=no -o ForkAfterAuthentication=no -o Compression=yes -l 100 -o BatchMode=yes -o ProxyJump=gate -o User=u -o Port=22 -i /k"
         );
         assert_eq!(connection.scp_path("/tmp"), "[::1]:/tmp");
-        let wrapped = ConnectionParams { ssh: Some("oarsh".into()), scp: Some("oarcp".into()), ..Default::default() };
+        let wrapped = SshOptions { ssh: Some("oarsh".into()), scp: Some("oarcp".into()), ..Default::default() };
         assert_eq!(line(&resolve(&wrapped).scp_arguments()), "oarcp -S oarsh -o BatchMode=yes");
     }
 
     #[test]
     fn forwardings_that_the_user_asks_for_are_not_cleared_nor_a_log_taken_away() {
         let words = |options: &[&str], ssh_options: &[&str]| {
-            let params = ConnectionParams {
+            let params = SshOptions {
                 options: options.iter().map(ToString::to_string).collect(),
                 ssh_options: ssh_options.iter().map(Into::into).collect(),
-                ..ConnectionParams::default()
+                ..SshOptions::default()
             };
             ssh(&params, &Host::new("n"))
         };
@@ -436,7 +437,7 @@ mod tests {
     /// Before `--`, such a command is an option to programs that go on looking for some behind the host.
     #[test]
     fn a_command_that_begins_with_a_dash_is_no_option() {
-        let params = ConnectionParams { ssh: Some("oarsh".into()), ..ConnectionParams::default() };
+        let params = SshOptions { ssh: Some("oarsh".into()), ..SshOptions::default() };
         let connection = params.connection(&Host::new("n"));
         assert_eq!(
             line(&connection.ssh_arguments("-oProxyCommand=x").words),
@@ -446,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_command_is_one_word_whatever_is_in_it() {
-        let connection = ConnectionParams::default().connection(&Host::new("n"));
+        let connection = SshOptions::default().connection(&Host::new("n"));
         let arguments = connection.ssh_arguments("-v $HOME 'a  b'");
         assert_eq!(
             arguments.words.last().map(|word| word.to_string_lossy().into_owned()).as_deref(),

@@ -6,38 +6,36 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::connection::Connection;
 use super::features::SshFeatures;
-use super::process::SshProcess;
+use super::resolved::ResolvedSsh;
 use crate::host::Host;
-use crate::spec::Spec;
 
 /// How to reach hosts. What is not set is left to the [defaults](set_defaults), and then to the user's own ssh.
 ///
 /// ```
-/// use phalanx_process::ssh::{CheckHostKeys, ConnectionParams};
+/// use phalanx_process::ssh::{HostKeyChecking, SshOptions};
 ///
-/// let params = ConnectionParams {
+/// let params = SshOptions {
 ///     user: Some("root".to_owned()),
-///     jump: Some("gate.example.org".to_owned()),
-///     check_host_keys: Some(CheckHostKeys::Accept),
-///     ..ConnectionParams::default()
+///     proxy_jump: Some("gate.example.org".to_owned()),
+///     host_key_checking: Some(HostKeyChecking::AcceptNew),
+///     ..SshOptions::default()
 /// };
 /// let connection = params.connection(&"node1:2222".parse()?);
-/// let words = connection.connector().join(" ".as_ref());
+/// let words = connection.rsh_command().join(" ".as_ref());
 /// let ours = "-o BatchMode=yes -o StrictHostKeyChecking=accept-new -o ProxyJump=gate.example.org -l root -p 2222 -T";
 /// assert!(words.to_string_lossy().ends_with(ours));
 /// # Ok::<(), phalanx_process::host::InvalidHost>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ConnectionParams {
+pub struct SshOptions {
     /// The remote user.
     pub user: Option<String>,
     /// The remote port.
     pub port: Option<u16>,
     /// The private key. As with `ssh -i`, ssh itself expands `~`, `%d`, `%h` and its other tokens in it; `%%` is a percent
     /// sign.
-    pub keyfile: Option<PathBuf>,
+    pub identity_file: Option<PathBuf>,
     /// The program that connects, instead of `ssh`; one word. What needs arguments of its own (sshpass) is called by a
     /// script of two lines.
     pub ssh: Option<OsString>,
@@ -52,9 +50,9 @@ pub struct ConnectionParams {
     /// Words for scp alone, as they are, before our own options, so that they win.
     pub scp_options: Vec<OsString>,
     /// The hosts to jump through, as after `-J`: `[USER@]HOST[:PORT]`, several with commas.
-    pub jump: Option<String>,
+    pub proxy_jump: Option<String>,
     /// Whether a host must be the one that it was.
-    pub check_host_keys: Option<CheckHostKeys>,
+    pub host_key_checking: Option<HostKeyChecking>,
     /// How long setting up a connection may take; ssh knows whole seconds, at least one. Zero for as long as ssh likes.
     pub connect_timeout: Option<Duration>,
     /// Whether the remote command gets a terminal (`-tt`). Then its stderr comes among its stdout, its lines end with
@@ -74,14 +72,14 @@ pub struct ConnectionParams {
 /// What is done about the key by which a host proves what it is. ssh does as its configuration says when nothing is
 /// chosen; by default it asks, and since nobody can be asked, refuses what is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckHostKeys {
+pub enum HostKeyChecking {
     /// An unknown or changed key is refused.
-    Enforce,
+    Strict,
     /// An unknown key is accepted and remembered; a changed one is refused.
-    Accept,
+    AcceptNew,
     /// Any key is accepted and none remembered: for nodes that are redeployed every hour, on networks that are trusted.
     /// No password is given to a host that was not checked.
-    Ignore,
+    Off,
 }
 
 /// A function from the address of a host to the one to connect to. Two are equal if they are the same.
@@ -114,27 +112,27 @@ impl PartialEq for HostRewrite {
 
 impl Eq for HostRewrite {}
 
-static DEFAULTS: LazyLock<RwLock<Arc<ConnectionParams>>> = LazyLock::new(RwLock::default);
+static DEFAULTS: LazyLock<RwLock<Arc<SshOptions>>> = LazyLock::new(RwLock::default);
 
 /// What this program uses where the parameters of a connection say nothing: at first, nothing either.
 #[must_use]
-pub fn defaults() -> Arc<ConnectionParams> {
+pub fn defaults() -> Arc<SshOptions> {
     Arc::clone(&DEFAULTS.read().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Sets what this program uses from now on where the parameters of a connection say nothing. For the author of a
 /// script; a library gives parameters instead.
-pub fn set_defaults(params: ConnectionParams) {
+pub fn set_defaults(params: SshOptions) {
     *DEFAULTS.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(params);
 }
 
-impl ConnectionParams {
+impl SshOptions {
     /// For nodes that are redeployed every hour: any host key is accepted, no password is given or asked for, and a
     /// node that does not answer is given up after 20 seconds. These are execo's defaults.
     #[must_use]
     pub fn ephemeral() -> Self {
         Self {
-            check_host_keys: Some(CheckHostKeys::Ignore),
+            host_key_checking: Some(HostKeyChecking::Off),
             connect_timeout: Some(Duration::from_secs(20)),
             ..Self::default()
         }
@@ -151,7 +149,7 @@ impl ConnectionParams {
     /// All else begins with the second. Lists of options are joined, the parameters' first: of several values for one
     /// option, ssh takes the first.
     #[must_use]
-    pub fn resolve(&self, host: &Host, defaults: &Self) -> Connection {
+    pub fn resolve(&self, host: &Host, defaults: &Self) -> ResolvedSsh {
         fn first<T: Clone>(ours: &Option<T>, theirs: &Option<T>) -> Option<T> {
             ours.as_ref().or(theirs.as_ref()).cloned()
         }
@@ -160,18 +158,21 @@ impl ConnectionParams {
         }
         let ssh = first(&self.ssh, &defaults.ssh);
         let rewrite = first(&self.host_rewrite, &defaults.host_rewrite);
-        Connection {
+        ResolvedSsh {
             address: rewrite.map_or_else(|| host.address().to_owned(), |rewrite| rewrite.apply(host.address())),
             user: host.user.or(self.user.as_ref().or(defaults.user.as_ref())).cloned(),
             port: host.port.or(self.port.as_ref().or(defaults.port.as_ref())).copied(),
-            keyfile: host.keyfile.or(self.keyfile.as_ref().or(defaults.keyfile.as_ref())).cloned(),
+            identity_file: host
+                .identity_file
+                .or(self.identity_file.as_ref().or(defaults.identity_file.as_ref()))
+                .cloned(),
             scp: first(&self.scp, &defaults.scp),
             ssh_config: first(&self.ssh_config, &defaults.ssh_config),
             options: joined(&self.options, &defaults.options),
             ssh_options: joined(&self.ssh_options, &defaults.ssh_options),
             scp_options: joined(&self.scp_options, &defaults.scp_options),
-            jump: first(&self.jump, &defaults.jump),
-            check_host_keys: first(&self.check_host_keys, &defaults.check_host_keys),
+            proxy_jump: first(&self.proxy_jump, &defaults.proxy_jump),
+            host_key_checking: first(&self.host_key_checking, &defaults.host_key_checking),
             connect_timeout: first(&self.connect_timeout, &defaults.connect_timeout)
                 .filter(|timeout| !timeout.is_zero()),
             remote_tty: first(&self.remote_tty, &defaults.remote_tty).unwrap_or(false),
@@ -184,15 +185,9 @@ impl ConnectionParams {
     /// The connection to `host`, with the defaults of this program, and as the program that connects can make it: it is
     /// [asked](SshFeatures::of) the first time.
     #[must_use]
-    pub fn connection(&self, host: &Host) -> Connection {
+    pub fn connection(&self, host: &Host) -> ResolvedSsh {
         let connection = self.resolve(host, &defaults());
         let features = SshFeatures::of(connection.program());
-        Connection { features, ..connection }
-    }
-
-    /// The process that runs `command` on `host`. The host's shell interprets the command, as ssh always has it.
-    #[must_use]
-    pub fn spec(&self, host: impl Into<Host>, command: &str) -> Spec {
-        SshProcess::new(command, host).params(self.clone()).spec()
+        ResolvedSsh { features, ..connection }
     }
 }
