@@ -242,6 +242,32 @@ fn a_handler_is_woken_after_all_that_has_happened() {
     });
 }
 
+/// Tens of thousands of requests from another thread, one at a time, with nothing else to wake the engine.
+#[test]
+fn no_wake_up_is_lost() {
+    struct Pong(mpsc::Receiver<phalanx_process::completion::Completer<()>>);
+    impl Handler for Pong {
+        fn on_event(&mut self, _: &mut Context<'_>, _: &Event) {}
+        fn on_notification(&mut self, _: &mut Context<'_>, _: &Notification) {
+            for completer in self.0.try_iter() {
+                completer.complete(());
+            }
+        }
+    }
+    both_ways(|engine| {
+        let (sender, pings) = mpsc::channel();
+        let handler = engine.attach(Pong(pings));
+        let deadline = Instant::now() + SAFETY_NET;
+        for _ in 0..30_000 {
+            let (completer, answered) = Completion::pair();
+            sender.send(completer).unwrap();
+            // Several in a row: the engine, awake for the first, may take the next before its sender has come to wake it.
+            (0..3).for_each(|_| engine.wake_handler(handler));
+            assert_eq!(engine.wait_for("wait for an answer", &answered, Some(deadline)), Ok(()));
+        }
+    });
+}
+
 #[derive(Default)]
 struct Count(AtomicUsize);
 

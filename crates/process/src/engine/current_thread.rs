@@ -142,7 +142,7 @@ impl Engine {
     fn with<T>(&self, act: impl FnOnce(&mut CurrentThread) -> T) -> T {
         this_thread::with(self.handle.id(), |engine| {
             // In the order of asking, whichever way it was asked.
-            engine.event_loop.read_inbox();
+            engine.event_loop.read_inbox_early();
             act(engine)
         })
     }

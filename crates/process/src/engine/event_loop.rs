@@ -179,7 +179,7 @@ impl EventLoop {
     fn turn_once(&mut self, limit: Option<Instant>, seen: Seen<'_>) -> io::Result<()> {
         let began = Instant::now();
         self.state.now = began;
-        self.read_inbox();
+        self.read_inbox_early();
         let timeout = match self.settle(began, seen) {
             Settled::Something => return Ok(()),
             Settled::OutOfBudget => Some(Duration::ZERO),
@@ -361,11 +361,16 @@ impl EventLoop {
         }
     }
 
-    /// Does what handles have asked for.
-    pub(super) fn read_inbox(&mut self) {
-        if !self.inbox.has_messages() {
-            return;
+    /// Does what handles have asked for, without having been woken for it.
+    pub(super) fn read_inbox_early(&mut self) {
+        if self.inbox.has_messages() {
+            self.read_inbox();
         }
+    }
+
+    /// Does what handles have asked for. A wake-up must come here even if there is nothing left to read: until then no
+    /// sender wakes again.
+    fn read_inbox(&mut self) {
         self.spin.asked();
         for message in self.inbox.take() {
             match message {
