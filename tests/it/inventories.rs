@@ -106,7 +106,7 @@ fn mistakes_in_an_inventory_have_a_place_and_a_reason() {
         ("[web]\nn1 ansible_host=-oProxyCommand=x\n", "inv:2:1: of the host `n1`"),
         ("[web]\n-oProxyCommand=x a=b\n", "begins with a dash"),
         ("[web:kids]\nn1\n", "inv:1:1: `:kids` is no kind of section"),
-        ("[a:children]\nb\n[b:children]\na\n", "`a` is among its own children"),
+        ("[a:children]\nb\n[b:children]\na\n", "is among its own children"),
         ("[a:children]\nb\n", "the group `b`, a child of `a`, is not in the inventory"),
         ("[web]\nn1 n2\n", "inv:2:1: `n2` behind the host `n1` is not NAME=VALUE"),
         ("[web]\nn[3:1]\n", "inv:2:1: `[3:1]` in `n[3:1]` runs backwards"),

@@ -27,6 +27,10 @@ const SOURCE: &str = "inventory";
 /// The groups that every inventory has.
 const ALL: &str = "all";
 const UNGROUPED: &str = "ungrouped";
+/// Deeper than anyone nests groups.
+const DEEPEST: usize = 64;
+/// What `ansible_connection` may be of a host that is reached as hosts are here.
+const BY_SSH: [&str; 4] = ["paramiko", "paramiko_ssh", "smart", "ssh"];
 
 /// What a text is, as far as its first telling line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,40 +174,40 @@ impl Inventory {
                 format!("the group `{group}` has a character in its name that means something in a node set"),
             );
         }
-        let members = match members(&written) {
-            Ok(members) => members,
-            Err(group) => return wrong(None, format!("the group `{group}` is among its own children")),
+        let depths = match depths(&written) {
+            Ok(depths) => depths,
+            Err(what) => return wrong(None, what),
         };
-        let depths = depths(&written);
-        let mut aliases = BTreeMap::new();
-        for (alias, place) in &written.hosts {
-            let mut within: Vec<&String> =
-                members.iter().filter(|(_, hosts)| hosts.contains(alias)).map(|(group, _)| group).collect();
+        let members = members(&written);
+        let mut within: Vec<Vec<&str>> = vec![Vec::new(); written.hosts.len()];
+        for (group, hosts) in &members {
+            hosts.iter().for_each(|host| within[*host].push(group));
+        }
+        // By their place in the file, those that are left out being none.
+        let mut hosts: Vec<Option<String>> = Vec::with_capacity(written.hosts.len());
+        for ((alias, place), mut within) in written.hosts.iter().zip(within) {
             // Of groups, the deeper one has the last word; of two as deep, the later in the alphabet, as in Ansible.
-            within.sort_by_key(|group| (depths.get(group.as_str()).copied().unwrap_or(0), *group));
+            within.sort_by_key(|group| (depths.get(group).copied().unwrap_or(0), *group));
+            let groups = within.into_iter().filter_map(|group| written.groups.get(group)).map(|group| &group.variables);
             let mut variables = Variables::default();
-            within
-                .into_iter()
-                .filter_map(|group| written.groups.get(group))
-                .for_each(|group| variables.extend(&group.variables));
-            variables.extend(written.variables.get(alias).unwrap_or(&Variables::default()));
-            if let Some(connection) = variables
-                .get("ansible_connection")
-                .filter(|way| !["ssh", "smart", "paramiko", "paramiko_ssh"].contains(way))
-            {
+            groups.chain(written.variables.get(alias)).for_each(|more| variables.extend(more));
+            if let Some(connection) = variables.get("ansible_connection").filter(|way| !BY_SSH.contains(way)) {
                 log::warn!("`{alias}` of {name} is left out: it is reached by {connection} and not by ssh");
+                hosts.push(None);
                 continue;
             }
             match host(alias, &variables) {
-                Ok(host) => aliases.insert(alias.clone(), host.to_string()),
+                Ok(host) => hosts.push(Some(host.to_string())),
                 Err((of, what)) => return wrong(variables.place(of).or(place.as_ref()), what),
-            };
+            }
         }
-        let set = |hosts: &BTreeSet<String>| {
-            let listed = written.hosts.iter().filter(|(alias, _)| hosts.contains(alias));
-            listed.filter_map(|(alias, _)| aliases.get(alias)).map(String::as_str).collect::<Vec<_>>().join("\n")
+        let set = |members: BTreeSet<usize>| {
+            members.into_iter().filter_map(|host| hosts[host].as_deref()).collect::<Vec<_>>().join("\n")
         };
-        let groups = members.iter().map(|(group, hosts)| (group.clone(), set(hosts))).collect();
+        let groups = members.into_iter().map(|(group, members)| (group, set(members))).collect();
+        let named = written.hosts.into_iter().zip(&hosts);
+        let aliases: BTreeMap<String, String> =
+            named.filter_map(|((alias, _), host)| Some((alias, host.clone()?))).collect();
         let mut names: HashMap<String, Vec<String>> = HashMap::new();
         for (alias, host) in &aliases {
             names.entry(host.clone()).or_default().push(alias.clone());
@@ -212,52 +216,67 @@ impl Inventory {
     }
 }
 
-/// The hosts of every group and of its children. An error is a group that is among its own.
-fn members(written: &Written) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
-    let everyone: BTreeSet<String> = written.hosts.iter().map(|(alias, _)| alias.clone()).collect();
+/// The hosts of every group and of its children, by their place in the file.
+fn members(written: &Written) -> BTreeMap<String, BTreeSet<usize>> {
+    let places: HashMap<&str, usize> =
+        written.hosts.iter().enumerate().map(|(at, (alias, _))| (alias.as_str(), at)).collect();
     let mut members = BTreeMap::new();
     let mut grouped = BTreeSet::new();
     for name in written.groups.keys() {
         let mut hosts = BTreeSet::new();
-        let (mut waiting, mut seen) = (vec![name.as_str()], HashSet::new());
-        while let Some(next) = waiting.pop() {
-            let Some(group) = written.groups.get(next).filter(|_| seen.insert(next)) else { continue };
-            hosts.extend(group.hosts.iter().cloned());
-            if group.children.contains(name) {
-                return Err(name.clone());
-            }
-            waiting.extend(group.children.iter().map(String::as_str));
+        for group in family(written, name) {
+            hosts.extend(group.hosts.iter().filter_map(|alias| places.get(alias.as_str())));
         }
         if name != ALL && name != UNGROUPED {
-            grouped.extend(hosts.iter().cloned());
+            grouped.extend(hosts.iter().copied());
         }
         members.insert(name.clone(), hosts);
     }
-    members.insert(UNGROUPED.to_owned(), everyone.difference(&grouped).cloned().collect());
+    let everyone: BTreeSet<usize> = (0..written.hosts.len()).collect();
+    members.insert(UNGROUPED.to_owned(), everyone.difference(&grouped).copied().collect());
     members.insert(ALL.to_owned(), everyone);
-    Ok(members)
+    members
 }
 
-/// How deep each group is below `all`, by the longest way. The groups are known to have no circles.
-fn depths(written: &Written) -> BTreeMap<&str, usize> {
+/// A group and all that are below it, each once.
+fn family<'a>(written: &'a Written, name: &'a str) -> Vec<&'a Group> {
+    let (mut found, mut waiting, mut seen) = (Vec::new(), vec![name], HashSet::new());
+    while let Some(next) = waiting.pop() {
+        let Some(group) = written.groups.get(next).filter(|_| seen.insert(next)) else { continue };
+        waiting.extend(group.children.iter().map(String::as_str));
+        found.push(group);
+    }
+    found
+}
+
+/// How deep each group is below `all`, by the longest way. An error says what is wrong with their nesting.
+fn depths(written: &Written) -> Result<BTreeMap<&str, usize>, String> {
     let mut depths: BTreeMap<&str, usize> =
         written.groups.keys().map(|name| (name.as_str(), usize::from(name != ALL))).collect();
-    for _ in 0..written.groups.len() {
-        let mut deeper = false;
+    let mut settled = false;
+    while !settled {
+        settled = true;
         for (name, group) in &written.groups {
             let below = depths[name.as_str()] + 1;
             for child in &group.children {
-                if let Some(depth) = depths.get_mut(child.as_str()).filter(|depth| **depth < below) {
-                    *depth = below;
-                    deeper = true;
+                let Some(depth) = depths.get_mut(child.as_str()).filter(|depth| **depth < below) else { continue };
+                *depth = below;
+                settled = false;
+                // Of a circle, too, the depth has no end.
+                if below > DEEPEST {
+                    return Err(too_deep(written, name));
                 }
             }
         }
-        if !deeper {
-            break;
-        }
     }
-    depths
+    Ok(depths)
+}
+
+fn too_deep(written: &Written, name: &str) -> String {
+    if family(written, name).iter().any(|group| group.children.iter().any(|child| child == name)) {
+        return format!("the group `{name}` is among its own children");
+    }
+    format!("the group `{name}` is nested more than {DEEPEST} deep")
 }
 
 /// The host of a name, as its variables say; or what is wrong, and with which of them.
