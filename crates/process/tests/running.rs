@@ -438,6 +438,10 @@ fn a_drive_expects_and_keeps_the_events_of_the_others() {
         drive.request(cat, Request::Write(format!("noise {round}\nprompt> ").into_bytes().into()));
         assert_eq!(expect(&mut drive, cat, "prompt> ").unwrap().before(), format!("noise {round}\n").as_bytes());
     }
+    // The end of the other is known, and waits to be taken, before this one may end.
+    while drive.processes().contains(&other) {
+        drive.turn().unwrap();
+    }
     drive.request(cat, Request::Write(b"last words"[..].into()));
     drive.request(cat, Request::CloseStdin);
     let mut ended = Vec::new();
