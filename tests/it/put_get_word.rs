@@ -34,7 +34,7 @@ fn assert_not_transferred(ran: &Ran, sentence: &str) {
 
 const NO_WORD: &str = "the far end ended without a word";
 
-/// Every way in which nothing happens and nobody complains.
+/// Every way in which nothing happens without a complaint.
 #[test]
 fn a_remote_end_that_says_nothing_is_not_ok() {
     let place = Place::new();

@@ -87,7 +87,7 @@ fn one_that_is_killed_ends_and_puts_nothing_into_place() {
     assert!(!place.path().join("there/n3/a").exists());
 }
 
-/// A host that says it has more than there is: nobody else hears of it.
+/// A host that claims more than there is: no other host is affected.
 #[test]
 fn a_host_that_lies_about_what_it_has_fails_alone() {
     let Some((place, params)) = place() else { return };

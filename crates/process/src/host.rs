@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::visible::visible;
+
 /// One setting of a host: how it is reached in one respect.
 ///
 /// Three answers, not two: "ask the options" differs from "use none, whatever the options say".
@@ -207,10 +209,11 @@ const LONGEST: usize = 250;
 /// What stands before a colon in front of a host for pdsh, beside `ssh`.
 const PDSH_MODULES: [&str; 8] = ["exec", "krb4", "mqsh", "mrsh", "qsh", "rsh", "xcpu", "xpoll"];
 
-/// A text of somebody else's, for an error message: without control characters, and not as long as it may be.
+/// Returns a text from elsewhere for an error message: visible, and shortened.
 fn fit_to_show(text: &str) -> String {
     const MOST: usize = 80;
-    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    let begin: String = text.chars().take(MOST).collect();
+    let mut shown = visible(&begin).into_owned();
     if text.chars().nth(MOST).is_some() {
         shown.push('…');
     }

@@ -78,21 +78,44 @@ enum Letter {
     Skip(Stream),
 }
 
-/// Where others leave what they want of a [`Watcher`]; it looks when it is called.
-#[derive(Clone, Default)]
+/// Where the handles of a process leave requests for its [`Watcher`], which reads them when it is woken. Closed with the
+/// watcher: what it has not read by then, and what comes later, is dropped, and so told as abandoned.
+#[derive(Clone)]
 pub(crate) struct Mailbox {
-    letters: Arc<Mutex<Vec<Letter>>>,
+    /// `None` once the watcher is gone.
+    letters: Arc<Mutex<Option<Vec<Letter>>>>,
     /// How quickly those were answered who waited.
     spin: Arc<Mutex<Spin>>,
 }
 
+impl Default for Mailbox {
+    /// Makes an open mailbox.
+    fn default() -> Self {
+        Self { letters: Arc::new(Mutex::new(Some(Vec::new()))), spin: Arc::default() }
+    }
+}
+
 impl Mailbox {
     fn post(&self, letter: Letter) {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+        let refused = match &mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(letters) => {
+                letters.push(letter);
+                None
+            }
+            None => Some(letter),
+        };
+        // Outside of the lock: dropping it runs what waits for its answer.
+        drop(refused);
     }
 
     fn take(&self) -> Vec<Letter> {
-        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        letters.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn close(&self) {
+        let unread = self.letters.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(unread);
     }
 
     /// Asks. Whether a miss is the process's fault is said by `strict`.
@@ -234,10 +257,19 @@ fn gone(expected: String) -> NotFound {
     NotFound { reason: Reason::EndOfFile, expected, tail: Vec::new(), unconsumed: 0 }
 }
 
+/// The end of a mailbox that reads; closes it when dropped.
+struct MailboxReader(Mailbox);
+
+impl Drop for MailboxReader {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// The handler.
 pub(crate) struct Watcher {
     watched: Watched,
-    mailbox: Mailbox,
+    mailbox: MailboxReader,
     streams: [Queue; 2],
     /// Whether what had been kept before has been looked at.
     seeded: bool,
@@ -261,7 +293,7 @@ struct Waiting {
 impl Watcher {
     /// It begins when it is called for the first time.
     pub(crate) fn new(watched: Watched, mailbox: Mailbox) -> Self {
-        Self { watched, mailbox, streams: Default::default(), seeded: false }
+        Self { watched, mailbox: MailboxReader(mailbox), streams: Default::default(), seeded: false }
     }
 
     /// It begins before its process does, so that nothing was said before.
@@ -287,7 +319,7 @@ impl Watcher {
     }
 
     fn read_mail(&mut self, context: &mut Context<'_>) {
-        for letter in self.mailbox.take() {
+        for letter in self.mailbox.0.take() {
             let (Letter::Ask(Ask { stream, .. }) | Letter::Skip(stream)) = letter;
             let waiting = Waiting { letter, since: context.now(), timer: None };
             self.streams[stream as usize].waiting.push_back(waiting);

@@ -106,6 +106,25 @@ fn an_engine_that_is_dropped_ends_everything_that_waits_for_it() {
     assert!(handle.ended().is_some() && !handle.turns_here());
 }
 
+/// A request may come before the end or after it, but this engine never reads one.
+#[test]
+fn what_is_expected_of_an_engine_that_ends_before_it_has_read_the_request_has_a_result() {
+    for _ in 0..50 {
+        let engine = Engine::current_thread(EngineOptions::default()).unwrap();
+        let process = sleeper(&engine.handle()).start();
+        let (asks, asked) = mpsc::channel();
+        let (answers, answer) = mpsc::channel();
+        std::thread::spawn(move || {
+            asks.send(()).unwrap();
+            answers.send(process.expect("never").is_err()).unwrap();
+        });
+        asked.recv().unwrap();
+        std::thread::yield_now();
+        drop(engine);
+        assert!(answer.recv_timeout(SAFETY_NET).expect("the wait has an end"));
+    }
+}
+
 /// What a handler holds, a waker and a callback are code of others: a panic there harms nothing else.
 #[test]
 fn panics_in_drops_and_wakers_harm_no_other_process() {

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The driver performs every [`JobEffect`] of [`JobState::poll_effect`], reports what became of it with `handle_*`, calls
-//! [`JobState::handle_timeout`] at [`JobState::poll_timeout`], and passes on the [`MemberEvent`]s to whoever watches.
+//! [`JobState::handle_timeout`] at [`JobState::poll_timeout`], and passes on the [`MemberEvent`]s.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};

@@ -44,8 +44,7 @@ pub struct Policy {
     pub grace: Option<Duration>,
     /// How long to go on reading after its end while a grandchild keeps its streams open.
     pub leak_timeout: Duration,
-    /// How long whoever runs it may take to answer the last word, SIGKILL or the calling off of its start; then it is
-    /// over, with [`Lost`](crate::signal::ExitStatus::Lost) as its status if it ran. `None`, to wait for ever, is right
+    /// How long the backend may take to confirm SIGKILL, or the cancelling of a start; then the process is given up, with [`Lost`](crate::signal::ExitStatus::Lost) as its status if it ran. `None`, to wait for ever, is right
     /// for children of ours: the kernel always answers. Processes of a backend are given
     /// `ABANDON_AFTER` if they have none.
     pub abandon: Option<Duration>,

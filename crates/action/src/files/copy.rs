@@ -109,7 +109,7 @@ pub struct CopyOptions {
     /// SHA-256 checksums of both ends are compared before anything gets its final name. A chain always does that.
     pub verify: bool,
     /// The set-user-ID and set-group-ID bits of files and directories are kept. Since owners are not, they would lend the
-    /// rights of the one who copies to whoever wrote the file.
+    /// rights of the user who copies to the user who wrote the file.
     pub keep_setid: bool,
 }
 

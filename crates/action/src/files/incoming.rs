@@ -119,7 +119,7 @@ mod tests {
 
     impl Read for Endless {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            panic!("nobody will ever say anything more here")
+            panic!("no byte will ever follow")
         }
     }
 

@@ -15,6 +15,7 @@ use super::upcall::RunUpcall;
 use super::{GroupResolver, job};
 use phalanx_nodeset::{NodeSet, NodeSetError, Parser, words};
 use phalanx_process::host::{Host, InvalidHost};
+use phalanx_process::visible::visible;
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
@@ -113,13 +114,9 @@ fn because(why: &Option<String>) -> String {
     why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
 }
 
-/// A message that quotes what it was given, without what would control a terminal.
+/// Returns a message that quotes what it was given, with what would control a terminal made visible.
 fn fit_to_show(message: &impl fmt::Display) -> String {
-    let mut shown = String::new();
-    for char in message.to_string().chars() {
-        if char.is_control() { shown.extend(char.escape_debug()) } else { shown.push(char) }
-    }
-    shown
+    visible(&message.to_string()).into_owned()
 }
 
 fn at(place: Option<&Place>) -> String {

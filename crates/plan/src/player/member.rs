@@ -306,7 +306,7 @@ impl Sink {
         if let Some(parent) = path.parent().filter(|parent| *parent != Path::new("")) {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
-        // Opening a named pipe that nobody reads would wait for ever.
+        // Opening a named pipe without a reader would wait for ever.
         let file = File::options().write(true).create(true).truncate(true).custom_flags(NON_BLOCKING).open(&path);
         let file = file.map_err(failed)?;
         let kind = file.metadata().map_err(failed)?.file_type();

@@ -21,7 +21,7 @@ pub(super) struct Expecting {
     silent: bool,
 }
 
-/// Whether nobody asked for this event but the search, so that keeping it would only fill memory.
+/// Reports whether only the search asked for this event, so that keeping it would only fill memory.
 pub(super) fn is_for_the_search_only(expecting: &HashMap<ProcessId, Expecting>, event: &Event) -> bool {
     let (Event::Output { id, .. } | Event::StdinDrained { id }) = event else { return false };
     expecting.get(id).is_some_and(|expecting| expecting.silent)
