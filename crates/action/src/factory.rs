@@ -1,7 +1,7 @@
 //! Chooses the tool for each kind of action: plain names, as a configuration or a user gives them, and the factory that
 //! makes actions with the tools that were chosen.
 //!
-//! An action is described once, as for ssh ([`Remote`], [`struct@Copy`]), and the factory builds it with its tool. What
+//! An action is described once, as for ssh ([`Remote`], [`FileCopy`]), and the factory builds it with its tool. What
 //! a tool cannot do of what was described is an error that says so.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use phalanx_process::engine::EngineHandle;
 
 use crate::action::Action;
 use crate::chain::ChainParams;
-use crate::files::{Copy, CopyError, Via};
+use crate::files::{CopyError, FileCopy, Via};
 use crate::remote::{Remote, RemoteError};
 use crate::taktuk::{TaktukError, TaktukParams, TaktukRemote};
 
@@ -171,7 +171,7 @@ impl ActionFactory {
     ///
     /// # Errors
     /// When the tool cannot do it, or something is wrong with its description.
-    pub fn build_put(&self, put: Copy) -> Result<Action, FactoryError> {
+    pub fn build_put(&self, put: FileCopy) -> Result<Action, FactoryError> {
         self.build_put_on(put, EngineHandle::global())
     }
 
@@ -179,7 +179,7 @@ impl ActionFactory {
     ///
     /// # Errors
     /// As for [`ActionFactory::build_put`].
-    pub fn build_put_on(&self, put: Copy, engine: &EngineHandle) -> Result<Action, FactoryError> {
+    pub fn build_put_on(&self, put: FileCopy, engine: &EngineHandle) -> Result<Action, FactoryError> {
         let via = match self.put {
             PutTool::Scp => Via::Ssh,
             PutTool::Taktuk => self.taktuk.clone().into(),
@@ -192,7 +192,7 @@ impl ActionFactory {
     ///
     /// # Errors
     /// When the tool cannot do it, or something is wrong with its description.
-    pub fn build_get(&self, get: Copy) -> Result<Action, FactoryError> {
+    pub fn build_get(&self, get: FileCopy) -> Result<Action, FactoryError> {
         self.build_get_on(get, EngineHandle::global())
     }
 
@@ -200,7 +200,7 @@ impl ActionFactory {
     ///
     /// # Errors
     /// As for [`ActionFactory::build_get`].
-    pub fn build_get_on(&self, get: Copy, engine: &EngineHandle) -> Result<Action, FactoryError> {
+    pub fn build_get_on(&self, get: FileCopy, engine: &EngineHandle) -> Result<Action, FactoryError> {
         let via = match self.get {
             GetTool::Scp => Via::Ssh,
             GetTool::Taktuk => self.taktuk.clone().into(),

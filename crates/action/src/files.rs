@@ -1,4 +1,4 @@
-//! Files to hosts and back: [`struct@Copy`], through the user's own ssh, a chain or taktuk.
+//! Files to hosts and back: [`FileCopy`], through the user's own ssh, a chain or taktuk.
 //!
 //! # How files travel
 //! As one tar archive over one ssh connection, packed and unpacked here by us and there by the host's tar, which a
@@ -61,7 +61,7 @@ mod transfer;
 mod unpack;
 mod worker;
 
-pub use copy::{Copy, CopyError, CopyOptions, Via};
+pub use copy::{CopyError, CopyOptions, FileCopy, Via};
 pub use execo::{ChainPut, Get, Put, TaktukGet, TaktukPut};
 pub use fault::Fault;
 pub use progress::Progress;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phalanx_action::chain::{ChainParams, MaxSkips};
-use phalanx_action::files::{Copy, CopyError};
+use phalanx_action::files::{CopyError, FileCopy};
 use phalanx_action::substitute::SubstituteError;
 use phalanx_config::configuration::Configuration;
 use phalanx_process::host::{Host, InvalidHost};
@@ -165,7 +165,7 @@ enum TransferError {
 
 /// `phalanx put`, from what was typed to the exit status.
 pub(crate) fn put(args: &PutArgs, configuration: &Configuration) -> ExitCode {
-    let copy = Copy::to_hosts(&args.sources, &args.destination);
+    let copy = FileCopy::to_hosts(&args.sources, &args.destination);
     let request = if args.chain.chain {
         args.transfer.chain(copy.via(args.chain.params(&configuration.chain)), configuration)
     } else {
@@ -176,19 +176,19 @@ pub(crate) fn put(args: &PutArgs, configuration: &Configuration) -> ExitCode {
 
 /// `phalanx get`, from what was typed to the exit status.
 pub(crate) fn get(args: &GetArgs, configuration: &Configuration) -> ExitCode {
-    let copy = Copy::from_hosts(&args.sources, &args.destination);
+    let copy = FileCopy::from_hosts(&args.sources, &args.destination);
     args.transfer.start(configuration, args.transfer.transfers(copy, configuration))
 }
 
 impl TransferArgs {
-    fn transfers(&self, copy: Copy, configuration: &Configuration) -> Result<Request, TransferError> {
+    fn transfers(&self, copy: FileCopy, configuration: &Configuration) -> Result<Request, TransferError> {
         let (names, copy) = self.complete(copy, configuration)?;
         let transfers = copy.transfers()?;
         let name = (transfers.name().to_owned(), names);
         Ok(Request::of_files(name, Arc::new(transfers), &self.work, configuration))
     }
 
-    fn chain(&self, copy: Copy, configuration: &Configuration) -> Result<Request, TransferError> {
+    fn chain(&self, copy: FileCopy, configuration: &Configuration) -> Result<Request, TransferError> {
         let (names, copy) = self.complete(copy, configuration)?;
         let broadcast = copy.broadcast()?;
         let name = (broadcast.name().to_owned(), names);
@@ -196,7 +196,11 @@ impl TransferArgs {
     }
 
     /// Adds the hosts and the options to a copy; returns the names of the hosts with it.
-    fn complete(&self, copy: Copy, configuration: &Configuration) -> Result<(Vec<String>, Copy), TransferError> {
+    fn complete(
+        &self,
+        copy: FileCopy,
+        configuration: &Configuration,
+    ) -> Result<(Vec<String>, FileCopy), TransferError> {
         let (names, hosts) = self.hosts()?;
         let copy = copy.on(hosts).params(self.connect.params()?).lists(self.work.lists()?);
         let copy = copy.policy(self.work.policy(configuration)).rollout(self.work.rollout(configuration));

@@ -132,7 +132,7 @@ pub use phalanx_sweep as sweep;
 /// Everything that most programs need, for `use phalanx::prelude::*`.
 pub mod prelude {
     pub use phalanx_action::action::{Action, Parallel, Sequential};
-    pub use phalanx_action::files::Copy as FileCopy;
+    pub use phalanx_action::files::FileCopy;
     pub use phalanx_action::local::Local;
     pub use phalanx_action::remote::Remote;
     pub use phalanx_action::rollout::Rollout;

@@ -137,7 +137,7 @@ fn member(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Copy;
+    use crate::files::FileCopy;
 
     /// Items 199 to 204.
     #[test]
@@ -174,7 +174,7 @@ mod tests {
             ("n1\nrelease", None, true),
         ] {
             let chain = ChainParams { address: address.map(str::to_owned), ..ChainParams::default() };
-            let put = Copy::to_hosts(["/etc/passwd"], "/tmp/").on([host]).via(chain).broadcast();
+            let put = FileCopy::to_hosts(["/etc/passwd"], "/tmp/").on([host]).via(chain).broadcast();
             assert_eq!(matches!(put, Err(CopyError::Address { .. })), refused, "{host:?} {address:?}");
         }
     }

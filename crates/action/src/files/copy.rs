@@ -42,18 +42,18 @@ use crate::taktuk::{self, TaktukError, TaktukParams};
 ///
 /// ```no_run
 /// use phalanx_action::chain::ChainParams;
-/// use phalanx_action::files::Copy;
+/// use phalanx_action::files::FileCopy;
 ///
 /// let hosts = ["node1", "node2"];
-/// let action = Copy::to_hosts(["bin/server", "conf/*.toml"], "/opt/server/").on(hosts).verify(true).build()?.run();
+/// let action = FileCopy::to_hosts(["bin/server", "conf/*.toml"], "/opt/server/").on(hosts).verify(true).build()?.run();
 /// assert!(action.ok());
-/// Copy::to_hosts(["image.img"], "/var/tmp/").on(hosts).via(ChainParams::default()).build()?.run().check()?;
-/// Copy::from_hosts(["/var/log/*.log"], "logs").on(hosts).build()?.run().check()?;
+/// FileCopy::to_hosts(["image.img"], "/var/tmp/").on(hosts).via(ChainParams::default()).build()?.run().check()?;
+/// FileCopy::from_hosts(["/var/log/*.log"], "logs").on(hosts).build()?.run().check()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing before it is built and run"]
-pub struct Copy {
+pub struct FileCopy {
     request: Request,
     direction: Direction,
     via: Via,
@@ -162,7 +162,7 @@ pub enum CopyError {
     Unsupported(&'static str),
 }
 
-impl Copy {
+impl FileCopy {
     /// Describes a copy of files and directories of this machine to the `destination` on hosts.
     pub fn to_hosts(sources: impl IntoIterator<Item = impl Into<OsString>>, destination: impl Into<OsString>) -> Self {
         Self::new(Direction::ToHosts, sources, destination)
@@ -262,7 +262,7 @@ impl Copy {
     /// Makes the action, run by `engine`.
     ///
     /// # Errors
-    /// As for [`Copy::build`].
+    /// As for [`FileCopy::build`].
     pub fn build_on(self, engine: &EngineHandle) -> Result<Action, CopyError> {
         let Self { via, direction, .. } = &self;
         match (via.clone(), direction) {
@@ -282,7 +282,7 @@ impl Copy {
     /// Makes the transfers through ssh, for those who drive an engine of their own.
     ///
     /// # Errors
-    /// As for [`Copy::build`], and when something else is to carry the files.
+    /// As for [`FileCopy::build`], and when something else is to carry the files.
     pub fn transfers(self) -> Result<TransferSet, CopyError> {
         if self.via != Via::Ssh {
             return Err(CopyError::Unsupported("only what ssh carries is a set of transfers: build an action instead"));
@@ -297,7 +297,7 @@ impl Copy {
     /// Makes the chain, for those who drive an engine of their own.
     ///
     /// # Errors
-    /// As for [`Copy::build`], and when it is no chain that is to carry the files.
+    /// As for [`FileCopy::build`], and when it is no chain that is to carry the files.
     pub fn broadcast(self) -> Result<Broadcast, CopyError> {
         let name = self.name();
         match (self.via, self.direction) {

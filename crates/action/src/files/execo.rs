@@ -1,10 +1,10 @@
-//! The copies that execo names, as thin constructors of a [`struct@Copy`].
+//! The copies that execo names, as thin constructors of a [`FileCopy`].
 
 use std::ffi::OsString;
 
 use phalanx_process::host::Host;
 
-use super::copy::{Copy, Via};
+use super::copy::{FileCopy, Via};
 use crate::chain::ChainParams;
 use crate::taktuk::TaktukParams;
 
@@ -22,15 +22,15 @@ macro_rules! constructor {
                 sources: impl IntoIterator<Item = impl Into<OsString>>,
                 destination: impl Into<OsString>,
                 hosts: impl IntoIterator<Item = impl Into<Host>>,
-            ) -> Copy {
-                Copy::$direction(sources, destination).on(hosts).via($via)
+            ) -> FileCopy {
+                FileCopy::$direction(sources, destination).on(hosts).via($via)
             }
         }
     };
 }
 
-constructor!(Put, "[`Copy::to_hosts`] through ssh.", to_hosts, Via::Ssh);
-constructor!(Get, "[`Copy::from_hosts`] through ssh.", from_hosts, Via::Ssh);
-constructor!(ChainPut, "[`Copy::to_hosts`] along a chain.", to_hosts, ChainParams::default());
-constructor!(TaktukPut, "[`Copy::to_hosts`] through taktuk.", to_hosts, TaktukParams::default());
-constructor!(TaktukGet, "[`Copy::from_hosts`] through taktuk.", from_hosts, TaktukParams::default());
+constructor!(Put, "[`FileCopy::to_hosts`] through ssh.", to_hosts, Via::Ssh);
+constructor!(Get, "[`FileCopy::from_hosts`] through ssh.", from_hosts, Via::Ssh);
+constructor!(ChainPut, "[`FileCopy::to_hosts`] along a chain.", to_hosts, ChainParams::default());
+constructor!(TaktukPut, "[`FileCopy::to_hosts`] through taktuk.", to_hosts, TaktukParams::default());
+constructor!(TaktukGet, "[`FileCopy::from_hosts`] through taktuk.", from_hosts, TaktukParams::default());

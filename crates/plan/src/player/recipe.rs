@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use phalanx_action::chain::ChainParams;
-use phalanx_action::files::Copy;
+use phalanx_action::files::FileCopy;
 use phalanx_action::source::MemberSource;
 use phalanx_action::substitute::Lists;
 use phalanx_process::host::Host;
@@ -91,7 +91,7 @@ impl Recipe {
                 let chain = chain(address.as_deref(), &lists, manner)?;
                 let sources = sources.iter().map(|source| substitute(&lists, source)).collect::<Result<Vec<_>, _>>()?;
                 let copy =
-                    Copy::to_hosts(sources, to).on(hosts(step, &lists)?).via(chain).params(manner.params.clone());
+                    FileCopy::to_hosts(sources, to).on(hosts(step, &lists)?).via(chain).params(manner.params.clone());
                 let copy =
                     copy.policy(policy.clone()).lists(lists.clone()).fanout(step.fanout.unwrap_or(manner.fanout));
                 let broadcast = copy.broadcast().map_err(|error| error.to_string())?;
@@ -99,11 +99,11 @@ impl Recipe {
                 (Way::Source(Arc::new(broadcast)), Ending::Signal(Signal::TERM), name)
             }
             Kind::Put { sources, to, verify } => {
-                let copy = Copy::to_hosts(sources, to).verify(*verify);
+                let copy = FileCopy::to_hosts(sources, to).verify(*verify);
                 of_files(copy.on(hosts(step, &lists)?), &lists, manner, policy.clone())?
             }
             Kind::Get { sources, to, verify } => {
-                let copy = Copy::from_hosts(sources, to).verify(*verify);
+                let copy = FileCopy::from_hosts(sources, to).verify(*verify);
                 of_files(copy.on(hosts(step, &lists)?), &lists, manner, policy.clone())?
             }
         };
@@ -277,7 +277,7 @@ fn hosts(step: &Processes, lists: &Lists) -> Result<Vec<Host>, String> {
     step.hosts.iter().enumerate().map(host).collect()
 }
 
-fn of_files(copy: Copy, lists: &Lists, manner: &Manner, policy: Policy) -> Result<(Way, Ending, String), String> {
+fn of_files(copy: FileCopy, lists: &Lists, manner: &Manner, policy: Policy) -> Result<(Way, Ending, String), String> {
     let copy = copy.params(manner.params.clone()).policy(policy).lists(lists.clone());
     let transfers = copy.transfers().map_err(|error| error.to_string())?;
     let name = transfers.name().to_owned();
