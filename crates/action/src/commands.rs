@@ -44,7 +44,7 @@ impl Commands {
     }
 
     /// Returns `command` for each of `hosts`, here. Beside `{{{host}}}` and lists, `%h` and `%n` are substituted, see
-    /// [`exec`](crate::exec).
+    /// [`exec`].
     ///
     /// # Errors
     /// When the command names a list that is not there.
