@@ -559,6 +559,23 @@ fn a_kill_at_any_moment_of_the_start_ends_all() {
     wait_until("nobody is left", || survivors(fleet, "5.4328") == 0);
 }
 
+/// One that is cancelled may begin all the same. It is asked to end, and killed when it does not.
+#[test]
+fn a_stubborn_command_that_begins_after_its_kill_is_killed_there() {
+    let Some(fleet) = fleet() else { return };
+    for moment in ["at once", "when a host has logged in"] {
+        let logins = fleet.logins();
+        let policy = Policy { grace: Some(Duration::from_secs(1)), ..Policy::default() };
+        let action = remote(fleet, "trap '' TERM HUP; exec sleep 654.3297", &["node1", "node2"]);
+        let action = action.policy(policy).build().unwrap().start();
+        wait_until(moment, || moment == "at once" || fleet.logins() > logins);
+        action.kill();
+        let action = action.wait();
+        assert!(action.processes().iter().all(|process| !process.running()), "{moment}: {:?}", action.processes());
+    }
+    wait_until("no command is left", || survivors(fleet, "654.3297") == 0);
+}
+
 #[test]
 fn a_get_that_is_killed_leaves_nothing_here() {
     let Some(fleet) = fleet() else { return };

@@ -27,7 +27,8 @@ use super::tree::Tree;
 
 /// Nobody more is started, or signalled, for so long: then those who are gathered are dealt with together.
 const QUIET: Duration = Duration::from_millis(5);
-/// How long taktuk may take to end when it has nothing left to do; then it is killed.
+/// How long what was cancelled may take to end when it is asked to, and taktuk when it has nothing left to do; then each is
+/// killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of what taktuk complains of is kept.
 const COMPLAINTS_KEPT: usize = 4096;
@@ -81,7 +82,7 @@ struct Run {
     complaints: Vec<u8>,
     /// What sends the freight, once all hosts can take it.
     feed: Option<Vec<u8>>,
-    /// It was asked to end; when this expires, it is killed.
+    /// It was asked to end; when this expires, its commands are killed, and then it is.
     farewell: Option<TimerId>,
     /// Ends that wait until what was said is where it belongs.
     held: Vec<(ProcessId, usize, ExitStatus)>,
@@ -343,10 +344,17 @@ impl Handler for Taktuk {
                 self.go(context);
             }
             Event::Timer { timer } => {
-                let slow = self.runs.iter().find(|(_, run)| run.farewell == Some(*timer)).map(|(child, _)| *child);
-                if let Some(child) = slow {
-                    log::debug!("taktuk does not end, and is killed");
-                    context.kill(child);
+                let slow = self.runs.iter_mut().find(|(_, run)| run.farewell == Some(*timer));
+                let Some((&child, run)) = slow else { return };
+                match run.tree.kill_the_rest() {
+                    Some(words) => {
+                        run.farewell = Some(context.timer(PATIENCE));
+                        tell(context, child, words);
+                    }
+                    None => {
+                        log::debug!("taktuk does not end, and is killed");
+                        context.kill(child);
+                    }
                 }
             }
             _ => {}

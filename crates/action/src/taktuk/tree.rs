@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A member whose process was called off, or given up, is over for us, but taktuk cannot be told: its command may still
-//! start. Then it is killed as soon as it is known to run.
+//! start. Then it is asked to end as soon as it is known to run, so that it can clean up behind itself, and killed when
+//! it has not ended in time.
 //!
 //! How connections that fail become known: taktuk tells of each that fails or is lost. If it cannot even start the
 //! program that connects it says so to nobody; but when every TakTuk that was reached has said that it is ready, nobody
@@ -43,6 +44,8 @@ pub(super) struct Tree {
     /// Our own TakTuk, the root, has made or given up all its connections; what is broadcast is not held back by it.
     root_is_ready: bool,
     canceled: bool,
+    /// The signal for a member that begins although it was cancelled: TERM, and KILL once its time is over.
+    unwanted_signal: Signal,
     /// Signals to be sent, in order.
     signals: Vec<(Signal, BTreeSet<Position>)>,
 }
@@ -78,6 +81,7 @@ impl Tree {
             ready: BTreeSet::new(),
             root_is_ready: false,
             canceled: false,
+            unwanted_signal: Signal::TERM,
             signals: Vec::new(),
         }
     }
@@ -191,7 +195,7 @@ impl Tree {
         if matches!(member.phase, Phase::Connecting | Phase::Connected) {
             member.phase = Phase::Running;
             if member.unwanted {
-                self.send(Signal::KILL, position);
+                self.send(self.unwanted_signal, position);
             } else {
                 answer(member.id, Input::Spawned { pid: NO_PROCESS });
             }
@@ -273,10 +277,16 @@ impl Tree {
         words.extend(self.take_signals());
         // Whoever was called off and begins all the same. taktuk would wait for it.
         if self.members.iter().any(|member| member.phase != Phase::Over) {
-            words.extend(language::signal(Signal::KILL, None));
+            words.extend(language::signal(self.unwanted_signal, None));
         }
         words.extend_from_slice(language::QUIT);
         words
+    }
+
+    /// Returns the words that kill what has not ended although it was asked to; `None` when they have been said before.
+    pub(super) fn kill_the_rest(&mut self) -> Option<Vec<u8>> {
+        let said = std::mem::replace(&mut self.unwanted_signal, Signal::KILL) == Signal::KILL;
+        (!said).then(|| language::signal(Signal::KILL, None))
     }
 
     /// taktuk has ended, and whoever is left will not be heard of again.
@@ -487,16 +497,24 @@ mod tests {
         assert_eq!(world.words(), "network cancel\nbroadcast kill 9\n");
         // It comes all the same: then it must go.
         assert_eq!(world.hear("s 4 0 2 \ns 6 2 - \non 2 x"), [""; 0]);
-        assert_eq!(world.words(), "broadcast kill target 2 9\n");
+        assert_eq!(world.words(), "broadcast kill target 2 15\n");
         assert_eq!(world.hear("x 2 9\nx 1 9"), ["1 Signaled { signal: Signal(9), core_dumped: false }"]);
         assert_eq!(world.tree.farewell(), b"quit\n");
         // One that nobody heard of again may begin at any time, even after the farewell.
         let mut world = World::new(1);
         world.effect(1, Effect::Cancel);
         assert!(world.tree.is_over());
-        assert_eq!(world.tree.farewell(), b"network cancel\nbroadcast kill 9\nquit\n");
+        assert_eq!(world.tree.farewell(), b"network cancel\nbroadcast kill 15\nquit\n");
         world.hear("s 4 0 1 \ns 6 1 - ");
-        assert_eq!(world.words(), "broadcast kill 9\n");
+        assert_eq!(world.words(), "broadcast kill 15\n");
+        // It does not obey. Nor is anything else asked of one that begins so late.
+        assert_eq!(world.tree.kill_the_rest().as_deref(), Some(&b"broadcast kill 9\n"[..]));
+        assert_eq!(world.tree.kill_the_rest(), None);
+        let mut world = World::new(1);
+        world.effect(1, Effect::Cancel);
+        assert!(world.tree.kill_the_rest().is_some());
+        world.hear("s 4 0 1 \ns 6 1 - ");
+        assert_eq!(world.words(), "network cancel\nbroadcast kill 9\n");
     }
 
     #[test]
